@@ -1,0 +1,90 @@
+"""Who is asking. Routes and pages state what they need in their signature: `actor: CurrentActor`.
+
+    CurrentActor    someone signed in; else NotSignedIn (401, pages go to /login)
+    OptionalActor   someone or nobody
+    VerifiedActor   someone whose e-mail address is confirmed, where the site asks for that; else Forbidden
+    CurrentOperator an operator of the site; NotFound for everybody else who is signed in
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from gesso.accounts import repository
+from gesso.core.errors import Forbidden, NotFound, NotSignedIn
+from gesso.core.sealed import hash_token
+from gesso.db import Database
+
+COOKIE = "gesso_session"
+_TOKEN_LENGTH = 43  # 32 random bytes in URL-safe base64, see core.sealed.token
+
+Role = Literal["admin", "member"]
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Someone acting in a workspace. Every request that needs a person gets one of these."""
+
+    user_id: UUID
+    email: str
+    name: str
+    workspace_id: UUID
+    workspace_name: str
+    role: Role
+    is_operator: bool
+    session_id: UUID
+    email_verified: bool
+    plan_key: str
+
+
+async def find_actor(request: Request) -> Actor | None:
+    """The person behind the session cookie, or None. Asks the database once per request."""
+    if not hasattr(request.state, "actor"):
+        request.state.actor = await _from_cookie(request)
+    actor: Actor | None = request.state.actor
+    return actor
+
+
+async def _from_cookie(request: Request) -> Actor | None:
+    token = request.cookies.get(COOKIE, "")
+    if len(token) != _TOKEN_LENGTH:
+        return None
+    db: Database = request.app.state.db
+    async with db.public() as tx:
+        row = await repository.find_session(tx, hash_token(token), request.app.state.clock.now())
+    return Actor(**row) if row else None
+
+
+async def current_actor(request: Request) -> Actor:
+    """Someone signed in. Raises NotSignedIn."""
+    actor = await find_actor(request)
+    if actor is None:
+        raise NotSignedIn("Sign in to go on.")
+    return actor
+
+
+async def verified_actor(request: Request) -> Actor:
+    """Someone with a confirmed address where the site asks for one. Raises NotSignedIn, Forbidden."""
+    actor = await current_actor(request)
+    if request.app.state.settings.mail.verification and not actor.email_verified:
+        raise Forbidden(
+            f"Confirm your e-mail address first: open the link we sent to {actor.email}, "
+            "or send it again from Settings."
+        )
+    return actor
+
+
+async def current_operator(request: Request) -> Actor:
+    """An operator of the site. Raises NotSignedIn; NotFound for others, who need not know what is here."""
+    actor = await current_actor(request)
+    if not actor.is_operator:
+        raise NotFound("There is nothing here.")
+    return actor
+
+
+CurrentActor = Annotated[Actor, Depends(current_actor)]
+OptionalActor = Annotated[Actor | None, Depends(find_actor)]
+VerifiedActor = Annotated[Actor, Depends(verified_actor)]
+CurrentOperator = Annotated[Actor, Depends(current_operator)]
