@@ -1,0 +1,132 @@
+"""The catalogue's items as frozen values: what every other room sees of connections, models and plans."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from gesso.catalog.rules import Rule
+from gesso.catalog.schema import SchemaValidator, validator
+
+Kind = Literal["image", "video", "chat", "vision"]
+KINDS: tuple[Kind, ...] = ("image", "video", "chat", "vision")
+UNITS = ("credit", "image", "video", "chat", "prompt")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A configured account at a provider. `sealed_key` opens only with the site's sealer; it is never shown.
+
+    `key_hint` is the last four characters of the key. `limits` may hold `concurrency` (calls at once) and
+    `requests_per_minute`. The smaller `priority`, the earlier it is tried.
+    """
+
+    id: UUID
+    key: str
+    adapter: str
+    name: str
+    base_url: str | None = None
+    sealed_key: bytes | None = field(default=None, repr=False)
+    key_hint: str | None = field(default=None, repr=False)
+    sandbox: bool = False
+    enabled: bool = True
+    priority: int = 100
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def seal_context(self) -> str:
+        """What binds the sealed key to this connection."""
+        return f"connection:{self.id}"
+
+
+@dataclass(frozen=True)
+class Model:
+    """Something that can be asked for.
+
+    `capabilities` is its JSON Schema in our own names (see catalog.schema). `price` and `cost` are rules in
+    credits and dollars per output. `wire` tells the adapter how our names are called there. One call to the
+    provider yields `outputs_per_call` outputs. `typical` is how long one output usually takes.
+    """
+
+    id: UUID
+    key: str
+    kind: Kind
+    name: str
+    description: str
+    connection_id: UUID
+    upstream: str
+    capabilities: Mapping[str, Any]
+    price: Rule | None
+    cost: Rule | None = None
+    wire: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    sample: str | None = None
+    fallbacks: tuple[str, ...] = ()
+    outputs_per_call: int = 1
+    typical_seconds: int = 10
+    enabled: bool = True
+    position: int = 0
+    validator: SchemaValidator = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "validator", validator(self.capabilities))
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The properties of the capability schema, by name."""
+        properties: Mapping[str, Any] = self.capabilities["properties"]
+        return properties
+
+    @property
+    def typical(self) -> timedelta:
+        """How long one output usually takes."""
+        return timedelta(seconds=self.typical_seconds)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a workspace on it gets and may do.
+
+    Grants map a unit to microcredits ("credit") or uses (any other unit). `parallel`: generations under way
+    at once. `queue_priority`: higher goes first. `max_count`: outputs of one request. `limits` narrows a
+    model's settings: a number caps it, a tuple lists the choices allowed, False pins it to its default.
+    """
+
+    id: UUID
+    key: str
+    name: str
+    description: str = ""
+    signup_grants: Mapping[str, int] = field(default_factory=dict)
+    monthly_grants: Mapping[str, int] = field(default_factory=dict)
+    parallel: int = 1
+    queue_priority: int = 0
+    max_count: int = 4
+    limits: Mapping[str, int | tuple[str, ...] | Literal[False]] = field(default_factory=dict)
+    position: int = 0
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Credits sold once. `credits` in microcredits, `price_cents` in the currency's hundredths."""
+
+    id: UUID
+    key: str
+    name: str
+    credits: int
+    price_cents: int
+    currency: str = "usd"
+    position: int = 0
+
+
+@dataclass(frozen=True)
+class StylePreset:
+    """A look that is added to a prompt."""
+
+    id: UUID
+    key: str
+    name: str
+    prompt: str
+    negative_prompt: str = ""
+    sample: str | None = None
+    position: int = 0
