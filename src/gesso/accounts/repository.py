@@ -4,7 +4,6 @@ Before anyone is known (`PublicSession`) only the database's own look-up functio
 or an address and return one row. Afterwards row-level security shows a person their own rows only.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -29,23 +28,27 @@ async def find_login(tx: PublicSession, email: str) -> Row | None:
 
 
 async def add_user(
-    tx: WorkspaceSession, *, email: str, name: str, password_hash: str, verified_at: datetime | None, at: datetime
-) -> bool:
+    tx: WorkspaceSession, *, email: str, name: str, password_hash: str, verified_at: datetime | None,
+    at: datetime,
+) -> bool:  # fmt: skip
     """Add the acting user. False when the address is taken."""
-    done: str = await tx.execute_raw(
+    done = await tx.execute_raw(
         "INSERT INTO app_user (id, email, name, password_hash, email_verified_at, created_at, updated_at)"
         " VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING",
         tx.user_id, email, name, password_hash, verified_at, at,
     )  # fmt: skip
-    return done == "INSERT 0 1"
+    return done == 1
 
 
-async def add_personal_workspace(tx: WorkspaceSession, *, name: str, plan_key: str, at: datetime) -> None:
+async def add_personal_workspace(
+    tx: WorkspaceSession, *, name: str, plan_key: str, at: datetime, renews_at: datetime
+) -> None:
     """Add the scope's workspace with the acting user as its admin."""
     await tx.execute_raw(
-        "INSERT INTO workspace (id, name, kind, plan_key, plan_anchor_at, created_at, updated_at)"
-        " VALUES ($1, $2, 'personal', $3, $4, $4, $4)",
-        tx.workspace_id, name, plan_key, at,
+        "INSERT INTO workspace"
+        " (id, name, kind, plan_key, plan_anchor_at, plan_renews_at, created_at, updated_at)"
+        " VALUES ($1, $2, 'personal', $3, $4, $5, $4, $4)",
+        tx.workspace_id, name, plan_key, at, renews_at,
     )  # fmt: skip
     await tx.execute_raw(
         "INSERT INTO membership (workspace_id, user_id, role, created_at) VALUES ($1, $2, 'admin', $3)",
@@ -59,8 +62,8 @@ async def add_audit_event(
     """Write down a security-relevant act of the acting user. `detail` never holds a secret."""
     await tx.execute_raw(
         "INSERT INTO audit_event (id, workspace_id, user_id, action, detail, ip, created_at)"
-        " VALUES ($1, $2, $3, $4, $5::text::jsonb, $6::text::inet, $7)",
-        new_id(), tx.workspace_id, tx.user_id, action, json.dumps(detail), ip, at,
+        " VALUES ($1, $2, $3, $4, $5, $6::text::inet, $7)",
+        new_id(), tx.workspace_id, tx.user_id, action, detail, ip, at,
     )  # fmt: skip
 
 
@@ -79,31 +82,30 @@ async def add_session(
 
 async def list_sessions(tx: WorkspaceSession, at: datetime) -> list[Row]:
     """The acting user's live sessions, most recently used first."""
-    rows: list[Row] = await tx.fetch(
+    rows = await tx.fetch(
         "SELECT id, user_agent, host(ip) AS ip, created_at, last_seen_at, expires_at FROM login_session"
         " WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY last_seen_at DESC, id DESC",
         tx.user_id, at,
     )  # fmt: skip
-    return rows
+    return list(rows)
 
 
 async def revoke_session(tx: WorkspaceSession, session_id: UUID, at: datetime) -> bool:
     """End one of the acting user's sessions. False when there is no such live session."""
-    done: str = await tx.execute_raw(
+    done = await tx.execute_raw(
         "UPDATE login_session SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL",
         session_id, tx.user_id, at,
     )  # fmt: skip
-    return done != "UPDATE 0"
+    return done > 0
 
 
 async def revoke_sessions(tx: WorkspaceSession, at: datetime, *, keep: UUID | None = None) -> int:
     """End all of the acting user's sessions but `keep`. Returns how many ended."""
-    done: str = await tx.execute_raw(
+    return await tx.execute_raw(
         "UPDATE login_session SET revoked_at = $3"
         " WHERE user_id = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $2",
         tx.user_id, keep, at,
     )  # fmt: skip
-    return int(done.removeprefix("UPDATE "))
 
 
 async def own_password_hash(tx: WorkspaceSession) -> str | None:
@@ -165,10 +167,11 @@ async def find_mail_token(tx: PublicSession, purpose: str, token_hash: bytes, at
 
 async def use_mail_token(tx: WorkspaceSession, token_id: UUID, at: datetime) -> bool:
     """Use up a token of the acting user. False when someone was faster: the token counts once."""
-    done: str = await tx.execute_raw(
-        "UPDATE mail_token SET used_at = $2 WHERE id = $1 AND used_at IS NULL AND expires_at > $2", token_id, at
-    )
-    return done == "UPDATE 1"
+    done = await tx.execute_raw(
+        "UPDATE mail_token SET used_at = $2 WHERE id = $1 AND used_at IS NULL AND expires_at > $2",
+        token_id, at,
+    )  # fmt: skip
+    return done == 1
 
 
 async def void_mail_tokens(tx: WorkspaceSession, purpose: str, at: datetime) -> None:
@@ -189,8 +192,16 @@ async def set_operator(tx: ElevatedSession, email: str, at: datetime) -> UUID | 
 
 async def delete_stale(tx: ElevatedSession, before: datetime) -> dict[str, int]:
     """Remove sessions, mailed tokens and outbox mails that ended before `before`; counts per table."""
-    counts = {}
-    for table, column in (("login_session", "expires_at"), ("mail_token", "expires_at"), ("outbox_mail", "created_at")):
-        done: str = await tx.execute_raw(f"DELETE FROM {table} WHERE {column} < $1", before)  # noqa: S608
-        counts[table] = int(done.removeprefix("DELETE "))
-    return counts
+    ends = {"login_session": "expires_at", "mail_token": "expires_at", "outbox_mail": "created_at"}
+    return {
+        table: await tx.execute_raw(f"DELETE FROM {table} WHERE {column} < $1", before)  # noqa: S608
+        for table, column in ends.items()
+    }
+
+
+async def add_operator_event(tx: ElevatedSession, user_id: UUID, action: str, *, at: datetime) -> None:
+    """Write down something the site's operator did to a person."""
+    await tx.execute_raw(
+        "INSERT INTO audit_event (id, user_id, action, created_at) VALUES ($1, $2, $3, $4)",
+        new_id(), user_id, action, at,
+    )  # fmt: skip

@@ -1,19 +1,15 @@
 """People, workspaces, sessions, mailed tokens, the audit log and the development outbox."""
 
-from alembic import op
-
-from gesso.db.ddl import definer, protect
+from gesso.db.ddl import definer, protect, role, script, share
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 _TABLES = """
 CREATE TABLE app_user (
-    id uuid PRIMARY KEY,
-    email citext NOT NULL CONSTRAINT app_user_email_key UNIQUE,
-    name text NOT NULL CONSTRAINT app_user_name_check CHECK (char_length(name) BETWEEN 1 AND 80),
+    id uuid NOT NULL CONSTRAINT pk_app_user PRIMARY KEY,
+    email citext NOT NULL CONSTRAINT uq_app_user_email UNIQUE,
+    name text NOT NULL CONSTRAINT ck_app_user_name CHECK (char_length(name) BETWEEN 1 AND 80),
     password_hash text,
     email_verified_at timestamptz,
     is_operator boolean NOT NULL DEFAULT false,
@@ -23,9 +19,9 @@ CREATE TABLE app_user (
 );
 
 CREATE TABLE workspace (
-    id uuid PRIMARY KEY,
-    name text NOT NULL CONSTRAINT workspace_name_check CHECK (char_length(name) BETWEEN 1 AND 120),
-    kind text NOT NULL CONSTRAINT workspace_kind_check CHECK (kind IN ('personal', 'team')),
+    id uuid NOT NULL CONSTRAINT pk_workspace PRIMARY KEY,
+    name text NOT NULL CONSTRAINT ck_workspace_name CHECK (char_length(name) BETWEEN 1 AND 120),
+    kind text NOT NULL CONSTRAINT ck_workspace_kind CHECK (kind IN ('personal', 'team')),
     plan_key text NOT NULL,
     -- Monthly grants are counted from the anchor, so that 31 January does not drift to the 28th for good.
     plan_anchor_at timestamptz NOT NULL DEFAULT now(),
@@ -33,25 +29,25 @@ CREATE TABLE workspace (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX workspace_plan_renews_at_idx ON workspace (plan_renews_at) WHERE plan_renews_at IS NOT NULL;
+CREATE INDEX ix_workspace_plan_renews_at ON workspace (plan_renews_at) WHERE plan_renews_at IS NOT NULL;
 
 CREATE TABLE membership (
-    workspace_id uuid NOT NULL CONSTRAINT membership_workspace_id_fkey
+    workspace_id uuid NOT NULL CONSTRAINT fk_membership_workspace_id
         REFERENCES workspace (id) ON DELETE CASCADE,
-    user_id uuid NOT NULL CONSTRAINT membership_user_id_fkey REFERENCES app_user (id) ON DELETE CASCADE,
-    role text NOT NULL CONSTRAINT membership_role_check CHECK (role IN ('admin', 'member')),
+    user_id uuid NOT NULL CONSTRAINT fk_membership_user_id REFERENCES app_user (id) ON DELETE CASCADE,
+    role text NOT NULL CONSTRAINT ck_membership_role CHECK (role IN ('admin', 'member')),
     created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT membership_pkey PRIMARY KEY (workspace_id, user_id)
+    CONSTRAINT pk_membership PRIMARY KEY (workspace_id, user_id)
 );
-CREATE INDEX membership_user_id_idx ON membership (user_id);
+CREATE INDEX ix_membership_user_id ON membership (user_id);
 
 CREATE TABLE login_session (
-    id uuid PRIMARY KEY,
-    user_id uuid NOT NULL CONSTRAINT login_session_user_id_fkey REFERENCES app_user (id) ON DELETE CASCADE,
-    workspace_id uuid NOT NULL CONSTRAINT login_session_workspace_id_fkey
+    id uuid NOT NULL CONSTRAINT pk_login_session PRIMARY KEY,
+    user_id uuid NOT NULL CONSTRAINT fk_login_session_user_id REFERENCES app_user (id) ON DELETE CASCADE,
+    workspace_id uuid NOT NULL CONSTRAINT fk_login_session_workspace_id
         REFERENCES workspace (id) ON DELETE CASCADE,
-    token_hash bytea NOT NULL CONSTRAINT login_session_token_hash_key UNIQUE
-        CONSTRAINT login_session_token_hash_check CHECK (octet_length(token_hash) = 32),
+    token_hash bytea NOT NULL CONSTRAINT uq_login_session_token_hash UNIQUE
+        CONSTRAINT ck_login_session_token_hash CHECK (octet_length(token_hash) = 32),
     user_agent text NOT NULL DEFAULT '',
     ip inet,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -59,44 +55,44 @@ CREATE TABLE login_session (
     expires_at timestamptz NOT NULL,
     revoked_at timestamptz
 );
-CREATE INDEX login_session_user_id_idx ON login_session (user_id, last_seen_at DESC);
-CREATE INDEX login_session_expires_at_idx ON login_session (expires_at);
+CREATE INDEX ix_login_session_user_id ON login_session (user_id, last_seen_at DESC);
+CREATE INDEX ix_login_session_expires_at ON login_session (expires_at);
 
 CREATE TABLE mail_token (
-    id uuid PRIMARY KEY,
-    purpose text NOT NULL CONSTRAINT mail_token_purpose_check CHECK (purpose IN ('verify', 'reset')),
-    token_hash bytea NOT NULL CONSTRAINT mail_token_token_hash_key UNIQUE
-        CONSTRAINT mail_token_token_hash_check CHECK (octet_length(token_hash) = 32),
-    user_id uuid NOT NULL CONSTRAINT mail_token_user_id_fkey REFERENCES app_user (id) ON DELETE CASCADE,
+    id uuid NOT NULL CONSTRAINT pk_mail_token PRIMARY KEY,
+    purpose text NOT NULL CONSTRAINT ck_mail_token_purpose CHECK (purpose IN ('verify', 'reset')),
+    token_hash bytea NOT NULL CONSTRAINT uq_mail_token_token_hash UNIQUE
+        CONSTRAINT ck_mail_token_token_hash CHECK (octet_length(token_hash) = 32),
+    user_id uuid NOT NULL CONSTRAINT fk_mail_token_user_id REFERENCES app_user (id) ON DELETE CASCADE,
     -- The address the token was sent to: using it proves that address and no other.
     email citext NOT NULL,
     expires_at timestamptz NOT NULL,
     used_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX mail_token_user_id_idx ON mail_token (user_id);
-CREATE INDEX mail_token_expires_at_idx ON mail_token (expires_at);
+CREATE INDEX ix_mail_token_user_id ON mail_token (user_id);
+CREATE INDEX ix_mail_token_expires_at ON mail_token (expires_at);
 
 CREATE TABLE audit_event (
-    id uuid PRIMARY KEY,
-    workspace_id uuid CONSTRAINT audit_event_workspace_id_fkey REFERENCES workspace (id) ON DELETE CASCADE,
-    user_id uuid CONSTRAINT audit_event_user_id_fkey REFERENCES app_user (id) ON DELETE SET NULL,
+    id uuid NOT NULL CONSTRAINT pk_audit_event PRIMARY KEY,
+    workspace_id uuid CONSTRAINT fk_audit_event_workspace_id REFERENCES workspace (id) ON DELETE CASCADE,
+    user_id uuid CONSTRAINT fk_audit_event_user_id REFERENCES app_user (id) ON DELETE SET NULL,
     action text NOT NULL,
     detail jsonb NOT NULL DEFAULT '{}',
     ip inet,
     created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX audit_event_workspace_id_idx ON audit_event (workspace_id, created_at DESC);
-CREATE INDEX audit_event_user_id_idx ON audit_event (user_id);
+CREATE INDEX ix_audit_event_workspace_id ON audit_event (workspace_id, created_at DESC);
+CREATE INDEX ix_audit_event_user_id ON audit_event (user_id);
 
 CREATE TABLE outbox_mail (
-    id uuid PRIMARY KEY,
+    id uuid NOT NULL CONSTRAINT pk_outbox_mail PRIMARY KEY,
     recipient text NOT NULL,
     subject text NOT NULL,
     body_text text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX outbox_mail_created_at_idx ON outbox_mail (created_at DESC, id DESC);
+CREATE INDEX ix_outbox_mail_created_at ON outbox_mail (created_at DESC, id DESC);
 """
 
 # `app_user`, `login_session` and `mail_token` belong to a person, `workspace` is its own scope: their
@@ -104,50 +100,46 @@ CREATE INDEX outbox_mail_created_at_idx ON outbox_mail (created_at DESC, id DESC
 # password's or a token's hash out of the database, and the application cannot make an operator.
 _PERSONAL = """
 ALTER TABLE app_user ENABLE ROW LEVEL SECURITY;
-CREATE POLICY app_user_self ON app_user FOR ALL TO gesso_app
+CREATE POLICY app_user_self ON app_user FOR ALL TO {app}
     USING (id = gesso_user()) WITH CHECK (id = gesso_user());
-CREATE POLICY app_user_fellow ON app_user FOR SELECT TO gesso_app
+CREATE POLICY app_user_fellow ON app_user FOR SELECT TO {app}
     USING (EXISTS (SELECT FROM membership m
                    WHERE m.user_id = app_user.id AND m.workspace_id = gesso_workspace()));
-CREATE POLICY app_user_elevated ON app_user FOR ALL TO gesso_elevated USING (true) WITH CHECK (true);
+CREATE POLICY app_user_elevated ON app_user FOR ALL TO {elevated} USING (true) WITH CHECK (true);
 GRANT SELECT (id, email, name, email_verified_at, is_operator, disabled_at, created_at, updated_at)
-    ON app_user TO gesso_app, gesso_elevated;
+    ON app_user TO {app}, {elevated};
 GRANT INSERT (id, email, name, password_hash, email_verified_at, created_at, updated_at)
-    ON app_user TO gesso_app;
-GRANT UPDATE (email, name, password_hash, email_verified_at, updated_at) ON app_user TO gesso_app;
+    ON app_user TO {app};
+GRANT UPDATE (email, name, password_hash, email_verified_at, updated_at) ON app_user TO {app};
 GRANT UPDATE (email, name, email_verified_at, is_operator, disabled_at, updated_at)
-    ON app_user TO gesso_elevated;
+    ON app_user TO {elevated};
 
 ALTER TABLE workspace ENABLE ROW LEVEL SECURITY;
-CREATE POLICY workspace_workspace ON workspace FOR ALL TO gesso_app
+CREATE POLICY workspace_workspace ON workspace FOR ALL TO {app}
     USING (id = gesso_workspace()) WITH CHECK (id = gesso_workspace());
-CREATE POLICY workspace_elevated ON workspace FOR ALL TO gesso_elevated USING (true) WITH CHECK (true);
-GRANT SELECT, INSERT, UPDATE ON workspace TO gesso_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON workspace TO gesso_elevated;
+CREATE POLICY workspace_elevated ON workspace FOR ALL TO {elevated} USING (true) WITH CHECK (true);
+GRANT SELECT, INSERT, UPDATE ON workspace TO {app};
+GRANT SELECT, INSERT, UPDATE, DELETE ON workspace TO {elevated};
 
 ALTER TABLE login_session ENABLE ROW LEVEL SECURITY;
-CREATE POLICY login_session_self ON login_session FOR ALL TO gesso_app
+CREATE POLICY login_session_self ON login_session FOR ALL TO {app}
     USING (user_id = gesso_user())
     WITH CHECK (user_id = gesso_user() AND workspace_id = gesso_workspace());
-CREATE POLICY login_session_elevated ON login_session FOR ALL TO gesso_elevated
+CREATE POLICY login_session_elevated ON login_session FOR ALL TO {elevated}
     USING (true) WITH CHECK (true);
 GRANT SELECT (id, user_id, workspace_id, user_agent, ip, created_at, last_seen_at, expires_at, revoked_at)
-    ON login_session TO gesso_app, gesso_elevated;
-GRANT INSERT, UPDATE (revoked_at) ON login_session TO gesso_app;
-GRANT UPDATE (revoked_at), DELETE ON login_session TO gesso_elevated;
+    ON login_session TO {app}, {elevated};
+GRANT INSERT, UPDATE (revoked_at) ON login_session TO {app};
+GRANT UPDATE (revoked_at), DELETE ON login_session TO {elevated};
 
 ALTER TABLE mail_token ENABLE ROW LEVEL SECURITY;
-CREATE POLICY mail_token_self ON mail_token FOR ALL TO gesso_app
+CREATE POLICY mail_token_self ON mail_token FOR ALL TO {app}
     USING (user_id = gesso_user()) WITH CHECK (user_id = gesso_user());
-CREATE POLICY mail_token_elevated ON mail_token FOR ALL TO gesso_elevated USING (true) WITH CHECK (true);
+CREATE POLICY mail_token_elevated ON mail_token FOR ALL TO {elevated} USING (true) WITH CHECK (true);
 GRANT SELECT (id, purpose, user_id, email, expires_at, used_at, created_at)
-    ON mail_token TO gesso_app, gesso_elevated;
-GRANT INSERT, UPDATE (used_at) ON mail_token TO gesso_app;
-GRANT DELETE ON mail_token TO gesso_elevated;
-
--- The application drops mail in; only an operator's page reads it.
-GRANT INSERT ON outbox_mail TO gesso_app;
-GRANT SELECT, INSERT, DELETE ON outbox_mail TO gesso_elevated;
+    ON mail_token TO {app}, {elevated};
+GRANT INSERT, UPDATE (used_at) ON mail_token TO {app};
+GRANT DELETE ON mail_token TO {elevated};
 """
 
 # Everything a request needs to know about its session, and the note that it was seen (at most every five
@@ -231,14 +223,14 @@ $$
 
 def upgrade() -> None:
     """Create the tables, who may touch them, and the look-ups made before a workspace is known."""
-    op.execute(_TABLES)
-    op.execute(_PERSONAL)
+    script(_TABLES)
+    script(_PERSONAL.format(app=role("app"), elevated=role("elevated")))
     protect("membership", app="SELECT, INSERT, UPDATE, DELETE")
     protect("audit_event", app="SELECT, INSERT")
+    # The application drops mail in; only an operator's page reads it.
+    share("outbox_mail", app="INSERT", elevated="SELECT, INSERT, DELETE")
     definer(_AUTH_SESSION, "auth_session(bytea, timestamptz)")
     definer(_AUTH_LOGIN, "auth_login(citext)")
     definer(_AUTH_OWN_HASH, "auth_own_password()")
-    definer(
-        _AUTH_RESET_REQUEST, "auth_reset_request(citext, uuid, bytea, timestamptz, timestamptz)"
-    )
+    definer(_AUTH_RESET_REQUEST, "auth_reset_request(citext, uuid, bytea, timestamptz, timestamptz)")
     definer(_AUTH_MAILED, "auth_mail_token(text, bytea, timestamptz)")
