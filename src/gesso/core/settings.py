@@ -1,0 +1,274 @@
+"""Typed settings, one class per concern, read from the environment. `docs/settings.md` lists them all.
+
+`load_settings()` reads everything once and refuses what cannot work: an unreadable value or a weak secret
+outside development stops the start with a sentence naming the variable.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_WEAK_SECRETS = {"secret", "changeme", "change-me", "password", "gesso", "development", "test"}
+SECRET_KEY_MIN_LENGTH = 32
+
+
+class SettingsError(Exception):
+    """A setting is missing or cannot be used. The text names the variable and the way out."""
+
+
+def _prefix(prefix: str) -> SettingsConfigDict:
+    return SettingsConfigDict(env_prefix=prefix, extra="ignore", frozen=True, env_ignore_empty=True)
+
+
+class SiteSettings(BaseSettings):
+    """Where and as what the product runs."""
+
+    model_config = _prefix("GESSO_")
+
+    env: Literal["development", "production", "test"] = "development"
+    """`development` allows the sandbox, the outbox page and a generated secret; `production` refuses weak secrets."""
+    secret_key: SecretStr | None = None
+    """Seals provider keys and signs links. At least 32 characters. In development one is made and kept in the data folder."""
+    base_url: str | None = None
+    """The address people use, such as `https://art.example.com`. Cookies become Secure when it is https."""
+    host: str = "127.0.0.1"
+    """The address the web server binds."""
+    port: int = Field(8000, ge=1, le=65535)
+    """The port the web server binds."""
+    edition: str = "studio"
+    """Which product this is: a name under `gesso/editions`, or the path of a TOML file."""
+    data_dir: Path = Path(".gesso")
+    """The folder for the embedded database, local files and the development secret."""
+    sandbox_url: str | None = None
+    """Address of a running `gesso sandbox`. `gesso up` starts one and sets this by itself."""
+
+    @field_validator("base_url", "sandbox_url")
+    @classmethod
+    def _origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an address such as https://art.example.com")
+        return value.rstrip("/")
+
+    @property
+    def url(self) -> str:
+        """The address people use, without a trailing slash."""
+        return self.base_url or f"http://{'localhost' if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether cookies carry Secure."""
+        return self.url.startswith("https://")
+
+    @property
+    def development(self) -> bool:
+        """Whether conveniences for trying gesso without keys are on."""
+        return self.env != "production"
+
+
+class DatabaseSettings(BaseSettings):
+    """The database. Without `DATABASE_URL` an embedded PostgreSQL runs in the data folder."""
+
+    model_config = _prefix("GESSO_DATABASE_")
+
+    url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    """`postgresql://user:password@host/name` of the owner role, which must be able to create roles."""
+    role_prefix: str = Field("gesso", pattern=r"^[a-z][a-z0-9_]{0,30}$")
+    """Prefix of the application's roles, `gesso_app` and `gesso_elevated`. Change it when two installations share a cluster."""
+    pool_size: int = Field(10, ge=1, le=200)
+    """Connections a process keeps for requests and jobs."""
+    elevated_pool_size: int = Field(3, ge=1, le=50)
+    """Connections a process keeps for cross-workspace work."""
+
+
+class StorageSettings(BaseSettings):
+    """Where files live."""
+
+    model_config = _prefix("GESSO_STORAGE_")
+
+    url: str | None = None
+    """`file:///folder`, `s3://bucket/prefix`, `gs://…`, `az://…` or `memory://`. Default: `files` in the data folder."""
+    max_upload_bytes: int = Field(20 * 2**20, ge=2**10)
+    """The largest picture a person may upload."""
+    max_output_bytes: int = Field(50 * 2**20, ge=2**10)
+    """The largest file accepted from a provider."""
+
+
+class MailSettings(BaseSettings):
+    """How mail leaves. Without `GESSO_MAIL_SMTP_URL` it is kept on the operator's outbox page."""
+
+    model_config = _prefix("GESSO_MAIL_")
+
+    smtp_url: SecretStr | None = None
+    """`smtp://user:password@host:587` (STARTTLS where offered) or `smtps://…:465`."""
+    from_address: str = "gesso <no-reply@localhost>"
+    """The sender."""
+    verification: bool = False
+    """Whether a new account must confirm its e-mail address before it can generate."""
+
+
+class WorkerSettings(BaseSettings):
+    """How much a worker does at once."""
+
+    model_config = _prefix("GESSO_WORKER_")
+
+    concurrency: int = Field(32, ge=1, le=1000)
+    """Generations one worker drives at once; they mostly wait for providers."""
+    ingest_threads: int = Field(2, ge=1, le=64)
+    """Threads that decode pictures and make thumbnails."""
+    grace_seconds: float = Field(5, ge=0, le=600)
+    """How long a stopping worker finishes steps before it hands its work over."""
+
+
+class LimitSettings(BaseSettings):
+    """Guards against guessing and flooding."""
+
+    model_config = _prefix("GESSO_LIMIT_")
+
+    login_attempts: int = Field(5, ge=1)
+    """Wrong passwords per e-mail address within the window before a pause."""
+    login_attempts_per_address: int = Field(50, ge=1)
+    """Wrong passwords per network address within the window before a pause."""
+    login_window_seconds: int = Field(900, ge=1)
+    """Length of the window for log-in, in seconds."""
+    reset_mails_per_hour: int = Field(5, ge=1)
+    """Password-reset mails per e-mail address an hour."""
+    signups_per_hour: int = Field(30, ge=1)
+    """New accounts per network address an hour."""
+    waiting_generations: int = Field(200, ge=1)
+    """Generations of one workspace that may wait before more are refused."""
+
+
+class ProviderSettings(BaseSettings):
+    """Keys that seed one connection per provider on the first start."""
+
+    model_config = _prefix("")
+
+    fal_key: SecretStr | None = None
+    """Key of fal, `id:secret`. Without it the sandbox answers in development; in production fal is off."""
+    fal_base_url: str | None = None
+    """Another origin that speaks fal's wire: a proxy or a stand-in."""
+    replicate_api_token: SecretStr | None = None
+    """Token of Replicate."""
+    replicate_base_url: str | None = None
+    """Another origin that speaks Replicate's wire."""
+    openai_api_key: SecretStr | None = None
+    """Key of OpenAI."""
+    openai_base_url: str | None = None
+    """Another origin that speaks OpenAI's wire."""
+    gemini_api_key: SecretStr | None = None
+    """Key of Google Gemini."""
+    gemini_base_url: str | None = None
+    """Another origin that speaks Gemini's wire."""
+    kie_api_key: SecretStr | None = None
+    """Key of kie.ai."""
+    kie_base_url: str | None = None
+    """Another origin that speaks kie.ai's wire."""
+    promptchan_api_key: SecretStr | None = None
+    """Key of Promptchan."""
+    promptchan_base_url: str | None = None
+    """Another origin that speaks Promptchan's wire."""
+
+
+class LogSettings(BaseSettings):
+    """What is logged and how."""
+
+    model_config = _prefix("GESSO_LOG_")
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe level that is written."""
+    format: Literal["console", "json"] = "console"
+    """`console` for people, `json` for a log collector."""
+
+
+SETTINGS_CLASSES: tuple[type[BaseSettings], ...] = (
+    SiteSettings, DatabaseSettings, StorageSettings, MailSettings, WorkerSettings, LimitSettings,
+    ProviderSettings, LogSettings,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything, read once at the start."""
+
+    site: SiteSettings = field(default_factory=SiteSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    mail: MailSettings = field(default_factory=MailSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    providers: ProviderSettings = field(default_factory=ProviderSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+    @property
+    def secret_key(self) -> str:
+        """The site's secret. `load_settings` has made sure that there is one."""
+        assert self.site.secret_key is not None
+        return self.site.secret_key.get_secret_value()
+
+    @property
+    def storage_url(self) -> str:
+        """Where files live, as a URL."""
+        return self.storage.url or (self.site.data_dir.resolve() / "files").as_uri()
+
+
+def env_name(owner: type[BaseSettings], name: str) -> str:
+    """The environment variable of a field, in upper case."""
+    alias = owner.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"{owner.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def load_settings(**site: Any) -> Settings:
+    """Read all settings; keyword arguments replace single values of SiteSettings (the CLI's options).
+
+    Raises SettingsError.
+    """
+    read: dict[str, Any] = {}
+    for name, owner in zip(Settings.__dataclass_fields__, SETTINGS_CLASSES, strict=True):
+        try:
+            read[name] = owner(
+                **{key: value for key, value in site.items() if value is not None} if name == "site" else {}
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = first["loc"][0] if first["loc"] else name
+            known = str(variable) in owner.model_fields
+            shown = env_name(owner, str(variable)) if known else str(variable).upper()
+            raise SettingsError(f"{shown}: {first['msg']}.") from None
+    read["site"] = _with_secret(read["site"])
+    return Settings(**read)
+
+
+def _with_secret(site: SiteSettings) -> SiteSettings:
+    """The given secret when it is strong enough; in development one is made and kept."""
+    if site.secret_key is not None:
+        value = site.secret_key.get_secret_value()
+        if not site.development and (len(value) < SECRET_KEY_MIN_LENGTH or value.lower() in _WEAK_SECRETS):
+            raise SettingsError(
+                f"GESSO_SECRET_KEY must have at least {SECRET_KEY_MIN_LENGTH} random characters in production; "
+                "make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+        return site
+    if not site.development:
+        raise SettingsError("GESSO_SECRET_KEY is not set. It is needed outside development.")
+    return site.model_copy(update={"secret_key": SecretStr(_kept_secret(site.data_dir))})
+
+
+def _kept_secret(data_dir: Path) -> str:
+    """The development secret from the data folder, made on first use; two starts at once agree on one."""
+    path = data_dir / "secret_key"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text().strip()

@@ -1,0 +1,97 @@
+"""Bring a database to the current schema: roles, extensions, migrations, the queue's own tables."""
+
+from pathlib import Path
+
+import asyncpg
+import structlog
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from gesso.db.database import Roles, normalise_url
+
+log = structlog.get_logger()
+
+LOCK_ID = 0x6765_7373_6F00  # "gesso": the advisory lock of migrations
+LOCK_TIMEOUT = "5s"
+"""A migration waits at most this long for a table lock, so that it cannot queue all traffic behind itself."""
+
+
+def _config(connection: Connection | None, role_prefix: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    config.attributes["role_prefix"] = role_prefix
+    return config
+
+
+def newest_revision() -> str:
+    """The schema this code needs."""
+    head = ScriptDirectory.from_config(_config(None, "")).get_current_head()
+    assert head is not None
+    return head
+
+
+async def current_revision(owner_url: str) -> str | None:
+    """The schema a database has, None when it is empty."""
+    engine = create_async_engine(_sqlalchemy(owner_url))
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(
+                lambda sync: MigrationContext.configure(sync).get_current_revision()
+            )
+    finally:
+        await engine.dispose()
+
+
+async def migrate(owner_url: str, *, secret: str, role_prefix: str = "gesso") -> str:
+    """Create or update roles and schema; returns the revision reached.
+
+    Several processes may call this at once: an advisory lock lets one work and the others wait.
+    """
+    roles = Roles(normalise_url(owner_url), role_prefix, secret)
+    engine = create_async_engine(_sqlalchemy(owner_url))
+    try:
+        async with engine.connect() as lock:
+            await lock.execute(text("SELECT pg_advisory_lock(:id)"), {"id": LOCK_ID})
+            await lock.commit()
+            try:
+                await _ensure_roles(roles)
+                async with engine.connect() as connection:
+                    await connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+                    await connection.commit()
+                    await connection.run_sync(_upgrade, role_prefix)
+                    await connection.commit()
+            finally:
+                await lock.execute(text("SELECT pg_advisory_unlock(:id)"), {"id": LOCK_ID})
+                await lock.commit()
+    finally:
+        await engine.dispose()
+    return newest_revision()
+
+
+def _sqlalchemy(owner_url: str) -> str:
+    return normalise_url(owner_url).replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
+def _upgrade(connection: Connection, role_prefix: str) -> None:
+    command.upgrade(_config(connection, role_prefix), "head")
+
+
+async def _ensure_roles(roles: Roles) -> None:
+    """The two log-in roles with their derived passwords. They own nothing and bypass nothing."""
+    connection = await asyncpg.connect(roles.owner_url)
+    try:
+        for role in (roles.app, roles.elevated):
+            exists = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
+            verb = "ALTER" if exists else "CREATE"
+            await connection.execute(
+                f"{verb} ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{roles.password(role)}'"
+            )
+            await connection.execute(f"GRANT USAGE ON SCHEMA public TO {role}")
+    finally:
+        await connection.close()

@@ -1,0 +1,13 @@
+"""Runs inside Alembic. The connection, opened and locked by `gesso.db.migrate`, comes in `attributes`."""
+
+from alembic import context
+
+from gesso.db.base import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    transaction_per_migration=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,83 @@
+"""Transactions and what they may see. The type of a session says which rows it reaches.
+
+    WorkspaceSession   role `<prefix>_app`, row-level security set to one workspace
+    PublicSession      role `<prefix>_app`, no workspace: look-ups through SECURITY DEFINER functions, shared tables
+    ElevatedSession    role `<prefix>_elevated`: operators and jobs across workspaces
+
+One request or job step is one transaction, opened and committed at its edge by `Database`.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession
+
+AfterCommit = Callable[[], Awaitable[None]]
+
+
+class Session(AsyncSession):
+    """An open transaction with direct access to its own asyncpg connection."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._driver: asyncpg.Connection | None = None
+        self.pending_notifications: dict[tuple[str, str], None] = {}
+        self.pending_actions: list[AfterCommit] = []
+
+    async def driver(self) -> asyncpg.Connection:
+        """The asyncpg connection of this very transaction, for the money path."""
+        if self._driver is None:
+            raw = await (await self.connection()).get_raw_connection()
+            self._driver = cast(asyncpg.Connection, raw.driver_connection)
+        return self._driver
+
+    async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+        """All rows of a statement with $1-style parameters. jsonb goes in and comes out as Python values."""
+        return cast(list[asyncpg.Record], await (await self.driver()).fetch(sql, *args))
+
+    async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
+        """The first row or None."""
+        return await (await self.driver()).fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        """The first column of the first row, or None."""
+        return await (await self.driver()).fetchval(sql, *args)
+
+    async def execute_raw(self, sql: str, *args: Any) -> int:
+        """Run a statement; how many rows it touched."""
+        status: str = await (await self.driver()).execute(sql, *args)
+        last = status.rsplit(" ", 1)[-1]
+        return int(last) if last.isdigit() else 0
+
+    def notify_after_commit(self, channel: str, payload: dict[str, Any]) -> None:
+        """Send `payload` on `channel` once the transaction has committed; the same payload goes out once.
+
+        Not inside the transaction: NOTIFY there serialises all commits (architecture, section 9).
+        """
+        self.pending_notifications[(channel, json.dumps(payload, separators=(",", ":"), sort_keys=True))] = (
+            None
+        )
+
+    def after_commit(self, action: AfterCommit) -> None:
+        """Run `action` once the transaction has committed. Its failure is logged and changes nothing."""
+        self.pending_actions.append(action)
+
+
+class WorkspaceSession(Session):
+    """A transaction that sees one workspace's rows."""
+
+    workspace_id: UUID
+    user_id: UUID | None
+
+
+class PublicSession(Session):
+    """A transaction that belongs to no workspace."""
+
+
+class ElevatedSession(Session):
+    """A transaction across workspaces: for operators' and jobs' code that says so in its signature."""
+
+    reason: str

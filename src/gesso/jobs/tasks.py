@@ -1,0 +1,35 @@
+"""What a worker can do: tasks by name, and schedules."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Task = Callable[[dict[str, Any]], Awaitable[None]]
+Scheduled = Callable[[], Awaitable[None]]
+
+
+class HandOver(Exception):
+    """Raised by a task that stops early because the worker is stopping: another worker takes it up at once."""
+
+
+@dataclass
+class Tasks:
+    """Registry filled by the rooms' `tasks.register`."""
+
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the worker is asked to stop. A long task watches it and raises HandOver."""
+    by_name: dict[str, Task] = field(default_factory=dict)
+    schedules: dict[str, tuple[str, Scheduled]] = field(default_factory=dict)
+
+    def add(self, name: str, task: Task) -> None:
+        """Run `task(payload)` for jobs of this name."""
+        if name in self.by_name:
+            raise ValueError(f"task {name} is registered twice")
+        self.by_name[name] = task
+
+    def every(self, name: str, cron: str, task: Scheduled) -> None:
+        """Run `task()` by a cron expression (five fields, or six with seconds last), on one worker at a time."""
+        if name in self.schedules:
+            raise ValueError(f"schedule {name} is registered twice")
+        self.schedules[name] = (cron, task)

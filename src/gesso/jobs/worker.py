@@ -1,0 +1,138 @@
+"""Takes jobs from the queue until asked to stop; survives a database that goes away for a while."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import structlog
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+from pgqueuer.core.qm import QueueManager
+from pgqueuer.core.sm import SchedulerManager
+from pgqueuer.domain.errors import RetryRequested
+from pgqueuer.domain.models import Job, Schedule
+from pgqueuer.queries import Queries
+
+from gesso.core.ids import new_id
+from gesso.db import Database
+from gesso.jobs.tasks import HandOver, Scheduled, Task, Tasks
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 1.0
+"""Wake-ups may be lost; then work is found this much later at worst."""
+HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+"""A job whose worker showed no sign of life for this long is given to another."""
+SEEN_SECONDS = 10.0
+RETRY_AFTER_ERROR = timedelta(seconds=5)
+RECONNECT_SECONDS = 0.5
+
+
+class Worker:
+    """One worker process's loop over queue and schedules."""
+
+    def __init__(self, database: Database, tasks: Tasks, *, concurrency: int = 32) -> None:
+        self._database = database
+        self._tasks = tasks
+        self._concurrency = max(concurrency, 2)
+        self._id = new_id()
+        self._managers: list[QueueManager | SchedulerManager] = []
+
+    async def run(self) -> None:
+        """Work until `stop`; then return once every task has ended or handed over."""
+        seen = asyncio.create_task(self._keep_seen())
+        try:
+            while not self._tasks.stopping.is_set():
+                try:
+                    await self._work()
+                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    log.warning("worker.lost_database", error=type(error).__name__)
+                except ExceptionGroup as group:
+                    log.warning(
+                        "worker.lost_database", errors=[type(one).__name__ for one in group.exceptions]
+                    )
+                if not self._tasks.stopping.is_set():
+                    await asyncio.sleep(RECONNECT_SECONDS)
+        finally:
+            seen.cancel()
+            await asyncio.gather(seen, return_exceptions=True)
+            with contextlib.suppress(Exception):
+                async with self._database.public() as tx:
+                    await tx.execute_raw("DELETE FROM worker_seen WHERE worker_id = $1", self._id)
+
+    def stop(self) -> None:
+        """Ask to stop: no new jobs, running tasks finish their step and hand over."""
+        self._tasks.stopping.set()
+        for manager in self._managers:
+            manager.shutdown.set()
+
+    async def _work(self) -> None:
+        jobs = await self._database.dedicated()
+        schedules = await self._database.dedicated()
+        try:
+            queue = QueueManager(Queries(AsyncpgDriver(jobs)))
+            scheduler = SchedulerManager(Queries(AsyncpgDriver(schedules)))
+            for name, task in self._tasks.by_name.items():
+                queue.entrypoint(name)(_entrypoint(name, task))
+            for name, (cron, scheduled) in self._tasks.schedules.items():
+                scheduler.schedule(name, cron)(_scheduled(name, scheduled))
+            self._managers = [queue, scheduler]
+            if self._tasks.stopping.is_set():
+                return
+            async with asyncio.TaskGroup() as group:
+                group.create_task(scheduler.run())
+                group.create_task(
+                    queue.run(
+                        dequeue_timeout=timedelta(seconds=POLL_SECONDS),
+                        batch_size=max(1, min(10, self._concurrency // 2)),
+                        max_concurrent_tasks=self._concurrency,
+                        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                    )
+                )
+        finally:
+            self._managers = []
+            for connection in (jobs, schedules):
+                with contextlib.suppress(Exception):
+                    await connection.close(timeout=2)
+
+    async def _keep_seen(self) -> None:
+        """Tell the others that this worker lives; `/readyz` looks at it."""
+        while True:
+            try:
+                async with self._database.public() as tx:
+                    await tx.execute_raw(
+                        "INSERT INTO worker_seen (worker_id, host) VALUES ($1, $2) "
+                        "ON CONFLICT (worker_id) DO UPDATE SET seen_at = now()",
+                        self._id, socket.gethostname(),
+                    )  # fmt: skip
+            except Exception as error:  # noqa: BLE001 — the database is away; the loop goes on
+                log.warning("worker.unseen", error=type(error).__name__)
+            await asyncio.sleep(SEEN_SECONDS)
+
+
+def _entrypoint(name: str, task: Task) -> Any:
+    async def run(job: Job) -> None:
+        with structlog.contextvars.bound_contextvars(job=name, job_id=int(job.id)):
+            try:
+                await task(json.loads(job.payload or b"{}"))
+            except HandOver:
+                raise RetryRequested(timedelta(0), "handed over") from None
+            except Exception:
+                log.exception("job.failed")
+                raise RetryRequested(RETRY_AFTER_ERROR, "failed") from None
+
+    return run
+
+
+def _scheduled(name: str, task: Scheduled) -> Any:
+    async def run(_: Schedule) -> None:
+        with structlog.contextvars.bound_contextvars(schedule=name):
+            try:
+                await task()
+            except Exception:
+                log.exception("schedule.failed")
+
+    return run

@@ -1,0 +1,98 @@
+"""Fixtures everyone shares: one embedded server, one migrated template database, a copy of it per test process."""
+
+import asyncio
+import fcntl
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from gesso.db import Database
+from gesso.db.embedded import EmbeddedPostgres
+from gesso.db.migrate import migrate
+
+SECRET = "a secret for tests only, long enough to pass"
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all processes of this run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    for path in (folder, *list(folder.parents)[:2]):
+        path.chmod(0o755)  # the server runs as another user when the tests run as root
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres(shared_folder: Path) -> Iterator[EmbeddedPostgres]:
+    """The embedded server of this test run."""
+    server = EmbeddedPostgres(shared_folder / "postgres", FAST)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres, shared_folder: Path) -> str:
+    """Name of a database with all migrations applied, made once for all processes."""
+    with (shared_folder / "template.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared_folder / "template.done").exists():
+            asyncio.run(_make_template(postgres))
+            (shared_folder / "template.done").touch()
+    return "gesso_template"
+
+
+async def _make_template(postgres: EmbeddedPostgres) -> None:
+    await create_database(postgres, "gesso_template")
+    await migrate(postgres.url("gesso_template"), secret=SECRET)
+
+
+async def create_database(postgres: EmbeddedPostgres, name: str, template: str | None = None) -> str:
+    """Make a database; returns its owner's URL."""
+    connection = await asyncpg.connect(postgres.url())
+    try:
+        await connection.execute(
+            f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else "")
+        )
+    finally:
+        await connection.close()
+    return postgres.url(name)
+
+
+@pytest.fixture(scope="session")
+async def database_url(postgres: EmbeddedPostgres, template: str) -> str:
+    """Owner's URL of this process's own database. Tests share it: each makes its own people and workspaces."""
+    return await create_database(postgres, f"gesso_{uuid.uuid4().hex[:12]}", template)
+
+
+@pytest.fixture(scope="session")
+async def db(database_url: str) -> AsyncIterator[Database]:
+    """The application's view of this process's database."""
+    database = Database(database_url, secret=SECRET, pool_size=20)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def fresh_database_url(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    """A migrated database of the test's own, for what looks across workspaces."""
+    name = f"gesso_fresh_{uuid.uuid4().hex[:12]}"
+    yield await create_database(postgres, name, template)
+    connection = await asyncpg.connect(postgres.url())
+    await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await connection.close()
+
+
+@pytest.fixture
+async def fresh_db(fresh_database_url: str) -> AsyncIterator[Database]:
+    """The application's view of a database of the test's own."""
+    database = Database(fresh_database_url, secret=SECRET, pool_size=20)
+    yield database
+    await database.close()

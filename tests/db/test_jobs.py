@@ -1,0 +1,88 @@
+"""The queue: together with its transaction or not at all, retried, handed over, scheduled."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gesso.db import Database
+from gesso.jobs import HandOver, Tasks, Worker, enqueue
+
+
+class Running:
+    """A worker in this process, for the length of a test."""
+
+    def __init__(self, db: Database, tasks: Tasks) -> None:
+        self.worker = Worker(db, tasks)
+
+    async def __aenter__(self) -> "Running":
+        self.task = asyncio.create_task(self.worker.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.worker.stop()
+        await asyncio.wait_for(self.task, 10)
+
+
+async def test_a_job_runs_after_its_commit_and_soon(db: Database) -> None:
+    seen: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    tasks = Tasks()
+    tasks.add("test.echo", seen.put)
+    async with Running(db, tasks):
+        await asyncio.sleep(0.5)
+        async with db.public() as tx:
+            await enqueue(tx, "test.echo", {"n": 1})
+            await asyncio.sleep(0.1)
+            assert seen.empty()
+        assert await asyncio.wait_for(seen.get(), 2) == {"n": 1}
+
+
+async def test_a_rolled_back_job_never_runs(db: Database) -> None:
+    with pytest.raises(RuntimeError):
+        async with db.public() as tx:
+            await enqueue(tx, "test.rolled_back", {})
+            raise RuntimeError
+    async with db.public() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = 'test.rolled_back'") == 0
+
+
+async def test_a_dedupe_key_lets_one_in(db: Database) -> None:
+    async with db.public() as tx:
+        assert await enqueue(tx, "test.nobody", {}, dedupe_key="one")
+        assert not await enqueue(tx, "test.nobody", {}, dedupe_key="one")
+
+
+async def test_a_stopping_worker_hands_its_job_to_the_next(db: Database) -> None:
+    started, finished = asyncio.Event(), asyncio.Event()
+    first = Tasks()
+
+    async def long(_: dict[str, Any]) -> None:
+        started.set()
+        await first.stopping.wait()
+        raise HandOver
+
+    first.add("test.long", long)
+    async with Running(db, first):
+        async with db.public() as tx:
+            await enqueue(tx, "test.long", {})
+        await asyncio.wait_for(started.wait(), 3)
+    second = Tasks()
+
+    async def finish(_: dict[str, Any]) -> None:
+        finished.set()
+
+    second.add("test.long", finish)
+    async with Running(db, second):
+        await asyncio.wait_for(finished.wait(), 3)
+
+
+async def test_schedules_run(db: Database) -> None:
+    ran = asyncio.Event()
+    tasks = Tasks()
+
+    async def tick() -> None:
+        ran.set()
+
+    tasks.every("test.tick", "* * * * * *", tick)
+    async with Running(db, tasks):
+        await asyncio.wait_for(ran.wait(), 5)
