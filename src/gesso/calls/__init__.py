@@ -1,0 +1,1 @@
+"""Talking to a provider for someone: attempts, guards, the pool of adapters."""

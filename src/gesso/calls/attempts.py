@@ -1,0 +1,177 @@
+"""The record of every call to a provider: one row each, written before the call and closed after it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Self
+from uuid import UUID
+
+from gesso.calls.gate import Admission, Limits
+from gesso.calls.state import AttemptState, sources
+from gesso.core.logs import redact
+from gesso.db import PublicSession, WorkspaceSession
+from gesso.providers.base import Operation
+
+CostState = Literal["estimated", "actual", "unknown"]
+DETAIL_LIMIT = 1000
+"""Characters kept of what went wrong."""
+
+_BEGIN = """
+WITH door AS MATERIALIZED (SELECT * FROM calls_admit($3, $11, $12, $13)), made AS (
+    INSERT INTO attempt (workspace_id, id, connection_id, generation_id, output_indexes, try_number, model_key, upstream,
+        client_key, provider_cost_micro_usd, cost_state, created_at)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10::bigint,
+        CASE WHEN $10::bigint IS NULL THEN 'unknown' ELSE 'estimated' END, clock_timestamp()
+    FROM door WHERE door.admitted
+    RETURNING id
+)
+SELECT door.admitted, door.reason, door.wait_seconds, (SELECT count(*) FROM made) AS made FROM door
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a call costs us, in micro-dollars. `unknown` is a state, not 0."""
+
+    micro_usd: int | None
+    state: CostState
+
+    @classmethod
+    def estimated(cls, micro_usd: int | None) -> Self:
+        return cls(micro_usd, "unknown" if micro_usd is None else "estimated")
+
+
+NOTHING_BILLED = Cost(0, "estimated")
+"""The provider did not take the call, so it should not bill it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttempt:
+    """A call about to be made for some outputs of a generation. `cost_micro_usd` is the estimate, if there is one."""
+
+    id: UUID
+    generation_id: UUID
+    output_indexes: tuple[int, ...]
+    try_number: int
+    connection_id: UUID
+    model_key: str
+    upstream: str
+    client_key: UUID
+    cost_micro_usd: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A call as it stands."""
+
+    id: UUID
+    generation_id: UUID
+    output_indexes: tuple[int, ...]
+    try_number: int
+    connection_id: UUID
+    model_key: str
+    upstream: str
+    client_key: UUID
+    state: AttemptState
+    operation: Operation | None
+    error_kind: str | None
+    provider_cost_micro_usd: int | None
+    created_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        stored = row["operation"]
+        return cls(
+            id=row["id"],
+            generation_id=row["generation_id"],
+            output_indexes=tuple(row["output_indexes"]),
+            try_number=row["try_number"],
+            connection_id=row["connection_id"],
+            model_key=row["model_key"],
+            upstream=row["upstream"],
+            client_key=row["client_key"],
+            state=row["state"],
+            operation=Operation(stored["id"], stored["data"]) if stored else None,
+            error_kind=row["error_kind"],
+            provider_cost_micro_usd=row["provider_cost_micro_usd"],
+            created_at=row["created_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where the call with a certain client key belongs."""
+
+    workspace_id: UUID
+    attempt_id: UUID
+    generation_id: UUID
+    state: AttemptState
+    connection_id: UUID
+    upstream: str
+
+
+async def begin(tx: WorkspaceSession, new: NewAttempt, limits: Limits) -> Admission:
+    """Write the row, if the connection's limits let the call through now. Commit before calling the provider."""
+    row = await tx.fetchrow(
+        _BEGIN, tx.workspace_id, new.id, new.connection_id, new.generation_id, list(new.output_indexes),
+        new.try_number, new.model_key, new.upstream, new.client_key, new.cost_micro_usd,
+        limits.in_flight, limits.per_minute, limits.open_after,
+    )  # fmt: skip
+    assert row is not None
+    return Admission(row["admitted"], row["reason"], row["wait_seconds"])
+
+
+async def submitted(tx: WorkspaceSession, attempt_id: UUID, operation: Operation) -> bool:
+    """The provider has taken it. False when the attempt had been closed meanwhile."""
+    changed = await tx.execute_raw(
+        """UPDATE attempt SET state = 'submitted', operation = $3, submitted_at = coalesce(submitted_at, now()),
+               finished_at = NULL, error_kind = NULL, error_detail = NULL
+           WHERE workspace_id = $1 AND id = $2 AND state = ANY ($4::text[])""",
+        tx.workspace_id, attempt_id, {"id": operation.id, "data": operation.data}, list(sources("submitted")),
+    )  # fmt: skip
+    return changed == 1
+
+
+async def close(
+    tx: WorkspaceSession,
+    attempt_id: UUID,
+    state: AttemptState,
+    *,
+    cost: Cost | None = None,
+    error_kind: str | None = None,
+    detail: str | None = None,
+) -> bool:
+    """End the call. `cost` replaces the estimate; `detail` is masked and cut. False when it had ended already."""
+    changed = await tx.execute_raw(
+        """UPDATE attempt SET state = $3, finished_at = clock_timestamp(), error_kind = $4, error_detail = $5,
+               provider_cost_micro_usd = CASE WHEN $6::text IS NULL THEN provider_cost_micro_usd ELSE $7::bigint END,
+               cost_state = coalesce($6, cost_state)
+           WHERE workspace_id = $1 AND id = $2 AND state = ANY ($8::text[])""",
+        tx.workspace_id, attempt_id, state, error_kind, redact(detail)[:DETAIL_LIMIT] if detail else None,
+        cost.state if cost else None, cost.micro_usd if cost else None, list(sources(state)),
+    )  # fmt: skip
+    return changed == 1
+
+
+async def of_generation(tx: WorkspaceSession, generation_id: UUID) -> tuple[Attempt, ...]:
+    """All calls made for a generation, oldest first."""
+    rows: Sequence[Mapping[str, Any]] = await tx.fetch(
+        "SELECT * FROM attempt WHERE workspace_id = $1 AND generation_id = $2 ORDER BY id", tx.workspace_id, generation_id
+    )
+    return tuple(Attempt.from_row(row) for row in rows)
+
+
+async def get(tx: WorkspaceSession, attempt_id: UUID) -> Attempt | None:
+    """The call, if this workspace has it."""
+    row = await tx.fetchrow("SELECT * FROM attempt WHERE workspace_id = $1 AND id = $2", tx.workspace_id, attempt_id)
+    return Attempt.from_row(row) if row else None
+
+
+async def find(tx: PublicSession, client_key: UUID) -> Reference | None:
+    """The call with this client key, before any workspace is known: for webhooks."""
+    row = await tx.fetchrow("SELECT * FROM calls_find($1)", client_key)
+    if row is None:
+        return None
+    return Reference(
+        row["workspace_id"], row["id"], row["generation_id"], row["state"], row["connection_id"], row["upstream"]
+    )

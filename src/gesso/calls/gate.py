@@ -1,0 +1,86 @@
+"""What holds calls back: a connection's limits, its pauses and its breaker, the same for all processes.
+
+Everything is counted in Postgres from the attempts themselves, so a killed worker leaves nothing behind that
+would have to be given back: its open attempts go on counting until another worker ends them, as they should,
+for the provider may still be working on them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from gesso.core.logs import redact
+from gesso.db import Session
+from gesso.providers.errors import Busy, Misconfigured, ProviderError, Unavailable
+
+log = structlog.get_logger()
+
+OPEN_AFTER = 5
+"""Failures in a row after which the breaker opens; then one probe at a time until a call succeeds."""
+BUSY_PAUSE_SECONDS = (0.5, 300.0)
+"""A provider's Retry-After is respected between these bounds."""
+MISCONFIGURED_PAUSE_SECONDS = 120.0
+"""How long nobody calls with a refused key or an empty account; then one tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Calls at once and calls a minute; None = unlimited."""
+
+    in_flight: int | None = None
+    per_minute: int | None = None
+    open_after: int = OPEN_AFTER
+
+    @classmethod
+    def of(cls, limits: Mapping[str, int]) -> "Limits":
+        """From a connection's `limits`: `concurrency` and `requests_per_minute`."""
+        return cls(limits.get("concurrency"), limits.get("requests_per_minute"))
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether a call may be made now. If not: `full`, `rate`, or why the connection is paused, and for how long."""
+
+    admitted: bool
+    reason: str | None = None
+    wait_seconds: float = 0
+
+    @property
+    def misconfigured(self) -> bool:
+        """Waiting will not help: the operator must act."""
+        return self.reason in ("key", "credit")
+
+
+async def report_success(tx: Session, connection_id: UUID) -> None:
+    """A call went well: close the breaker, lift any pause."""
+    await tx.fetchval("SELECT calls_report_success($1)", connection_id)
+
+
+async def report_failure(tx: Session, connection_id: UUID, error: ProviderError) -> None:
+    """Note what an error says about the connection itself; a refused request says nothing about it."""
+    reason, pause = _meaning(error)
+    if reason is None:
+        return
+    detail = redact(error.note or error.message)[:500]
+    failures = await tx.fetchval(
+        "SELECT calls_report_failure($1, $2, $3, $4, $5)", connection_id, reason, detail, pause, OPEN_AFTER
+    )
+    if isinstance(error, Misconfigured):
+        log.error("connection.misconfigured", connection_id=str(connection_id), kind=error.kind, detail=detail)
+    elif reason == "unavailable":
+        log.warning("connection.unavailable", connection_id=str(connection_id), failures=failures, detail=detail)
+
+
+def _meaning(error: ProviderError) -> tuple[str | None, float]:
+    """(what is wrong with the connection, seconds to stay away from it)."""
+    if isinstance(error, Busy):
+        least, most = BUSY_PAUSE_SECONDS
+        return "busy", min(max(error.retry_after, least), most)
+    if isinstance(error, Unavailable):
+        return "unavailable", min(error.retry_after or 0.0, BUSY_PAUSE_SECONDS[1])
+    if isinstance(error, Misconfigured):
+        # A wrong model is that model's trouble; key and credit concern all calls of the connection.
+        return error.kind, 0.0 if error.kind == "model" else MISCONFIGURED_PAUSE_SECONDS
+    return None, 0.0

@@ -1,0 +1,1 @@
+"""A request becomes pictures: submit, dispatch, drive, settle."""
