@@ -1,0 +1,118 @@
+"""What a picture is to the rest of the product, and which pictures are asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+Kind = Literal["image", "video"]
+Source = Literal["generated", "upload"]
+Variant = Literal["original", "320", "640", "1280"]
+
+_LOWEST, _HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAsset:
+    """A file that was stored and shall become a row. Meanings as in `Asset`."""
+
+    id: UUID
+    user_id: UUID | None
+    storage_key: str
+    sha256: bytes
+    media_type: str
+    size_bytes: int
+    width: int
+    height: int
+    thumbhash: bytes
+    kind: Kind = "image"
+    source: Source = "generated"
+    duration_ms: int | None = None
+    generation_id: UUID | None = None
+    output_index: int | None = None
+    prompt: str = ""
+    negative_prompt: str | None = None
+    model_key: str | None = None
+    model_name: str | None = None
+    seed: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    charged: Mapping[str, Any] | None = None
+    took_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset(NewAsset):
+    """One picture of a workspace.
+
+    `id` is a UUIDv7 whose time is when it was asked for; `created_at` is when it arrived. `width` and `height` in
+    pixels, upright; `duration_ms` for videos; `charged` is an output's price as JSON (`{"credits": "1"}` or
+    `{"credits": "0", "allowances": {"image": 1}}`); `took_ms` from hand-over to arrival; `params` what was asked
+    besides prompt and model.
+    """
+
+    workspace_id: UUID
+    favourite: bool
+    created_at: datetime
+    used_at: datetime | None
+    deleted_at: datetime | None
+
+    @property
+    def made_at(self) -> datetime:
+        """The moment in the id: what the gallery is ordered and grouped by."""
+        return datetime.fromtimestamp((self.id.int >> 80) / 1000, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which of a workspace's pictures. `since` is inclusive, `until` exclusive, both by `made_at`."""
+
+    q: str = ""
+    kind: Kind | None = None
+    model: str | None = None
+    favourite: bool = False
+    source: Source | None = "generated"
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def bounds(self) -> tuple[UUID, UUID]:
+        """`since` and `until` as ids, both exclusive: an id carries its time, so a date is a range of the index."""
+        low = UUID(int=max((_milliseconds(self.since) << 80) - 1, 0)) if self.since else _LOWEST
+        high = UUID(int=_milliseconds(self.until) << 80) if self.until else _HIGHEST
+        return low, high
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a workspace keeps: made pictures and videos, and bytes of everything. The bin is not counted."""
+
+    pictures: int
+    videos: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """A picture's neighbours under some filters, nearest first on both sides.
+
+    `position` counts from 1 at the newest and `total` is how many there are; None beyond `repository.COUNT_LIMIT`
+    and for text search.
+    """
+
+    newer: tuple[Asset, ...]
+    older: tuple[Asset, ...]
+    position: int | None
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A row whose files are to be removed."""
+
+    id: UUID
+    storage_key: str
+    size_bytes: int
+
+
+def _milliseconds(moment: datetime) -> int:
+    return max(int(moment.timestamp() * 1000), 0)

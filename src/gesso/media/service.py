@@ -1,0 +1,128 @@
+"""Files and rows together: taking a picture in, and the pools that keep decoding within bounds."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
+
+from gesso.core.ids import new_id
+from gesso.db import Database
+from gesso.media import ingest, repository
+from gesso.media.ingest import Limits, Prepared
+from gesso.media.models import Asset, NewAsset, Source
+from gesso.media.storage import Storage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFiles:
+    """Where `store` put things: `key` of the original (thumbnails stand beside it), and all `keys`."""
+
+    key: str
+    keys: tuple[str, ...]
+
+
+def asset_key(workspace_id: UUID, asset_id: UUID, variant: str = "original") -> str:
+    """`{workspace}/{yyyy}/{mm}/{asset}/{variant}`; the month is the id's, so the same asset has the same key."""
+    made = datetime.fromtimestamp((asset_id.int >> 80) / 1000, UTC)
+    return f"{workspace_id}/{made:%Y}/{made:%m}/{asset_id}/{variant}"
+
+
+def variant_key(storage_key: str, variant: str) -> str:
+    """The key beside an original's `storage_key`."""
+    return f"{storage_key.rpartition('/')[0]}/{variant}"
+
+
+def all_keys(storage_key: str) -> tuple[str, ...]:
+    """Every key that belongs to the asset with this `storage_key`."""
+    return (storage_key, *(variant_key(storage_key, str(side)) for side in ingest.THUMB_SIDES))
+
+
+async def store(
+    storage: Storage, workspace_id: UUID, asset_id: UUID, prepared: Prepared, data: bytes
+) -> StoredFiles:
+    """Write the original and its thumbnails. Safe to repeat; touches no database. Raises `Unavailable`.
+
+    Do this before the transaction that adds the row: a file without a row is cleared away by night, a row without
+    a file would be a broken picture.
+    """
+    key = asset_key(workspace_id, asset_id)
+    files = {key: data} | {variant_key(key, str(side)): thumb for side, thumb in prepared.thumbs.items()}
+    await asyncio.gather(*(storage.put(name, content) for name, content in files.items()))
+    return StoredFiles(key, tuple(files))
+
+
+class Ingest:
+    """A few threads that decode pictures, so that neither the event loop nor the memory suffers.
+
+    One per process. `threads` bounds how many pictures are decoded at once (see `ingest` for their memory).
+    """
+
+    def __init__(self, threads: int, *, outputs: Limits | None = None, uploads: Limits | None = None) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ingest")
+        self.outputs = outputs or Limits()
+        self.uploads = uploads or Limits(max_bytes=20 * 2**20)
+
+    async def prepare(self, data: bytes, *, declared_type: str | None = None) -> Prepared:
+        """`ingest.prepare` of a provider's file. Raises `HostileFile`."""
+        return await self._run(
+            partial(ingest.prepare, data, declared_type=declared_type, limits=self.outputs)
+        )
+
+    async def prepare_upload(self, data: bytes, *, declared_type: str | None = None) -> tuple[bytes, Prepared]:
+        """A person's file made anew without EXIF and GPS, and what is known of it. Raises `HostileFile`."""
+
+        def work() -> tuple[bytes, Prepared]:
+            clean = ingest.clean_upload(data, declared_type=declared_type, limits=self.uploads)
+            return clean, ingest.prepare(clean)
+
+        return await self._run(work)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def close(self) -> None:
+        """Let running work end, drop what waits."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def take_upload(
+    db: Database,
+    storage: Storage,
+    pool: Ingest,
+    *,
+    workspace_id: UUID,
+    user_id: UUID,
+    data: bytes,
+    declared_type: str | None,
+) -> Asset:
+    """Take a person's reference picture in: cleaned, stored, its row committed. Raises `HostileFile`."""
+    clean, prepared = await pool.prepare_upload(data, declared_type=declared_type)
+    asset_id = new_id()
+    stored = await store(storage, workspace_id, asset_id, prepared, clean)
+    async with db.workspace(workspace_id, user_id) as tx:
+        return await repository.add_asset(tx, new_asset(asset_id, user_id, stored, prepared, source="upload"))
+
+
+def new_asset(
+    asset_id: UUID, user_id: UUID | None, stored: StoredFiles, prepared: Prepared, *, source: Source
+) -> NewAsset:
+    """A row for stored files. What the file cannot know (prompt, model, …) comes by `dataclasses.replace`."""
+    return NewAsset(
+        id=asset_id,
+        user_id=user_id,
+        storage_key=stored.key,
+        sha256=prepared.sha256,
+        media_type=prepared.media_type,
+        size_bytes=prepared.size_bytes,
+        width=prepared.width,
+        height=prepared.height,
+        thumbhash=prepared.thumbhash,
+        duration_ms=prepared.duration_ms,
+        source=source,
+    )

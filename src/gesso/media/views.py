@@ -1,0 +1,238 @@
+"""What JSON and pages see of a picture."""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from math import gcd
+from typing import Any
+from uuid import UUID
+
+from gesso.core.money import format_credits, parse_credits
+from gesso.media.ingest import THUMB_SIDES
+from gesso.media.models import Asset
+
+_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/avif": "avif"}
+_TYPE_NAMES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP", "image/avif": "AVIF"}
+
+
+def media_url(asset_id: UUID, variant: str | int = "original", base: str = "") -> str:
+    """The stable address of one file, under `base` (an origin without trailing slash, or "" for a path)."""
+    return f"{base}/media/{asset_id}/{variant}"
+
+
+def asset_json(asset: Asset, base: str = "") -> dict[str, Any]:
+    """The frozen JSON shape of an asset.
+
+    `url` and `thumbnails` are stable addresses that need the session's cookie; paths unless `base` is given.
+    `thumbhash` is base64; `charged` the price of this one output; times are ISO 8601 in UTC; `seed` a number.
+    """
+    return {
+        "id": str(asset.id),
+        "kind": asset.kind,
+        "url": media_url(asset.id, base=base),
+        "thumbnails": {str(side): media_url(asset.id, side, base) for side in THUMB_SIDES},
+        "width": asset.width,
+        "height": asset.height,
+        "media_type": asset.media_type,
+        "size_bytes": asset.size_bytes,
+        "seed": asset.seed,
+        "duration_ms": asset.duration_ms,
+        "thumbhash": b64encode(asset.thumbhash).decode(),
+        "source": asset.source,
+        "generation_id": str(asset.generation_id) if asset.generation_id else None,
+        "prompt": asset.prompt,
+        "negative_prompt": asset.negative_prompt,
+        "model": asset.model_key,
+        "model_name": asset.model_name,
+        "params": dict(asset.params),
+        "charged": dict(asset.charged) if asset.charged is not None else None,
+        "took_ms": asset.took_ms,
+        "favourite": asset.favourite,
+        "created_at": asset.created_at.isoformat(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A picture in the grid. `ratio` is width ÷ height, `step` the same rounded for the style sheet."""
+
+    id: UUID
+    title: str
+    href: str
+    src: str
+    srcset: str
+    width: int
+    height: int
+    ratio: str
+    step: str
+    blur: str
+    favourite: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Pictures of one day. `count` is all of that day, not just of this page; "" when it was not counted."""
+
+    key: str
+    title: str
+    count: str
+    heading: bool
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of the details: a name and its value."""
+
+    name: str
+    value: str
+    mono: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in the lightbox."""
+
+    id: UUID
+    title: str
+    kind_word: str
+    src: str
+    srcset: str
+    full: str
+    download: str
+    width: int
+    height: int
+    blur: str
+    favourite: bool
+    generated: bool
+    prompt: str
+    negative_prompt: str | None
+    facts: tuple[Fact, ...]
+    created_at: datetime
+
+
+def title_of(asset: Asset) -> str:
+    """A short name for a picture: how its prompt begins."""
+    words = " ".join(asset.prompt.split())
+    if not words:
+        return "Uploaded picture" if asset.source == "upload" else "Picture without a prompt"
+    first = words.split(",")[0].split(". ")[0]
+    name = first if 8 <= len(first) <= 60 else words
+    return name if len(name) <= 60 else name[:60].rsplit(" ", 1)[0].rstrip(" ,;:-") + "…"
+
+
+def file_name(asset: Asset) -> str:
+    """A friendly name for the downloaded file: words of the prompt, then enough of the id to be one of its kind."""
+    words = "".join(c if c.isascii() and c.isalnum() else " " for c in asset.prompt.casefold()).split()
+    stem = "-".join(words)[:48].rstrip("-") or asset.source
+    return f"{stem}-{asset.id.hex[-6:]}.{_EXTENSIONS.get(asset.media_type, 'bin')}"
+
+
+def tile(asset: Asset, query: str) -> Tile:
+    """`query` carries the gallery's filters ("?…" or "")."""
+    ratio = asset.width / asset.height
+    return Tile(
+        id=asset.id,
+        title=title_of(asset),
+        href=f"/gallery/{asset.id}{query}",
+        src=media_url(asset.id, 640),
+        srcset=_srcset(asset, (320, 640, 1280)),
+        width=asset.width,
+        height=asset.height,
+        ratio=f"{ratio:.4f}",
+        step=f"{min(max(round(ratio * 20) / 20, 0.4), 2.5):.2f}",
+        blur=b64encode(asset.thumbhash).decode(),
+        favourite=asset.favourite,
+    )
+
+
+def picture(asset: Asset) -> Picture:
+    """Everything the lightbox says about an asset."""
+    return Picture(
+        id=asset.id,
+        title=title_of(asset),
+        kind_word="Uploaded" if asset.source == "upload" else "Made",
+        src=media_url(asset.id, 1280),
+        srcset=_srcset(asset, (640, 1280)),
+        full=media_url(asset.id),
+        download=f"{media_url(asset.id)}?download=1",
+        width=asset.width,
+        height=asset.height,
+        blur=b64encode(asset.thumbhash).decode(),
+        favourite=asset.favourite,
+        generated=asset.source == "generated",
+        prompt=asset.prompt,
+        negative_prompt=asset.negative_prompt,
+        facts=_facts(asset),
+        created_at=asset.created_at,
+    )
+
+
+def _srcset(asset: Asset, sides: Sequence[int]) -> str:
+    """Widths as they really are: a variant's longer side is its name, or the picture's own if that is less."""
+    longest = max(asset.width, asset.height)
+    sources: dict[int, str] = {}
+    for side in sides:
+        width = max(1, round(asset.width * min(side, longest) / longest))
+        sources.setdefault(width, f"{media_url(asset.id, side)} {width}w")
+    return ", ".join(sources.values())
+
+
+def _facts(asset: Asset) -> tuple[Fact, ...]:
+    params = asset.params
+    facts = [
+        Fact("Model", asset.model_name or asset.model_key or ""),
+        Fact("Size", f"{asset.width:,} × {asset.height:,}{_shape(asset.width, asset.height)}"),
+        Fact("Quality", _word(params.get("quality"))),
+        Fact("Seed", str(asset.seed) if asset.seed is not None else "", mono=True),
+        Fact("Steps", _number(params.get("steps") or params.get("num_inference_steps"))),
+        Fact("Guidance", _number(params.get("guidance") or params.get("guidance_scale"))),
+        Fact("Time", f"{asset.took_ms / 1000:.1f} s" if asset.took_ms is not None else ""),
+        Fact("Cost", cost_words(asset.charged) if asset.charged is not None else ""),
+        Fact("File", f"{_TYPE_NAMES.get(asset.media_type, asset.media_type)}, {_bytes(asset.size_bytes)}"),
+    ]
+    return tuple(fact for fact in facts if fact.value)
+
+
+def cost_words(charged: Mapping[str, Any]) -> str:
+    """One output's price in words: "1 credit", "0.5 credits", "1 image of the plan", "Free"."""
+    allowances: Mapping[str, int] = charged.get("allowances") or {}
+    parts = [f"{uses} {unit} of the plan" for unit, uses in allowances.items() if uses]
+    credits = format_credits(parse_credits(str(charged.get("credits", "0"))))
+    if credits != "0":
+        parts.append(f"{credits} credit{'' if credits == '1' else 's'}")
+    return " + ".join(parts) or "Free"
+
+
+def day_title(day: date, today: date) -> str:
+    """ "Today", "Yesterday", "Monday, 11 May", and with the year when it is another."""
+    if day == today:
+        return "Today"
+    if (today - day).days == 1:
+        return "Yesterday"
+    words = f"{day:%A}, {day.day} {day:%B}"
+    return words if day.year == today.year else f"{words} {day.year}"
+
+
+def _shape(width: int, height: int) -> str:
+    """" · 3:4" where the ratio is one that people name."""
+    for across, down in ((1, 1), (4, 3), (3, 2), (16, 9), (21, 9), (2, 1), (5, 4)):
+        for w, h in ((across, down), (down, across)):
+            if abs(width / height - w / h) < 0.01 * w / h:
+                return f" · {w}:{h}"
+    divisor = gcd(width, height)
+    small = max(width, height) // divisor <= 32
+    return f" · {width // divisor}:{height // divisor}" if small else ""
+
+
+def _word(value: Any) -> str:
+    return str(value).replace("_", " ").capitalize() if value else ""
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1_000_000:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} kB"
