@@ -58,9 +58,7 @@ async def create_database(postgres: EmbeddedPostgres, name: str, template: str |
     """Make a database; returns its owner's URL."""
     connection = await asyncpg.connect(postgres.url())
     try:
-        await connection.execute(
-            f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else "")
-        )
+        await connection.execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
     finally:
         await connection.close()
     return postgres.url(name)

@@ -11,9 +11,7 @@ import structlog
 from gesso.core.settings import LogSettings
 
 _SECRET_NAMES = re.compile(r"(key|secret|token|password|authorization|cookie|credential)", re.IGNORECASE)
-_HARMLESS_NAMES = frozenset(
-    {"key_id", "client_key", "storage_key", "model_key", "idempotency_key", "dedupe_key"}
-)
+_HARMLESS_NAMES = frozenset({"key_id", "client_key", "storage_key", "model_key", "idempotency_key", "dedupe_key"})
 _SECRET_SHAPES = re.compile(
     r"(?i)\b(?:bearer|key|basic)\s+[A-Za-z0-9_\-.:=+/]{12,}|\b(?:sk|pk|rk|whsec)[-_][A-Za-z0-9_\-]{12,}"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"

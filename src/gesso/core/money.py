@@ -26,9 +26,7 @@ def parse_credits(text: str) -> int:
     try:
         micro = Decimal(text) * MICRO
     except InvalidOperation:
-        raise InvalidInput(
-            f"“{text}” is not a number of credits.", fields={"credits": "Give a number."}
-        ) from None
+        raise InvalidInput(f"“{text}” is not a number of credits.", fields={"credits": "Give a number."}) from None
     if not micro.is_finite() or micro != micro.to_integral_value():
         raise InvalidInput(
             f"“{text}” is finer than a millionth of a credit.", fields={"credits": "At most 6 decimals."}

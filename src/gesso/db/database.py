@@ -20,9 +20,7 @@ from gesso.db.session import ElevatedSession, PublicSession, Session, WorkspaceS
 log = structlog.get_logger()
 SessionType = TypeVar("SessionType", bound=Session)
 
-_ENTER_WORKSPACE = text(
-    "SELECT set_config('gesso.workspace', :workspace, true), set_config('gesso.user', :user, true)"
-)
+_ENTER_WORKSPACE = text("SELECT set_config('gesso.workspace', :workspace, true), set_config('gesso.user', :user, true)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +71,7 @@ class Database:
         self._elevated = _engine(self.roles.url(self.roles.elevated), elevated_pool_size)
 
     @contextlib.asynccontextmanager
-    async def workspace(
-        self, workspace_id: UUID, user_id: UUID | None = None
-    ) -> AsyncIterator[WorkspaceSession]:
+    async def workspace(self, workspace_id: UUID, user_id: UUID | None = None) -> AsyncIterator[WorkspaceSession]:
         """A transaction in one workspace, on behalf of `user_id`; commits on a clean exit."""
         async with self._transaction(WorkspaceSession, self._app) as session:
             session.workspace_id, session.user_id = workspace_id, user_id

@@ -16,9 +16,7 @@ def script(sql: str) -> None:
     connection.run_async(lambda driver: driver.execute(sql))  # type: ignore[union-attr]
 
 
-def protect(
-    table: str, app: str = "SELECT, INSERT, UPDATE", elevated: str = "SELECT, INSERT, UPDATE, DELETE"
-) -> None:
+def protect(table: str, app: str = "SELECT, INSERT, UPDATE", elevated: str = "SELECT, INSERT, UPDATE, DELETE") -> None:
     """Row-level security for a table with `workspace_id`: the app role sees one workspace, the elevated all."""
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(

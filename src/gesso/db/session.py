@@ -57,9 +57,7 @@ class Session(AsyncSession):
 
         Not inside the transaction: NOTIFY there serialises all commits (architecture, section 9).
         """
-        self.pending_notifications[(channel, json.dumps(payload, separators=(",", ":"), sort_keys=True))] = (
-            None
-        )
+        self.pending_notifications[(channel, json.dumps(payload, separators=(",", ":"), sort_keys=True))] = None
 
     def after_commit(self, action: AfterCommit) -> None:
         """Run `action` once the transaction has committed. Its failure is logged and changes nothing."""

@@ -51,9 +51,7 @@ class Worker:
                 except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                     log.warning("worker.lost_database", error=type(error).__name__)
                 except ExceptionGroup as group:
-                    log.warning(
-                        "worker.lost_database", errors=[type(one).__name__ for one in group.exceptions]
-                    )
+                    log.warning("worker.lost_database", errors=[type(one).__name__ for one in group.exceptions])
                 if not self._tasks.stopping.is_set():
                     await asyncio.sleep(RECONNECT_SECONDS)
         finally:

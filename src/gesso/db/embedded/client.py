@@ -44,9 +44,7 @@ class EmbeddedPostgres:
             while not self.running():
                 if process is None or process.poll() is not None:
                     if time.monotonic() > deadline or (process is not None and process.returncode):
-                        raise EmbeddedPostgresError(
-                            f"The embedded PostgreSQL did not start.\n{self._log_end()}"
-                        )
+                        raise EmbeddedPostgresError(f"The embedded PostgreSQL did not start.\n{self._log_end()}")
                     process = self._spawn()
                 time.sleep(0.02)
 

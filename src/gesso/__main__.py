@@ -1,0 +1,5 @@
+"""`python -m gesso`: the same as the `gesso` command."""
+
+from gesso.cli import main
+
+main()

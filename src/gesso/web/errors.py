@@ -1,0 +1,172 @@
+"""Errors become answers here and nowhere else: RFC 9457 problems for machines, a helping page for people."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from gesso.core.errors import GessoError, NotSignedIn, TooManyRequests
+
+log = structlog.get_logger()
+
+API_PREFIXES = ("/api/", "/v1/")
+ErrorPage = Callable[[Request, int, "Problem"], Awaitable[Response]]
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457). Errors with facts carry more members, such as `retry_after`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldProblem] = Field(default_factory=list)
+
+
+class ProblemResponse(JSONResponse):
+    """A problem with its media type."""
+
+    media_type = "application/problem+json"
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of a route that may answer with these problems."""
+    return {
+        status: {
+            "model": Problem,
+            "content": {"application/problem+json": {}},
+            "description": _TITLES[status],
+        }
+        for status in statuses
+    }
+
+
+_TITLES = {
+    400: "The request cannot be read", 401: "Please sign in", 402: "Not enough credits", 403: "You may not do this",
+    404: "Not found", 405: "Not possible here", 406: "Not available in this form", 409: "This clashes with something else",
+    410: "Gone", 413: "Too large", 415: "This kind of content is not understood", 416: "No such part of the file",
+    422: "Please check what you entered", 429: "Too many requests", 500: "Something went wrong",
+    503: "Not available right now",
+}  # fmt: skip
+
+
+def wants_problem(request: Request) -> bool:
+    """Whether the answer to an error is JSON: under the API, or when that is what was asked for."""
+    return request.url.path.startswith(API_PREFIXES) or "application/json" in request.headers.get("accept", "")
+
+
+def problem_of(error: GessoError) -> Problem:
+    """The document of one of our errors."""
+    return Problem(
+        title=error.title, status=error.status, detail=error.detail, code=error.code,
+        errors=[FieldProblem(field=field, message=message) for field, message in error.fields.items()],
+        **error.facts,
+    )  # fmt: skip
+
+
+def install(app: FastAPI, error_page: ErrorPage) -> None:
+    """Answer all errors of `app`; `error_page` draws the page for people."""
+
+    async def answer(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+        if wants_problem(request):
+            return ProblemResponse(
+                problem.model_dump(mode="json", exclude_none=True),
+                status_code=problem.status,
+                headers=headers,
+            )
+        response = await error_page(request, problem.status, problem)
+        response.headers.update(headers or {})
+        return response
+
+    async def ours(request: Request, error: Exception) -> Response:
+        assert isinstance(error, GessoError)
+        if isinstance(error, NotSignedIn) and not wants_problem(request):
+            return _to_login(request)
+        headers = {}
+        if isinstance(error, TooManyRequests) and "retry_after" in error.facts:
+            headers["Retry-After"] = str(max(1, round(float(error.facts["retry_after"]))))
+        if isinstance(error, NotSignedIn):
+            headers["WWW-Authenticate"] = "Bearer"
+        return await answer(request, problem_of(error), headers)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        fields = [FieldProblem(field=_field(item["loc"]), message=_sentence(item)) for item in error.errors()]
+        first = fields[0] if fields else None
+        detail = f"{first.field}: {first.message}" if first and first.field else "The request cannot be read."
+        return await answer(
+            request,
+            Problem(title=_TITLES[422], status=422, detail=detail, code="invalid_input", errors=fields),
+        )
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        title = _TITLES.get(error.status_code, "Something went wrong")
+        codes = {404: "not_found", 405: "method_not_allowed", 400: "unreadable", 413: "too_large"}
+        problem = Problem(
+            title=title, status=error.status_code, code=codes.get(error.status_code, "error"),
+            detail="There is nothing at this address." if error.status_code == 404 else str(error.detail),
+        )  # fmt: skip
+        return await answer(request, problem, dict(error.headers or {}))
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        log.error("request.failed", path=request.url.path, exc_info=error)
+        problem = Problem(
+            title=_TITLES[500], status=500, code="internal",
+            detail="This is our fault, and it has been written down. Nothing was charged. Please try again.",
+        )  # fmt: skip
+        return await answer(request, problem)
+
+    app.add_exception_handler(GessoError, ours)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def _to_login(request: Request) -> Response:
+    """To the log-in page and back afterwards; htmx is told in its own way."""
+    htmx = "hx-request" in request.headers
+    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    target = "/login" if request.method != "GET" or htmx or back == "/" else f"/login?next={quote(back, safe='')}"
+    if htmx:
+        return Response(status_code=200, headers={"HX-Redirect": target})
+    return RedirectResponse(target, status_code=303)
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    """("body", "size", 0) → "size.0"; a body that is no JSON names the body."""
+    parts = [str(part) for part in location if part not in ("body", "query", "path", "header", "form")]
+    return ".".join(parts) or "body"
+
+
+def _sentence(item: dict[str, Any]) -> str:
+    """pydantic's message as a sentence."""
+    kind, context = item["type"], item.get("ctx", {})
+    if kind == "missing":
+        return "This is required."
+    if kind == "extra_forbidden":
+        return "This field is not known here; leave it out."
+    if kind == "json_invalid":
+        return "The body is not valid JSON."
+    if kind == "string_too_long":
+        return f"At most {context['max_length']} characters."
+    if kind == "string_too_short":
+        return f"At least {context['min_length']} characters."
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return message[:1].upper() + message[1:].rstrip(".") + "."
