@@ -13,9 +13,7 @@ from gesso.catalog.checks import default_of, label_of, opened_by, plan_allows
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.rules import choices_of, size_of
 
-FieldKind = Literal[
-    "segmented", "slider", "number", "select", "text", "switch", "size", "seed", "count", "references"
-]
+FieldKind = Literal["segmented", "slider", "number", "select", "text", "switch", "size", "seed", "count", "references"]
 _ADVANCED = frozenset({"negative_prompt", "steps", "guidance", "seed", "output_format"})
 _SEGMENTS = 4
 

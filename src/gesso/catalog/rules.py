@@ -112,8 +112,7 @@ def parse_rule(data: object, unit: Unit) -> Rule:
         amount=Fraction(amount) * MICRO,
         per=frozenset(per),
         factors={
-            name: {choice: Fraction(factor) for choice, factor in table.items()}
-            for name, table in tables.items()
+            name: {choice: Fraction(factor) for choice, factor in table.items()} for name, table in tables.items()
         },
         source=source,
     )
@@ -135,9 +134,7 @@ def check_against(rule: Rule, properties: Mapping[str, Any]) -> None:
     if "megapixel" in rule.per:
         sizes = choices_of(properties.get("size", {}))
         if not sizes or any(size_of(size) is None for size in sizes):
-            raise RuleError(
-                "counts megapixels, but a size of the model does not say width and height", ("per",)
-            )
+            raise RuleError("counts megapixels, but a size of the model does not say width and height", ("per",))
     if "second" in rule.per and properties.get("duration", {}).get("type") != "integer":
         raise RuleError("counts seconds, but the model has no whole-number setting “duration”", ("per",))
 

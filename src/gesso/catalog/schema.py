@@ -64,9 +64,7 @@ def _is_uuid(value: object) -> bool:
 
 _Strict: Any = cast(Any, jsonschema.validators).extend(
     Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {"integer": _is_integer, "number": _is_number}
-    ),
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
 )
 
 
