@@ -1,0 +1,249 @@
+"""A job's life: waiting, painting, finished, and everything that can go wrong in between."""
+
+import asyncio
+import base64
+import secrets
+import time
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from gesso.sandbox.bill import Bill
+from gesso.sandbox.fal import sizes
+from gesso.sandbox.fal.auth import Caller
+from gesso.sandbox.fal.endpoints import Endpoint
+from gesso.sandbox.fal.errors import Failure, failure_of, model_failure, request_failure
+from gesso.sandbox.fal.inputs import InputFailed, load
+from gesso.sandbox.fal.schemas import Input
+from gesso.sandbox.fal.webhooks import Courier
+from gesso.sandbox.faults import Faults
+from gesso.sandbox.files import KEEP_SECONDS, FileStore
+from gesso.sandbox.pace import Pace
+from gesso.sandbox.studio import BadReference, Order, Studio
+
+KEEP_JOBS = 500
+Status = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+_SUFFIX = {"jpeg": "jpg", "png": "png", "webp": "webp"}
+
+
+@dataclass
+class Job:
+    """`base_url` is the fal face as the client addressed it; files are named under it."""
+
+    endpoint: Endpoint
+    input: Input
+    raw: dict[str, Any]
+    caller: Caller
+    faults: Faults
+    base_url: str
+    webhook_url: str | None = None
+    start_timeout_seconds: float | None = None
+    keep_seconds: float = KEEP_SECONDS
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    status: Status = "IN_QUEUE"
+    position: int = 0
+    logs: list[dict[str, Any]] = field(default_factory=list)
+    outcome: dict[str, Any] | Failure | None = None
+    units: Decimal = Decimal(0)
+    inference_seconds: float = 0.0
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def url(self, tail: str = "") -> str:
+        """The request's URL; the endpoint's sub-path is dropped, as fal does."""
+        return f"{self.base_url}/{self.endpoint.app}/requests/{self.request_id}{tail}"
+
+    def log(self, message: str) -> None:
+        stamp = datetime.now(UTC).isoformat()
+        self.logs.append({"timestamp": stamp, "message": message, "level": "INFO", "source": "sandbox", "labels": {}})
+
+    async def notify(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
+
+
+class Workshop:
+    """Runs jobs and keeps the newest of them."""
+
+    def __init__(self, *, pace: Pace, studio: Studio, files: FileStore, bill: Bill, courier: Courier) -> None:
+        self._pace, self._studio, self._files, self._bill = pace, studio, files, bill
+        self._courier = courier
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def accept(self, job: Job) -> None:
+        """Takes a job on: from here it is on the bill. Positions are set at once, so the first answer shows them."""
+        queue = job.faults.get("queue")
+        job.position = int(queue.number(5)) if queue else 0
+        self._jobs[job.request_id] = job
+        self._bill.open(
+            request_id=job.request_id,
+            provider="fal",
+            endpoint=job.endpoint.id,
+            key_hint=job.caller.hint,
+            prompt=job.input.prompt,
+        )
+        self._forget_old()
+        self._tasks[job.request_id] = task = asyncio.create_task(self._run(job))
+        task.add_done_callback(lambda _: self._tasks.pop(job.request_id, None))
+
+    def find(self, request_id: str, app: str, caller: Caller) -> Job | None:
+        """A job of this caller under this app."""
+        job = self._jobs.get(request_id)
+        return job if job and job.endpoint.app == app and job.caller.owner == caller.owner else None
+
+    def of(self, caller: Caller) -> list[Job]:
+        """The caller's jobs, newest first."""
+        return [job for job in reversed(self._jobs.values()) if job.caller.owner == caller.owner]
+
+    async def wait(self, job: Job) -> dict[str, Any] | Failure:
+        """Waits for a job's end; it goes on even if the waiter leaves."""
+        async with job.changed:
+            await job.changed.wait_for(lambda: job.outcome is not None)
+        assert job.outcome is not None
+        return job.outcome
+
+    async def cancel(self, job: Job) -> bool:
+        """Asks a job to stop; False when it has ended."""
+        if job.outcome is not None:
+            return False
+        if "cancel-ignored" not in job.faults:
+            job.cancelled.set()
+        return True
+
+    async def close(self) -> None:
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _forget_old(self) -> None:
+        now = datetime.now(UTC)
+        for request_id, job in list(self._jobs.items()):
+            old = (now - job.created_at).total_seconds() > KEEP_SECONDS
+            if job.outcome is not None and (old or len(self._jobs) > KEEP_JOBS):
+                del self._jobs[request_id]
+
+    async def _run(self, job: Job) -> None:
+        work = asyncio.create_task(self._work(job))
+        stop = asyncio.create_task(job.cancelled.wait())
+        try:
+            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+            outcome = await work if work.done() else request_failure("client_cancelled")
+        finally:
+            work.cancel()
+            stop.cancel()
+        await self._finish(job, outcome)
+
+    async def _finish(self, job: Job, outcome: dict[str, Any] | Failure) -> None:
+        if isinstance(outcome, Failure):
+            self._bill.mark(job.request_id, "cancelled" if outcome.error_type == "client_cancelled" else "failed")
+        else:
+            self._bill.charge(job.request_id, job.units, job.endpoint.cost_micro_usd(job.units))
+        job.outcome, job.status, job.ended_at = outcome, "COMPLETED", datetime.now(UTC)
+        await job.notify()
+        if job.webhook_url:
+            self._courier.announce(job.webhook_url, job.request_id, outcome, job.faults)
+
+    async def _work(self, job: Job) -> dict[str, Any] | Failure:
+        try:
+            async with asyncio.timeout(job.start_timeout_seconds):
+                await self._queue(job)
+        except TimeoutError:
+            return request_failure("request_timeout", headers={"X-Fal-Request-Timeout-Type": "user"})
+        if "timeout" in job.faults:
+            return request_failure("request_timeout", headers={"X-Fal-Request-Timeout-Type": "user"})
+        job.status, job.started_at = "IN_PROGRESS", datetime.now(UTC)
+        job.log("Runner took the request")
+        self._bill.mark(job.request_id, "running")
+        await job.notify()
+        began = time.monotonic()
+        slow = job.faults.get("slow")
+        await asyncio.sleep(slow.number(10) if slow else 0)
+        try:
+            outcome = _doomed(job) or await self._paint(job, began)
+        except InputFailed as error:
+            outcome = error.failure
+        job.inference_seconds = time.monotonic() - began
+        return outcome
+
+    async def _queue(self, job: Job) -> None:
+        while job.position > 0:
+            await asyncio.sleep(self._pace.queue_step_seconds)
+            job.position -= 1
+            await job.notify()
+        await asyncio.sleep(self._pace.queue_seconds)
+
+    async def _paint(self, job: Job, began: float) -> dict[str, Any] | Failure:
+        references = tuple(
+            load(url, loc, base_url=job.base_url, files=self._files) for loc, url in job.input.references()
+        )
+        try:
+            size = await self._studio.measure(references[0]) if references else None
+            width, height = job.input.size(size)
+            if width * height > sizes.LARGEST_AREA or min(width, height) < 16 or max(width, height) > 8192:
+                return model_failure("image_too_large", ctx={"max_height": 4096, "max_width": 4096})
+            return await self._pictures(job, references, width, height, began)
+        except BadReference as error:
+            loc = job.input.references()[int(error.args[0])][0]
+            message = "Failed to load the image. Please ensure the image file is not corrupted."
+            return model_failure("image_load_error", loc=["body", *loc], message=message)
+
+    async def _pictures(
+        self, job: Job, references: tuple[bytes, ...], width: int, height: int, began: float
+    ) -> dict[str, Any]:
+        asked = job.input
+        seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
+        fewer = job.faults.get("fewer")
+        count = max(0, asked.count - int(fewer.number(1))) if fewer else asked.count
+        nsfw = job.faults.get("nsfw")
+        flagged = min(int(nsfw.number(0)), count - 1) if nsfw and asked.checker else -1
+        images = []
+        for i in range(count):
+            pace, start = self._pace.paint_seconds(), time.monotonic()
+            job.log(f"Painting picture {i + 1} of {count}")
+            await job.notify()
+            order = Order(asked.prompt, seed + i, width, height, asked.file_format, references, blacked=i == flagged)
+            data = await self._studio.paint(order)
+            await asyncio.sleep(max(0.0, pace - (time.monotonic() - start)))
+            images.append(self._image(job, data, width, height))
+        flags = None if "no-flag" in job.faults else [i == flagged for i in range(count)]
+        job.units = job.endpoint.units(width, height, count)
+        return job.endpoint.output(images, flags, seed, asked.prompt, time.monotonic() - began)
+
+    def _image(self, job: Job, data: bytes, width: int, height: int) -> dict[str, Any]:
+        media_type = f"image/{job.input.file_format}"
+        file_name = f"{uuid.uuid4().hex}.{_SUFFIX[job.input.file_format]}"
+        if job.input.sync_mode:
+            url = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+        elif "private-url" in job.faults:
+            url = "http://169.254.169.254/latest/meta-data/"
+        else:
+            name = self._files.add(
+                data,
+                media_type,
+                file_name,
+                keep_seconds=job.keep_seconds,
+                prompt=job.input.prompt,
+                faults=job.faults,
+            )
+            url = f"{job.base_url}/files/{name}"
+        image = {"url": url, "content_type": media_type, "width": width, "height": height}
+        return image if job.endpoint.has_flag else image | {"file_name": file_name, "file_size": len(data)}
+
+
+def _doomed(job: Job) -> Failure | None:
+    """The failure a job is bound for by its faults."""
+    where = ["body", "prompt"]
+    if "safety" in job.faults or ("nsfw" in job.faults and not job.endpoint.has_flag):
+        return model_failure("content_policy_violation", loc=where, input=job.input.prompt[:200])
+    if "422-late" in job.faults:
+        return model_failure("value_error", loc=where, message="The sandbox was asked to find fault with this prompt.")
+    fail = job.faults.get("fail")
+    return failure_of(fail.argument or "internal_server_error") if fail else None

@@ -1,0 +1,143 @@
+"""Uploads (both of fal's ways) and the files themselves."""
+
+import asyncio
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+
+from gesso.sandbox.fal.auth import authenticate, locked
+from gesso.sandbox.fal.errors import plain
+from gesso.sandbox.fal.face import Face
+from gesso.sandbox.fal.inputs import MAX_INPUT_BYTES
+from gesso.sandbox.faults import from_header
+from gesso.sandbox.files import KEEP_SECONDS, StoredFile, bomb_png, padded
+from gesso.sandbox.transport import DroppedResponse, strike_before
+
+_TOKEN_SECONDS = 3600
+_MAX_PENDING = 1_000
+_METADATA = "http://169.254.169.254/latest/meta-data/"
+
+
+def _clean_name(name: str | None) -> str:
+    kept = "".join(c for c in (name or "") if c.isalnum() or c in "-_.").lstrip(".")
+    return kept[-80:] or "file.bin"
+
+
+def _refusal(request: Request, face: Face) -> Response | None:
+    """The answer to somebody who may not upload, or a fault's."""
+    caller = authenticate(request)
+    if isinstance(caller, Response):
+        return caller
+    faults = caller.faults + from_header(request.headers.get("x-sandbox-fault"), "upload")
+    return locked(faults) or strike_before(faults, "upload", "", face.tally, face.pace.hang_seconds)
+
+
+def _remember(face: Face, key: str, value: str) -> None:
+    face.uploads[key] = value
+    while len(face.uploads) > _MAX_PENDING:
+        del face.uploads[next(iter(face.uploads))]
+
+
+async def token(request: Request, face: Face) -> Response:
+    """POST /storage/auth/token?storage_type=fal-cdn-v3: a token for /files/upload, good for an hour."""
+    if (refused := _refusal(request, face)) is not None:
+        return refused
+    made = secrets.token_urlsafe(24)
+    _remember(face, f"token {made}", "")
+    until = datetime.now(UTC) + timedelta(seconds=_TOKEN_SECONDS)
+    body = {
+        "token": made,
+        "token_type": "Bearer",
+        "base_url": face.base_url(request),
+        "expires_at": until.isoformat(),
+    }
+    return JSONResponse(body)
+
+
+async def _body(request: Request) -> bytes | Response:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_INPUT_BYTES:
+            return plain(413, "File too large")
+    return bytes(data)
+
+
+async def upload(request: Request, face: Face) -> Response:
+    """POST /files/upload with raw bytes: `{"access_url"}`."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or f"token {given.strip()}" not in face.uploads:
+        return plain(401, "Invalid or expired upload token")
+    faults = from_header(request.headers.get("x-sandbox-fault"), "upload")
+    if (struck := strike_before(faults, "upload", "", face.tally, face.pace.hang_seconds)) is not None:
+        return struck
+    data = await _body(request)
+    if isinstance(data, Response):
+        return data
+    media_type = request.headers.get("content-type", "application/octet-stream")
+    name = face.files.add(data, media_type, _clean_name(request.headers.get("x-fal-file-name")))
+    return JSONResponse({"access_url": f"{face.base_url(request)}/files/{quote(name)}"})
+
+
+async def initiate(request: Request, face: Face) -> Response:
+    """POST /storage/upload/initiate with `{"file_name", "content_type"}`: where to PUT, and where it will be."""
+    if (refused := _refusal(request, face)) is not None:
+        return refused
+    try:
+        raw: Any = await request.json()
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict) or not all(isinstance(raw.get(k), str) for k in ("file_name", "content_type")):
+        entry = {"loc": ["body"], "msg": "file_name and content_type are required", "type": "missing"}
+        return JSONResponse({"detail": [entry]}, 422)
+    name = f"{secrets.token_urlsafe(16)}/{_clean_name(raw['file_name'])}"
+    _remember(face, f"put {name}", raw["content_type"])
+    base = face.base_url(request)
+    return JSONResponse({"upload_url": f"{base}/storage/put/{name}", "file_url": f"{base}/files/{name}"})
+
+
+async def put(request: Request, face: Face, name: str) -> Response:
+    """PUT to an initiated upload's URL; the URL itself is the permission, and works once."""
+    media_type = face.uploads.pop(f"put {name}", None)
+    if media_type is None:
+        return plain(403, "Unknown or used upload URL")
+    data = await _body(request)
+    if isinstance(data, Response):
+        return data
+    face.files.put(name, StoredFile(data, media_type, time.monotonic() + KEEP_SECONDS))
+    return Response(status_code=200)
+
+
+async def serve(request: Request, face: Face, name: str) -> Response:
+    """GET /files/{name}: the file, or what the faults of its job made of it."""
+    stored = face.files.get(name)
+    if stored is None or "gone" in stored.faults:
+        return plain(404, "File not found")
+    struck = strike_before(stored.faults, "file", stored.prompt, face.tally, face.pace.hang_seconds)
+    if struck is not None:
+        return struck
+    if any(f.name == "drop" and face.tally.strikes(f, stored.prompt) for f in stored.faults.transport("file")):
+        return DroppedResponse()
+    return await _spoilt(stored) or Response(stored.data, media_type=stored.media_type)
+
+
+async def _spoilt(stored: StoredFile) -> Response | None:
+    faults = stored.faults
+    if "private-redirect" in faults:
+        return RedirectResponse(_METADATA, 302)
+    if "wrong-bytes" in faults:
+        page = "<!doctype html><title>Not a picture</title><script>alert(1)</script><p>This is a web page.</p>"
+        return HTMLResponse(page, headers={"content-type": stored.media_type})
+    if "truncated" in faults:
+        return Response(stored.data[: len(stored.data) // 2], media_type=stored.media_type)
+    if huge := faults.get("huge"):
+        size = int(huge.number(64) * 1024 * 1024)
+        return StreamingResponse(padded(stored.data, size), media_type=stored.media_type)
+    if "bomb" in faults:
+        return Response(await asyncio.to_thread(bomb_png), media_type="image/png")
+    return None

@@ -1,0 +1,113 @@
+"""Painting in processes of its own, so that the event loop never waits for arithmetic."""
+
+import asyncio
+import contextlib
+import io
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+from PIL import Image, UnidentifiedImageError
+
+from gesso.sandbox.painter import Format, encode, paint
+from gesso.sandbox.painter.references import compose, mean_colours
+
+_MAX_REFERENCE_PIXELS = 64_000_000
+
+
+class BadReference(ValueError):
+    """An input picture cannot be read; the first argument is its index."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One picture to paint. `references` are encoded pictures; `blacked`: nothing but black (a censored result)."""
+
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    file_format: Format
+    references: tuple[bytes, ...] = ()
+    blacked: bool = False
+
+
+def _open(index: int, data: bytes) -> Image.Image:
+    try:
+        picture = Image.open(io.BytesIO(data))
+        if picture.width * picture.height > _MAX_REFERENCE_PIXELS:
+            raise BadReference(index)
+        return picture.convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
+        raise BadReference(index) from None
+
+
+def _work(order: Order) -> bytes:
+    if order.blacked:
+        return encode(Image.new("RGB", (order.width, order.height)), order.file_format)
+    references = [_open(i, data) for i, data in enumerate(order.references)]
+    colours = mean_colours(references) if references else None
+    picture = paint(order.prompt, seed=order.seed, width=order.width, height=order.height, reference_colours=colours)
+    if references:
+        picture = compose(picture, references, seed=order.seed)
+    return encode(picture, order.file_format)
+
+
+def _measure(data: bytes) -> tuple[int, int]:
+    return _open(0, data).size
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _prepare_worker() -> None:
+    """A worker ignores Ctrl-C (its parent ends it), gives way to other work, and never outlives its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.nice(5)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+class Studio:
+    """A lazily started pool of painters. `close()` ends it."""
+
+    def __init__(self, workers: int = 2) -> None:
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def _executor(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            spawn = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=spawn, initializer=_prepare_worker)
+        return self._pool
+
+    async def paint(self, order: Order) -> bytes:
+        """The picture as a file. Raises BadReference when an input picture cannot be read."""
+        loop = asyncio.get_running_loop()
+        pool = self._executor()
+        try:
+            return await loop.run_in_executor(pool, _work, order)
+        except BrokenProcessPool:
+            # Somebody killed a painter: one fresh start, painting has no side effects.
+            if self._pool is pool:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._pool = None
+            return await loop.run_in_executor(self._executor(), _work, order)
+
+    async def measure(self, data: bytes) -> tuple[int, int]:
+        """Width and height of a picture. Raises BadReference."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor(), _measure, data)
+
+    async def close(self) -> None:
+        """Ends the painters after the pictures they are at; what waits is dropped."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)

@@ -1,0 +1,83 @@
+"""Answers a healthy server would not give: closed connections, silence, broken JSON, a proxy's error page."""
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from gesso.sandbox.faults import Fault, Faults, Tally
+
+_NGINX_503 = (
+    "<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n"
+    "<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n"
+    "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+)
+
+
+class DroppedResponse(Response):
+    """Sends headers and a piece of the body, then the connection closes: the length promised is not kept."""
+
+    media_type = "application/json"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"4096"),
+            (b"connection", b"close"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"request_', "more_body": True})
+
+
+class SilentResponse(DroppedResponse):
+    """Nothing at all until the client gives up or `seconds` have passed, then the connection closes."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+        except TimeoutError:
+            await super().__call__(scope, receive, send)
+
+
+def error_500(headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"detail": "Internal Server Error"}, 500, headers=headers)
+
+
+def strike_before(faults: Faults, stage: str, prompt: str, tally: Tally, hang_seconds: float) -> Response | None:
+    """The answer of a fault that keeps the request from being carried out, or None."""
+    for fault in faults.transport(stage):
+        if fault.name not in ("drop", "malformed") and tally.strikes(fault, prompt):
+            return _answer(fault, hang_seconds)
+    return None
+
+
+def _answer(fault: Fault, hang_seconds: float) -> Response:
+    if fault.name == "429":
+        retry_after = {} if fault.argument is None else {"Retry-After": fault.argument}
+        body = {"detail": "Too many concurrent requests", "error_type": "concurrent_requests_limit"}
+        return JSONResponse(body, 429, headers={"X-Fal-Error-Type": "concurrent_requests_limit", **retry_after})
+    if fault.name == "503":
+        return HTMLResponse(_NGINX_503, 503)
+    if fault.name == "hang":
+        return SilentResponse(fault.number(hang_seconds))
+    if fault.name == "drop-before":
+        return DroppedResponse()
+    return error_500()
+
+
+def strike_after(faults: Faults, stage: str, prompt: str, tally: Tally, response: Response) -> Response:
+    """The answer, spoilt by a fault that strikes after the request was carried out."""
+    for fault in faults.transport(stage):
+        if fault.name in ("drop", "malformed") and tally.strikes(fault, prompt):
+            if fault.name == "drop":
+                return DroppedResponse()
+            body = bytes(response.body)
+            return Response(body[: max(1, len(body) * 2 // 3)], response.status_code, media_type="application/json")
+    return response
