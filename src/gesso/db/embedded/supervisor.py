@@ -73,6 +73,7 @@ class Supervisor:
         making = self.folder / "data.making"
         shutil.rmtree(making, ignore_errors=True)
         password = self.folder / "password"
+        password.touch(mode=0o600)
         password.write_text(secrets.token_urlsafe(24))
         making.mkdir(mode=0o700)
         self._give(password, making)
@@ -114,11 +115,13 @@ class Supervisor:
             unused = self._lock_out_users()
             if unused is None:
                 idle_since = None
-            elif idle_since is None:
-                idle_since = time.monotonic()
-            elif time.monotonic() - idle_since > IDLE_SECONDS:
+                continue
+            idle_since = idle_since or time.monotonic()
+            if time.monotonic() - idle_since > IDLE_SECONDS:
                 self.stopping = True
                 self.closing = unused  # held to the end: a new user waits, then starts a new supervisor
+            else:
+                unused.close()
         (self.folder / "server.json").unlink(missing_ok=True)
 
     def _stop(self) -> None:
