@@ -35,12 +35,23 @@ def password_problem(password: str, *, email: str = "") -> str | None:
         return f"Use at least {MIN_LENGTH} characters. A few words in a row are easy to remember."
     if len(password) > MAX_LENGTH:
         return f"Use at most {MAX_LENGTH} characters."
+    if not _encodable(password):
+        return "This contains characters that cannot be typed. Choose something else."
     plain = password.strip().lower()
     if email and plain in {email.lower(), email.lower().partition("@")[0]}:
         return "Your e-mail address is too easy to guess. Choose something else."
     if re.sub(r"[\W_]", "", plain) in _COMMON or len(set(plain)) <= 2:
         return "This is one of the first passwords anybody would try. Choose something else."
     return None
+
+
+def _encodable(password: str) -> bool:
+    """Whether it is text: a lone surrogate, which JSON can carry, is not."""
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 async def hash_password(password: str) -> str:
@@ -54,8 +65,8 @@ async def verify_password(password: str, password_hash: str | None) -> tuple[boo
 
     Without a hash (nobody has the address) it takes the same time and is never right.
     """
-    if len(password) > MAX_LENGTH:
-        password = ""  # no accepted password is this long; do not hash a megabyte for a stranger
+    if len(password) > MAX_LENGTH or not _encodable(password):
+        password = ""  # cannot be anybody's; do not hash a megabyte for a stranger
     async with _slots:
         right, newer = await asyncio.to_thread(
             _hasher.verify_and_update, password, password_hash or _DUMMY_HASH

@@ -136,6 +136,24 @@ async def set_email(tx: WorkspaceSession, email: str, verified_at: datetime | No
     )  # fmt: skip
 
 
+async def mark_verified(tx: WorkspaceSession, email: str, at: datetime) -> None:
+    """Note that the acting user reads mail at `email`, if that is their address."""
+    await tx.execute_raw(
+        "UPDATE app_user SET email_verified_at = $3, updated_at = $3"
+        " WHERE id = $1 AND email = $2 AND email_verified_at IS NULL",
+        tx.user_id, email, at,
+    )  # fmt: skip
+
+
+async def own_profile(tx: WorkspaceSession) -> Row:
+    """email, name and email_verified_at of the acting user."""
+    row: Row | None = await tx.fetchrow(
+        "SELECT email, name, email_verified_at FROM app_user WHERE id = $1", tx.user_id
+    )
+    assert row is not None
+    return row
+
+
 async def add_reset_token(
     tx: PublicSession, email: str, token_hash: bytes, at: datetime, expires_at: datetime
 ) -> Row | None:
