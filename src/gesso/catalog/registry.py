@@ -1,0 +1,180 @@
+"""The catalogue in memory: read by every request, swapped whole, live in every process within a second.
+
+A change NOTIFYs `gesso_catalog` after its commit; whoever misses that finds it at the next poll.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from gesso.catalog import rows
+from gesso.catalog.editions import Face
+from gesso.catalog.items import Connection, Kind, Model, Pack, Plan, StylePreset
+from gesso.core.errors import InvalidInput, NotFound, Unavailable
+from gesso.db import Database, Listener
+
+__all__ = ["CHANNEL", "Catalog", "Connection", "Model", "Pack", "Plan", "Snapshot", "StylePreset"]
+
+log = structlog.get_logger()
+
+CHANNEL = "gesso_catalog"
+POLL_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The whole catalogue at one moment."""
+
+    face: Face
+    connections: Mapping[UUID, Connection]
+    models: Mapping[str, Model]
+    plans: Mapping[str, Plan]
+    packs: tuple[Pack, ...]
+    style_presets: tuple[StylePreset, ...]
+
+
+class Catalog:
+    """Reads are synchronous and see one snapshot at a time; take what you need in one go."""
+
+    def __init__(self, database: Database, snapshot: Snapshot) -> None:
+        self._database = database
+        self._snapshot = snapshot
+        self._poll: asyncio.Task[None] | None = None
+        self._refreshing = asyncio.Lock()
+
+    @classmethod
+    async def load(cls, database: Database) -> "Catalog":
+        """The catalogue as the database has it. Raises Unavailable before an edition was applied."""
+        return cls(database, await _read(database))
+
+    def follow(self, listener: Listener) -> None:
+        """Keep up with changes from now on. Call before the listener starts; `close` ends it."""
+
+        async def changed(_: dict[str, Any]) -> None:
+            await self.refresh()
+
+        listener.on(CHANNEL, changed)
+        listener.on_reconnect(self.refresh)
+        self._poll = asyncio.create_task(self._poll_for_changes())
+
+    async def close(self) -> None:
+        """Stop keeping up."""
+        if self._poll is not None:
+            self._poll.cancel()
+            await asyncio.gather(self._poll, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Read everything again and swap it in. On failure the old snapshot stays and the error is raised."""
+        async with self._refreshing:
+            self._snapshot = await _read(self._database)
+
+    async def _poll_for_changes(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self.refresh()
+            except Exception as error:  # noqa: BLE001 — the database may be away; the next poll asks again
+                log.warning("catalog.refresh_failed", error=type(error).__name__)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Everything at one moment, for work that must not see two."""
+        return self._snapshot
+
+    @property
+    def edition(self) -> Face:
+        """Brand, words, colours, modules, policy and defaults."""
+        return self._snapshot.face
+
+    def models(self, kind: Kind | None = None, enabled_only: bool = True) -> tuple[Model, ...]:
+        """Models in their order. An enabled one on a connection that is off counts as off."""
+        return tuple(
+            model
+            for model in self._snapshot.models.values()
+            if (kind is None or model.kind == kind) and (not enabled_only or self._usable(model))
+        )
+
+    def model(self, key: str, enabled_only: bool = True) -> Model:
+        """The model of this key. Raises InvalidInput on field `model` when it is unknown or off."""
+        model = self._snapshot.models.get(key)
+        if model is not None and (not enabled_only or self._usable(model)):
+            return model
+        if model is not None:
+            reason = f"{model.name} is switched off at the moment. Choose another model."
+        else:
+            known = ", ".join(other.key for other in self.models())
+            shown = key[:60].encode("utf-8", "replace").decode()
+            reason = f"There is no model “{shown}”. Choose one of: {known}."
+        raise InvalidInput(reason, fields={"model": reason})
+
+    @property
+    def default_model(self) -> Model | None:
+        """The model that is chosen first: the edition's, or the first that is on; None when all are off."""
+        usable = self.models()
+        wanted = self.edition.defaults.model
+        return next((model for model in usable if model.key == wanted), usable[0] if usable else None)
+
+    def _usable(self, model: Model) -> bool:
+        connection = self._snapshot.connections.get(model.connection_id)
+        return model.enabled and connection is not None and connection.enabled
+
+    def connection(self, connection_id: UUID) -> Connection:
+        """The connection of this id, on or off. Raises NotFound."""
+        found = self._snapshot.connections.get(connection_id)
+        if found is None:
+            raise NotFound("There is no such connection.")
+        return found
+
+    def connections(self) -> tuple[Connection, ...]:
+        """All connections by priority."""
+        return tuple(self._snapshot.connections.values())
+
+    def plan(self, key: str) -> Plan:
+        """The plan of this key; for one that is no longer there, the default plan (semantics: Editions)."""
+        return self._snapshot.plans.get(key) or self.default_plan
+
+    def plans(self) -> tuple[Plan, ...]:
+        """All plans, cheapest first."""
+        return tuple(self._snapshot.plans.values())
+
+    @property
+    def default_plan(self) -> Plan:
+        """The plan of new workspaces. Raises Unavailable when there is no plan at all."""
+        plans = self._snapshot.plans
+        found = plans.get(self.edition.defaults.plan) or next(iter(plans.values()), None)
+        if found is None:
+            raise Unavailable("There are no plans yet. The operator has to apply an edition.")
+        return found
+
+    def packs(self) -> tuple[Pack, ...]:
+        """All packs in their order."""
+        return self._snapshot.packs
+
+    def style_presets(self) -> tuple[StylePreset, ...]:
+        """All style presets in their order."""
+        return self._snapshot.style_presets
+
+
+async def _read(database: Database) -> Snapshot:
+    """One snapshot. A commit between two of its statements is followed by its own NOTIFY, and so by the next
+    snapshot; connections come last, so that a model never stands without its own."""
+    async with database.public() as tx:
+        state = await tx.fetchrow("SELECT name, document FROM edition_state")
+        tables = {table: await rows.fetch(tx, table) for table in reversed(rows.TABLES)}
+    if state is None:
+        raise Unavailable("No edition was applied yet. Run: gesso migrate")
+    connections = rows.read_items(tables["connection"], rows.connection_of)
+    models = rows.read_items(tables["model"], rows.model_of)
+    plans = rows.read_items(tables["plan"], rows.plan_of)
+    return Snapshot(
+        face=Face.from_document(state["name"], state["document"]),
+        connections={connection.id: connection for connection in connections},
+        models={model.key: model for model in models},
+        plans={plan.key: plan for plan in plans},
+        packs=rows.read_items(tables["pack"], rows.pack_of),
+        style_presets=rows.read_items(tables["style_preset"], rows.style_preset_of),
+    )
