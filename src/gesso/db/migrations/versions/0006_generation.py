@@ -294,4 +294,3 @@ def upgrade() -> None:
     definer(_FIND, "calls_find(uuid)")
     definer(_AHEAD, "generation_ahead(integer, timestamptz)")
     definer(_SECONDS, "generation_typical_seconds(text)")
-
