@@ -78,8 +78,13 @@ async def session_token(db: Database, actor: Actor) -> str:
 
 
 async def sign_in(client: Any, db: Database, actor: Actor) -> None:
-    """Sign `actor` in on an HTTP client (anything with httpx's `cookies`), without the cost of a password."""
-    client.cookies.set(COOKIE, await session_token(db, actor))
+    """Sign `actor` in on an httpx2 client with a base_url, without the cost of a password.
+
+    The cookie is as the server would set it, so that a later answer replaces or removes it.
+    """
+    host = client.base_url.host
+    domain = host if "." in host else f"{host}.local"  # as http.cookiejar calls hosts without a dot
+    client.cookies.set(COOKIE, await session_token(db, actor), domain=domain, path="/")
 
 
 async def _actor(db: Database, token: str, visit: Visit) -> Actor:

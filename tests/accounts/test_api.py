@@ -1,6 +1,7 @@
 """Accounts through `/api/auth`: whole flows, and everything that must not work."""
 
 import asyncio
+import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -26,7 +27,9 @@ def address(name: str = "ada") -> str:
 
 async def sign_up(client: httpx2.AsyncClient, email: str, **more: object) -> httpx2.Response:
     body = {"email": email, "password": PASSWORD, "name": "Ada Keller", **more}
-    return await client.post("/api/auth/signup", json=body)
+    # escaped by the standard library, which lets lone surrogates through as an attacker would
+    headers = {"Content-Type": "application/json"}
+    return await client.post("/api/auth/signup", content=json.dumps(body), headers=headers)
 
 
 async def test_sign_up_makes_a_person_a_workspace_and_a_session(
@@ -121,7 +124,7 @@ async def test_signing_in_and_out(client: httpx2.AsyncClient, db: Database) -> N
     assert (await client.get("/api/auth/me")).json()["user"]["id"] == str(ada.user_id)
     assert (await client.post("/api/auth/logout")).status_code == 204
     assert COOKIE not in client.cookies
-    client.cookies.set(COOKIE, token)
+    client.cookies.set(COOKIE, token, domain="gesso.test", path="/")
     assert (await client.get("/api/auth/me")).status_code == 401
     assert (await client.post("/api/auth/logout")).status_code == 204
 
@@ -133,8 +136,7 @@ async def test_signing_in_again_replaces_the_token(client: httpx2.AsyncClient, d
     await client.post("/api/auth/login", json={"email": ada.email, "password": PASSWORD})
     assert client.cookies[COOKIE] != before
     assert (await client.get("/api/auth/me")).status_code == 200
-    client.cookies.clear()
-    client.cookies.set(COOKIE, before)
+    client.cookies.set(COOKIE, before, domain="gesso.test", path="/")
     assert (await client.get("/api/auth/me")).status_code == 401
 
 
@@ -145,7 +147,7 @@ async def test_a_cookie_planted_by_an_attacker_is_never_taken_up(
     client.cookies.set(COOKIE, planted, domain="gesso.test", path="/")
     ada = await make_user(db)
     await client.post("/api/auth/login", json={"email": ada.email, "password": PASSWORD})
-    assert client.cookies.get(COOKIE, domain="gesso.test", path="/") != planted
+    assert client.cookies[COOKIE] != planted
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 43, "\udc80", "é" * 43, "../../etc/passwd", "x" * 5000])
@@ -210,11 +212,11 @@ async def test_unknown_addresses_and_wrong_passwords_look_the_same(
     ada = await make_user(db)
     wrong = await client.post("/api/auth/login", json={"email": ada.email, "password": "not the password"})
     unknown = await client.post("/api/auth/login", json={"email": address(), "password": "not the password"})
-    nonsense = await client.post("/api/auth/login", json={"email": "\x00", "password": "\ud800"})
+    nonsense = await client.post("/api/auth/login", json={"email": "\x00", "password": "\x00"})
     assert wrong.status_code == unknown.status_code == 401
     assert wrong.json() == unknown.json()
     assert wrong.json()["errors"] == [{"field": "password", "message": "Does not match. 4 tries left."}]
-    assert nonsense.status_code in (401, 422)
+    assert nonsense.status_code == 401
 
 
 async def test_guessing_is_stopped_and_a_success_forgives(client: httpx2.AsyncClient, db: Database) -> None:
