@@ -1,0 +1,1 @@
+"""The ledger: who has how many credits and uses, and every movement of them. See README.md in this folder."""

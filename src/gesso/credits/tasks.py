@@ -1,0 +1,67 @@
+"""The ledger's own clockwork: expiry every minute, verification every hour."""
+
+from typing import Protocol
+
+import structlog
+from prometheus_client import Gauge
+
+from gesso.core.clock import Clock
+from gesso.credits import service
+from gesso.db import Database
+from gesso.jobs import Tasks
+
+log = structlog.get_logger()
+
+MISMATCHES = Gauge("gesso_ledger_mismatches", "Figures of the ledger that differ from its journal.")
+LOGGED_MISMATCHES = 20
+"""So many are written out; the log says how many there were."""
+
+
+class Context(Protocol):
+    """What these tasks need of the worker."""
+
+    @property
+    def db(self) -> Database: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+
+def register(tasks: Tasks, ctx: Context) -> None:
+    """Add the schedules."""
+
+    async def expire() -> None:
+        await sweep(ctx.db, ctx.clock)
+
+    async def check() -> None:
+        await verify_ledger(ctx.db)
+
+    tasks.every("credits.expire", "* * * * *", expire)
+    tasks.every("credits.verify", "7 * * * *", check)
+
+
+async def sweep(db: Database, clock: Clock) -> None:
+    """End everything that is due, a bounded number of wallets per transaction. Again changes nothing."""
+    while True:
+        async with db.elevated("credits: expiry sweep") as tx:
+            swept = await service.expire_due(tx, clock.now())
+        if swept.workspaces:
+            log.info("ledger.expired", holds=swept.holds, lots=swept.lots, skipped=swept.skipped)
+        if swept.workspaces == 0 or swept.workspaces + swept.skipped < service.SWEEP_WALLETS:
+            return
+
+
+async def verify_ledger(db: Database) -> None:
+    """Recompute the ledger; an operator is alerted through the log and the gauge."""
+    async with db.elevated("credits: verify the ledger") as tx:
+        mismatches = await service.verify(tx)
+    MISMATCHES.set(len(mismatches))
+    for mismatch in mismatches[:LOGGED_MISMATCHES]:
+        log.error(
+            "ledger.mismatch",
+            total=len(mismatches),
+            workspace_id=str(mismatch.workspace_id),
+            account=mismatch.account,
+            expected=mismatch.expected,
+            found=mismatch.found,
+        )
