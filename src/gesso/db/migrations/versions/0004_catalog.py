@@ -124,10 +124,12 @@ CREATE TABLE style_preset (
 );
 
 -- The one edition in force: its words, colours, modules and policy, and the hash of the file they came from.
+-- `setting` is what GESSO_EDITION said at the last start: only a change of it switches editions at a start.
 CREATE TABLE edition_state (
     id integer CONSTRAINT edition_state_pkey PRIMARY KEY DEFAULT 1
         CONSTRAINT edition_state_id_check CHECK (id = 1),
     name text NOT NULL,
+    setting text NOT NULL,
     file_hash text NOT NULL CONSTRAINT edition_state_file_hash_check CHECK (file_hash ~ '^[0-9a-f]{64}$'),
     document jsonb NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
