@@ -1,0 +1,68 @@
+"""What the signed-in frame around a page needs to know, and the one fragment it refreshes by itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+
+from gesso.core.errors import NotSignedIn
+from gesso.web.render import fragment
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """A page in the rail, on the phone's tab bar, and in the command palette.
+
+    `icon` is a Lucide name known to the build. `tab` says that it belongs to the phone's tab bar.
+    `section` is the path prefix that marks it as current; `href` when left out.
+    """
+
+    label: str
+    href: str
+    icon: str
+    tab: bool = True
+    section: str | None = None
+
+    def current(self, path: str) -> bool:
+        """Whether `path` is this page or lies under it."""
+        prefix = self.section or self.href
+        return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The frame for one signed-in person: who, where, how many credits, which pages.
+
+    `balance_micro` is in microcredits; `low` says that it is not enough for the next usual request.
+    """
+
+    user_name: str
+    user_email: str
+    workspace_name: str
+    balance_micro: int
+    low: bool
+    is_operator: bool
+    nav: Sequence[NavItem]
+
+    @property
+    def initials(self) -> str:
+        """One or two letters for the avatar."""
+        return initials(self.user_name or self.user_email)
+
+
+def initials(name: str) -> str:
+    """“Ada Kovač” → “AK”, “ada” → “A”."""
+    words = name.split()
+    return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
+
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/shell/credits")
+async def credits_pill(request: Request) -> Response:
+    """The credit pill as it is now; pages fetch it when `gesso:credits` says that it changed."""
+    shell: Shell | None = await request.app.state.shell(request)
+    if shell is None:
+        raise NotSignedIn("Sign in to see your credits.")
+    return fragment(request, "_credits.html", shell=shell)
