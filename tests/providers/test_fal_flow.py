@@ -427,6 +427,7 @@ async def test_cancel(reply: Reply, taken: bool) -> None:
         (told(401, {"detail": "No user found"}), True, False, "refused"),
         (told(403, {"detail": LOCKED}), True, True, "credit"),
         (NGINX, True, None, "not working"),
+        (Reply(404, b"<html>Not here</html>"), True, None, "base URL"),
         (DROP, False, None, "reached"),
     ],
 )
@@ -439,6 +440,7 @@ async def test_a_connection_test_tells_people_what_happened(
         await adapter.aclose()
     assert (report.reachable, report.key_accepted) == (reachable, accepted_key)
     assert word in " ".join(report.sentences)
+    assert report.ok is (word == "accepted")
     assert server.seen[0].method == "GET"
     assert report.balance is None
 

@@ -207,6 +207,8 @@ class SafeFetcher:
             raise FetchRefused("A redirect leads from the outside to an internal address.")
         if not configured and target.scheme != "https":
             raise FetchRefused("Only https addresses are fetched.")
+        if not configured and target.host.rstrip(".").rpartition(".")[2] == "localhost":
+            raise FetchRefused("The address belongs to this machine.")
         return target, configured
 
     @asynccontextmanager

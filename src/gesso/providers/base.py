@@ -126,7 +126,8 @@ class WebhookNotice:
 class TestReport:
     """What a connection test found. `sentences` tell it to a person; `balance` only if the provider tells.
 
-    `key_accepted` is None when the provider could not be asked. `latency_ms` of the one call made.
+    `key_accepted` is None when the provider could not be asked. `latency_ms` of the one call made. `problem` is
+    the error code (`ProviderError.code`) that stands in the way of a generation, if any was found.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
@@ -136,11 +137,12 @@ class TestReport:
     latency_ms: int | None
     balance: str | None
     sentences: tuple[str, ...]
+    problem: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether a generation could be sent."""
-        return self.reachable and self.key_accepted is True
+        """Whether nothing speaks against sending a generation."""
+        return self.reachable and self.key_accepted is True and self.problem is None
 
 
 class Provider(Protocol):

@@ -14,7 +14,7 @@ Choices about what is sent, and why:
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from time import monotonic
 from urllib.parse import quote
@@ -181,21 +181,9 @@ class FalAdapter:
         try:
             answer = await self._client.call("GET", url, seconds=TEST_SECONDS)
         except NoAnswer as error:
-            return TestReport(False, None, None, None, (f"fal cannot be reached: {error}.",))
+            return TestReport(False, None, None, None, (f"fal cannot be reached: {error}.",), "unavailable")
         took = round((monotonic() - start) * 1000)
-        if answer.status < 300 or answer.status in (400, 404, 405, 410, 422):
-            return TestReport(True, True, took, None, (
-                f"fal answered in {took} ms.", "The key is accepted.",
-                "fal does not tell the balance to this kind of key; an empty account shows when a job is submitted.",
-            ))  # fmt: skip
-        failure = failures.classify(answer, self._client.mask)
-        told = {
-            "misconfigured_key": "The key is refused.",
-            "misconfigured_credit": "The key is accepted, but the account is locked or out of credit.",
-            "busy": "fal answers that there are too many requests at the moment.",
-        }.get(failure.code, "fal is not working properly at the moment.")
-        accepted = {"misconfigured_key": False, "misconfigured_credit": True}.get(failure.code)
-        return TestReport(True, accepted, took, None, (f"fal answered in {took} ms.", told, failure.note or ""))
+        return _report(answer, took, self._client.mask)
 
     async def aclose(self) -> None:
         """Close pooled connections."""
@@ -215,6 +203,27 @@ class FalAdapter:
         except UntrustedUrl:
             note = f"The job's {name} does not belong to the address configured for this connection."
             raise Misconfigured("model", note=note) from None
+
+
+def _report(answer: Answer, took: int, mask: Callable[[str], str]) -> TestReport:
+    """What the answer to a test look-up tells."""
+    heard = f"An answer came in {took} ms."
+    if answer.status < 300 or (answer.status in (400, 404, 410, 422) and failures.is_fal(answer)):
+        told = (
+            "The key is accepted.",
+            "fal does not tell the balance to this kind of key; an empty account shows when a job is submitted.",
+        )
+        return TestReport(True, True, took, None, (heard, *told))
+    failure = failures.classify(answer, mask)
+    accepted = {"misconfigured_key": False, "misconfigured_credit": True}.get(failure.code)
+    sentence = {
+        "misconfigured_key": "The key is refused.",
+        "misconfigured_credit": "The key is accepted, but the account is locked or out of credit.",
+        "misconfigured_model": "It did not come from fal: please check the base URL.",
+        "busy": "There are too many requests at the moment.",
+    }.get(failure.code, "fal is not working properly at the moment.")
+    sentences = tuple(text for text in (heard, sentence, failure.note) if text)
+    return TestReport(True, accepted, took, None, sentences, failure.code)
 
 
 def _done(operation: Operation, answer: Answer, cost: int | None) -> Done | Failed:

@@ -11,6 +11,7 @@ from gesso.providers.fal.options import Shape
 MEGAPIXEL = 1024**2
 SIDE_MAX = 14142  # fal's own limit for image_size
 _STEP = 16  # latent models round to multiples of 16 by themselves; asking for one keeps what is shown true
+_TERM_MAX = 99  # 1366×768 is 683:384, which is no ratio anyone has trained on
 _PRESET_OF = {
     Fraction(1): "square_hd",
     Fraction(3, 4): "portrait_4_3",
@@ -97,7 +98,8 @@ def _as_ratio(wanted: str | None, pixels: tuple[int, int] | None, shape: Shape) 
     if pixels is None and wanted is not None and (wanted in shape.ratios or wanted == "auto"):
         return ({"aspect_ratio": wanted} if wanted in shape.ratios else {}), []
     ratio = Fraction(*pixels) if pixels else parse_ratio(wanted or "")
-    chosen = f"{ratio.numerator}:{ratio.denominator}"
+    plain = ratio if max(ratio.numerator, ratio.denominator) <= _TERM_MAX else ratio.limit_denominator(32)
+    chosen = f"{plain.numerator}:{plain.denominator}" if pixels or wanted is None else wanted
     known = [name for name in shape.ratios if ":" in name]
     if known and chosen not in known:
         chosen = min(known, key=lambda name: abs(math.log(parse_ratio(name) / ratio)))
