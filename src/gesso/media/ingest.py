@@ -12,9 +12,9 @@ import hashlib
 import io
 from dataclasses import dataclass
 
-import thumbhash
 from PIL import Image, ImageOps
 
+from gesso.media.blur import thumb_hash
 from gesso.media.containers import AVIF, JPEG, PNG, WEBP, Container, HostileFile, read_container, trailing
 
 __all__ = ["THUMB_SIDES", "HostileFile", "Limits", "Prepared", "clean_upload", "prepare"]
@@ -46,7 +46,7 @@ class Prepared:
 
     `width` and `height` in pixels, upright. `sha256` (32 bytes) and `size_bytes` are of the file as given.
     `thumbs` maps longer side to WebP bytes; where the picture is smaller than a side, it keeps its own size.
-    `thumbhash` is at most 25 bytes (evanw/thumbhash). `duration_ms` is None for stills.
+    `thumbhash` is at most 25 bytes (see `blur`). `duration_ms` is None for stills.
     """
 
     media_type: str
@@ -182,7 +182,7 @@ def _derive(picture: Image.Image) -> tuple[dict[int, bytes], bytes]:
             current.save(out, "WEBP", quality=_THUMB_QUALITY, method=_THUMB_EFFORT, icc_profile=profile)
             encoded, drawn = out.getvalue(), current.size
         thumbs[side] = encoded
-    return thumbs, _blur(current)
+    return thumbs, thumb_hash(current)
 
 
 def _shrink(picture: Image.Image, side: int) -> Image.Image:
@@ -193,9 +193,3 @@ def _shrink(picture: Image.Image, side: int) -> Image.Image:
     if picture.width == size[0] * 2 and picture.height == size[1] * 2:
         return picture.reduce(2)
     return picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
-
-
-def _blur(picture: Image.Image) -> bytes:
-    small = picture.convert("RGBA")
-    small.thumbnail((32, 32), Image.Resampling.BOX)
-    return bytes(thumbhash.rgba_to_thumb_hash(small.width, small.height, list(small.tobytes())))

@@ -151,9 +151,7 @@ def _where(filters: Filters) -> tuple[str, list[Any]]:
 
 async def usage(tx: WorkspaceSession) -> Usage:
     """Totals of the workspace, kept by a trigger: one row to read, whatever the size."""
-    row = await tx.fetchrow(
-        "SELECT pictures, videos, bytes FROM media_usage WHERE workspace_id = $1", tx.workspace_id
-    )
+    row = await tx.fetchrow("SELECT pictures, videos, bytes FROM media_usage WHERE workspace_id = $1", tx.workspace_id)
     return Usage(row["pictures"], row["videos"], row["bytes"]) if row else Usage(0, 0, 0)
 
 
@@ -184,9 +182,7 @@ async def mark_used(tx: WorkspaceSession, ids: Sequence[UUID], now: datetime) ->
     await _touch(tx, "used_at = $3", "deleted_at IS NULL AND used_at IS NULL", ids, now)
 
 
-async def _touch(
-    tx: WorkspaceSession, change: str, condition: str, ids: Sequence[UUID], value: Any
-) -> list[UUID]:
+async def _touch(tx: WorkspaceSession, change: str, condition: str, ids: Sequence[UUID], value: Any) -> list[UUID]:
     # Rows are locked in the order of their ids, so that two selections that overlap cannot wait for each other.
     rows = await tx.fetch(
         "WITH chosen AS MATERIALIZED (SELECT id FROM asset WHERE workspace_id = $1 AND id = ANY($2) "

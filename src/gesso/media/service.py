@@ -43,9 +43,7 @@ def all_keys(storage_key: str) -> tuple[str, ...]:
     return (storage_key, *(variant_key(storage_key, str(side)) for side in ingest.THUMB_SIDES))
 
 
-async def store(
-    storage: Storage, workspace_id: UUID, asset_id: UUID, prepared: Prepared, data: bytes
-) -> StoredFiles:
+async def store(storage: Storage, workspace_id: UUID, asset_id: UUID, prepared: Prepared, data: bytes) -> StoredFiles:
     """Write the original and its thumbnails. Safe to repeat; touches no database. Raises `Unavailable`.
 
     Do this before the transaction that adds the row: a file without a row is cleared away by night, a row without
@@ -70,9 +68,7 @@ class Ingest:
 
     async def prepare(self, data: bytes, *, declared_type: str | None = None) -> Prepared:
         """`ingest.prepare` of a provider's file. Raises `HostileFile`."""
-        return await self._run(
-            partial(ingest.prepare, data, declared_type=declared_type, limits=self.outputs)
-        )
+        return await self._run(partial(ingest.prepare, data, declared_type=declared_type, limits=self.outputs))
 
     async def prepare_upload(self, data: bytes, *, declared_type: str | None = None) -> tuple[bytes, Prepared]:
         """A person's file made anew without EXIF and GPS, and what is known of it. Raises `HostileFile`."""

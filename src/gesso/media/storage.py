@@ -87,7 +87,7 @@ class Storage:
         try:
             result = await self._store.get_async(key)
             return bytes(await result.bytes_async())
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # ValueError: a key that no store could hold
             raise NotFound("This file is not there any more.") from None
         except (BaseError, OSError) as error:
             raise _unavailable("read") from error
@@ -104,7 +104,7 @@ class Storage:
             options = {"range": {"offset": start}}
         try:
             result = await self._store.get_async(key, options=options or None)
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # ValueError: a key that no store could hold
             raise NotFound("This file is not there any more.") from None
         except (BaseError, OSError) as error:
             raise _unavailable("read") from error
@@ -114,7 +114,7 @@ class Storage:
         """Size and age of `key`. Raises `NotFound`."""
         try:
             meta = await self._store.head_async(key)
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # ValueError: a key that no store could hold
             raise NotFound("This file is not there any more.") from None
         except (BaseError, OSError) as error:
             raise _unavailable("read") from error
@@ -148,9 +148,7 @@ class Storage:
 
         return sum(await asyncio.gather(*(remove(key) for key in keys)))
 
-    async def batches(
-        self, prefix: str | None = None, *, size: int = 1000
-    ) -> AsyncIterator[tuple[StoredObject, ...]]:
+    async def batches(self, prefix: str | None = None, *, size: int = 1000) -> AsyncIterator[tuple[StoredObject, ...]]:
         """Every object under `prefix` (whole path segments), in batches of `size`."""
         try:
             async for page in self._store.list(prefix, chunk_size=size):

@@ -216,7 +216,7 @@ def day_title(day: date, today: date) -> str:
 
 
 def _shape(width: int, height: int) -> str:
-    """" · 3:4" where the ratio is one that people name."""
+    """ " · 3:4" where the ratio is one that people name."""
     for across, down in ((1, 1), (4, 3), (3, 2), (16, 9), (21, 9), (2, 1), (5, 4)):
         for w, h in ((across, down), (down, across)):
             if abs(width / height - w / h) < 0.01 * w / h:

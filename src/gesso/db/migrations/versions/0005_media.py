@@ -128,12 +128,13 @@ RETURN (
 #
 # A frequent word is found fastest by walking the newest rows, a rare one by GIN, and guessing wrong costs 100 ms.
 # So nothing is guessed: it looks at the next 1,000 rows; if some matched, at as many more as should fill the page
-# (20,000 at most); the rest comes from GIN.
+# (20,000 at most); the rest comes from GIN. There the conditions that a partial index could serve stand outside the
+# materialised part, and sequential scans are off, so that no stale statistics can talk the planner out of it.
 _SEARCH = """
 CREATE FUNCTION media_search(
     p_workspace uuid, p_words text, p_low uuid, p_high uuid, p_ascending boolean, p_limit integer,
     p_source text, p_kind text, p_model text, p_favourite boolean
-) RETURNS SETOF uuid LANGUAGE plpgsql STABLE AS $$
+) RETURNS SETOF uuid LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 DECLARE
     v_query tsquery := media_words(p_words);
     v_order text := CASE WHEN p_ascending THEN 'ASC' ELSE 'DESC' END;
@@ -171,9 +172,10 @@ BEGIN
         v_window := least(20000, 2 * v_window * (p_limit - v_found) / v_found);
     END LOOP;
     RETURN QUERY EXECUTE format(
-        'WITH hits AS MATERIALIZED (SELECT a.id FROM asset a WHERE a.workspace_id = $1 AND a.tsv @@ $8 '
-        'AND a.deleted_at IS NULL AND a.id > $2 AND a.id < $3 %2$s) '
-        'SELECT h.id FROM hits h ORDER BY h.id %1$s LIMIT $9', v_order, v_filter)
+        'WITH hits AS MATERIALIZED (SELECT a.id, a.source, a.kind, a.model_key, a.favourite, a.deleted_at '
+        'FROM asset a WHERE a.workspace_id = $1 AND a.tsv @@ $8) '
+        'SELECT a.id FROM hits a WHERE a.deleted_at IS NULL AND a.id > $2 AND a.id < $3 %2$s '
+        'ORDER BY a.id %1$s LIMIT $9', v_order, v_filter)
     USING p_workspace, v_low, v_high, p_source, p_kind, p_model, p_favourite, v_query, p_limit - v_found;
 END $$;
 """

@@ -1,0 +1,117 @@
+"""What happens by night: files of deleted pictures go, and what nobody refers to. Every removal is counted.
+
+Each step is safe to repeat and to interrupt: rows outlive their files, never the other way round.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from gesso.core.clock import Clock
+from gesso.db import Database
+from gesso.jobs import Tasks
+from gesso.media import repository, service
+from gesso.media.storage import Storage, StoredObject
+
+log = structlog.get_logger()
+
+BATCH = 500
+UNUSED_UPLOADS_KEPT = timedelta(days=30)
+ORPHANS_KEPT = timedelta(days=1)
+"""A file this young may belong to a transaction that has not committed."""
+
+
+class Context(Protocol):
+    """What the composer hands to every room's tasks."""
+
+    @property
+    def db(self) -> Database: ...
+    @property
+    def storage(self) -> Storage: ...
+    @property
+    def clock(self) -> Clock: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What a clean-up removed: rows, files, and the bytes of the originals among them."""
+
+    rows: int = 0
+    files: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: "Removed") -> "Removed":
+        return Removed(self.rows + other.rows, self.files + other.files, self.bytes + other.bytes)
+
+
+def register(tasks: Tasks, ctx: Context) -> None:
+    """Every night at 03:00 UTC."""
+
+    async def clean_up() -> None:
+        unused = await bin_unused_uploads(ctx.db, ctx.clock)
+        deleted = await purge(ctx.db, ctx.storage, ctx.clock)
+        orphans = await remove_orphans(ctx.db, ctx.storage, ctx.clock)
+        log.info(
+            "media.cleaned",
+            deleted_assets=deleted.rows, deleted_files=deleted.files, deleted_bytes=deleted.bytes,
+            unused_uploads=unused, orphan_files=orphans.files, orphan_bytes=orphans.bytes,
+        )  # fmt: skip
+
+    tasks.every("media.clean_up", "0 3 * * *", clean_up)
+
+
+async def purge(db: Database, storage: Storage, clock: Clock) -> Removed:
+    """Remove files and rows of what was deleted longer ago than `repository.UNDO_PERIOD`.
+
+    `restore` refuses those already, so nobody brings back a picture whose files are being removed.
+    """
+    total, before = Removed(), clock.now() - repository.UNDO_PERIOD
+    while True:
+        async with db.elevated("remove deleted pictures") as tx:
+            doomed = await repository.due(tx, before, BATCH)
+        if not doomed:
+            return total
+        files = await storage.delete(key for one in doomed for key in service.all_keys(one.storage_key))
+        async with db.elevated("remove deleted pictures") as tx:
+            rows = await repository.remove(tx, [one.id for one in doomed])
+        total += Removed(rows, files, sum(one.size_bytes for one in doomed))
+
+
+async def bin_unused_uploads(db: Database, clock: Clock) -> int:
+    """Put uploads into the bin that served nothing for 30 days. Returns how many."""
+    now = clock.now()
+    async with db.elevated("clear unused uploads") as tx:
+        return await repository.bin_unused_uploads(tx, now - UNUSED_UPLOADS_KEPT, now)
+
+
+async def remove_orphans(db: Database, storage: Storage, clock: Clock) -> Removed:
+    """Remove files older than a day whose asset has no row: stored, and then the transaction never came.
+
+    Walks the whole store once; only keys of the shape we make are ever touched.
+    """
+    total, before = Removed(), clock.now() - ORPHANS_KEPT
+    async for batch in storage.batches(size=1000):
+        owners = {found: owner for found in batch if (owner := _owner(found)) and found.modified_at < before}
+        if not owners:
+            continue
+        async with db.elevated("remove files without a row") as tx:
+            known = await repository.known(tx, list(set(owners.values())))
+        orphans = [found for found, owner in owners.items() if owner not in known]
+        files = await storage.delete(found.key for found in orphans)
+        total += Removed(0, files, sum(found.size for found in orphans))
+    return total
+
+
+def _owner(found: StoredObject) -> UUID | None:
+    """The asset a key belongs to: `{workspace}/{yyyy}/{mm}/{asset}/{variant}`."""
+    parts = found.key.split("/")
+    if len(parts) != 5:
+        return None
+    try:
+        UUID(parts[0])
+        return UUID(parts[3])
+    except ValueError:
+        return None
