@@ -5,7 +5,7 @@ from typing import Any
 
 from gesso.catalog.items import Model
 from gesso.core.errors import InvalidInput
-from gesso.core.money import OutputAsk
+from gesso.core.money import OutputAsk, OutputPrice, Price
 
 # A request takes one use per output of the allowance of its kind, where the workspace has one (semantics:
 # "Allowance `video` counts one use whatever the length").
@@ -30,6 +30,12 @@ def quote(model: Model, params: Mapping[str, Any], count: int) -> tuple[OutputAs
         raise InvalidInput(reason, fields={name: reason})
     allowance = _ALLOWANCES.get(model.kind)
     return (OutputAsk(credits=credits, allowance=allowance, uses=1 if allowance else 0),) * count
+
+
+def usual_price(model: Model) -> Price:
+    """What one output costs in credits when nothing is changed: what a model's card says. Raises as `quote`."""
+    defaults = {name: prop["default"] for name, prop in model.settings.items() if "default" in prop}
+    return Price.of(OutputPrice(ask.credits) for ask in quote(model, defaults, 1))
 
 
 def estimate_cost(model: Model, params: Mapping[str, Any]) -> int | None:

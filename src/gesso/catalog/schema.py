@@ -31,6 +31,8 @@ MAX_COUNT = 100
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RATIO = re.compile(r"[1-9]\d{0,2}:[1-9]\d{0,2}")
 _TYPES = {"string", "integer", "number", "boolean", "array"}
+# what a price may depend on, and what a form cannot leave empty
+_NEED_DEFAULT = ("size", "aspect_ratio", "quality", "output_format", "count", "duration")
 _FIXED_TYPES = {
     "prompt": "string", "negative_prompt": "string", "size": "string", "aspect_ratio": "string",
     "quality": "string", "output_format": "string", "steps": "integer", "seed": "integer",
@@ -142,5 +144,5 @@ def _named_problems(name: str, prop: Mapping[str, Any]) -> Iterator[tuple[Path, 
         prop.get("items") == {"type": "string", "format": "uuid"} and 1 <= prop.get("maxItems", 0) <= 100
     ):
         yield (), 'references needs maxItems and items = { type = "string", format = "uuid" }'
-    if name in ("size", "aspect_ratio", "quality", "output_format", "count") and "default" not in prop:
+    if name in _NEED_DEFAULT and "default" not in prop:
         yield (), f"“{name}” needs a default"
