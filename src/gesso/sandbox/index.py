@@ -34,9 +34,9 @@ The direct call is <code>POST /fal/run/&lt;endpoint&gt;</code>.</p>
 {endpoints}
 <h2>Faults</h2>
 <p>Written <code>name[@stage][*times][=argument]</code>; several may be combined. Ask by the header
-<code>X-Sandbox-Fault: 429=2, slow=5</code>, by a key whose secret is <code>fault-hang</code>, or by words in the prompt:
-<code>a lighthouse sandbox:nsfw=1 sandbox:500@status*2</code>. With <code>*times</code> only that many tries with the same
-prompt fail.</p>
+<code>X-Sandbox-Fault: 429=2, slow=5</code>, by a key whose secret is <code>fault-hang</code>, or by words in the
+prompt: <code>a lighthouse sandbox:nsfw=1 sandbox:500@status*2</code>. With <code>*times</code> only that many tries
+with the same prompt fail.</p>
 <h2>Faults of a job</h2>
 {job}
 <h2>Faults of one exchange</h2>

@@ -78,7 +78,7 @@ def _kernel(sigma: float) -> Array:
 
 
 def _weighted(parts: list[Array], weights: Array) -> Array:
-    total: Array = np.zeros_like(parts[0])
+    total = np.zeros(parts[0].shape, np.float32)
     for part, weight in zip(parts, weights, strict=True):
         total += weight * part
     return total
@@ -88,7 +88,8 @@ def blur_line(line: Array, sigma: float) -> Array:
     """Gaussian blur of a 1-D line, ends held."""
     kernel = _kernel(sigma)
     reach = len(kernel) // 2
-    return np.convolve(np.pad(line, reach, mode="edge"), kernel, mode="valid").astype(np.float32)
+    soft: Array = np.convolve(np.pad(line, reach, mode="edge"), kernel, mode="valid").astype(np.float32)
+    return soft
 
 
 def blur(field: Array, sigma: float) -> Array:

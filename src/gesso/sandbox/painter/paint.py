@@ -6,11 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from PIL import Image
 
+from gesso.sandbox.painter.aurora import paint_aurora
+from gesso.sandbox.painter.bauhaus import paint_bauhaus
 from gesso.sandbox.painter.brief import Brief, sign, to_image
 from gesso.sandbox.painter.colour import Array
 from gesso.sandbox.painter.dunes import paint_dunes
+from gesso.sandbox.painter.flow import paint_flow
+from gesso.sandbox.painter.glass import paint_glass
+from gesso.sandbox.painter.ink import paint_ink
 from gesso.sandbox.painter.palettes import PALETTES, palette_from
+from gesso.sandbox.painter.paper import paint_paper
 from gesso.sandbox.painter.peaks import paint_peaks
+from gesso.sandbox.painter.still import paint_still
 from gesso.sandbox.painter.words import choose_palette, choose_recipe, prompt_number
 
 MIN_SIDE_PX = 16
@@ -21,8 +28,15 @@ _LARGEST_PAINTED_AREA = 1280 * 1280
 Recipe = Callable[[Brief], Array]
 
 RECIPES: Mapping[str, Recipe] = {
+    "aurora": paint_aurora,
+    "bauhaus": paint_bauhaus,
     "dunes": paint_dunes,
+    "flow": paint_flow,
+    "glass": paint_glass,
+    "ink": paint_ink,
+    "paper": paint_paper,
     "peaks": paint_peaks,
+    "still": paint_still,
 }
 
 
@@ -44,7 +58,6 @@ def paint(
     if not (MIN_SIDE_PX <= width <= MAX_SIDE_PX and MIN_SIDE_PX <= height <= MAX_SIDE_PX):
         raise ValueError(f"sides must be {MIN_SIDE_PX} to {MAX_SIDE_PX} pixels")
     name = recipe or choose_recipe(prompt)
-    name = name if name in RECIPES or recipe else "peaks"
     if name not in RECIPES:
         raise ValueError(f"unknown recipe {name!r}; known: {', '.join(RECIPES)}")
     palette = palette_from(reference_colours) if reference_colours else PALETTES[choose_palette(prompt, name, seed)]
