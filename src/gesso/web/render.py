@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
@@ -19,6 +20,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+from starlette.datastructures import State
 
 from gesso.core.money import format_credits
 from gesso.web.brand import Brand
@@ -65,7 +67,7 @@ def html(request: Request, template: str, **context: Any) -> str:
     state = request.app.state
     token = _now.set(state.clock.now())
     try:
-        values = {"request": request, "brand": getattr(state, "brand", None) or Brand(), "theme": _theme(request)}
+        values = {"request": request, "brand": _brand(state), "theme": _theme(request)}
         return environment().get_template(template).render(values, **context)
     finally:
         _now.reset(token)
@@ -117,6 +119,12 @@ def local_path(url: str | None, default: str) -> str:
     if url and re.fullmatch(r"/(?![/\\])[^\\\s\x00-\x1f]*", url):
         return url
     return default
+
+
+def _brand(state: State) -> Brand:
+    # a function, where the edition may change while the server runs
+    brand: Brand | Callable[[], Brand] | None = getattr(state, "brand", None)
+    return brand() if callable(brand) else brand or Brand()
 
 
 def _theme(request: Request) -> str | None:

@@ -73,7 +73,8 @@ document.addEventListener("submit", (event) => {
 });
 
 // coming back by the browser's back button: nothing is being sent any more
-addEventListener("pageshow", () => {
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
   for (const button of document.querySelectorAll(".btn.is-busy")) {
     button.classList.remove("is-busy");
     button.querySelector(".spin")?.remove();
