@@ -177,6 +177,15 @@ async def restore(tx: WorkspaceSession, ids: Sequence[UUID], now: datetime) -> l
     return await _touch(tx, "deleted_at = NULL", "deleted_at > $3", ids, now - UNDO_PERIOD)
 
 
+async def in_bin(tx: WorkspaceSession, asset_id: UUID) -> bool:
+    """Whether this picture is deleted but not yet removed."""
+    found: bool = await tx.fetchval(
+        "SELECT EXISTS (SELECT FROM asset WHERE id = $1 AND workspace_id = $2 AND deleted_at IS NOT NULL)",
+        asset_id, tx.workspace_id,
+    )  # fmt: skip
+    return found
+
+
 async def mark_used(tx: WorkspaceSession, ids: Sequence[UUID], now: datetime) -> None:
     """Record that these pictures serve as input of a request, so that clean-up leaves the uploads among them."""
     await _touch(tx, "used_at = $3", "deleted_at IS NULL AND used_at IS NULL", ids, now)

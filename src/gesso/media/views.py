@@ -55,7 +55,7 @@ def asset_json(asset: Asset, base: str = "") -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A picture in the grid. `ratio` is width ÷ height, `step` the same rounded for the style sheet."""
+    """A picture in the grid. `ratio` is width ÷ height."""
 
     id: UUID
     title: str
@@ -65,7 +65,6 @@ class Tile:
     width: int
     height: int
     ratio: str
-    step: str
     blur: str
     favourite: bool
 
@@ -126,7 +125,7 @@ def file_name(asset: Asset) -> str:
     """A friendly name for the downloaded file: words of the prompt, then enough of the id to be one of its kind."""
     words = "".join(c if c.isascii() and c.isalnum() else " " for c in asset.prompt.casefold()).split()
     stem = "-".join(words)[:48].rstrip("-") or asset.source
-    return f"{stem}-{asset.id.hex[-6:]}.{_EXTENSIONS.get(asset.media_type, 'bin')}"
+    return f"{stem}-{asset.id.hex[-8:]}.{_EXTENSIONS.get(asset.media_type, 'bin')}"
 
 
 def tile(asset: Asset, query: str) -> Tile:
@@ -141,7 +140,6 @@ def tile(asset: Asset, query: str) -> Tile:
         width=asset.width,
         height=asset.height,
         ratio=f"{ratio:.4f}",
-        step=f"{min(max(round(ratio * 20) / 20, 0.4), 2.5):.2f}",
         blur=b64encode(asset.thumbhash).decode(),
         favourite=asset.favourite,
     )

@@ -1,0 +1,78 @@
+"""`/media/{asset}/{variant}`: the bytes of a picture, for whoever may see it.
+
+Stable addresses, authorised by the session's cookie. A file never changes, so a browser may keep it for good
+(privately); another workspace's, a deleted or an unknown one all answer 404.
+"""
+
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from gesso.accounts.access import CurrentActor
+from gesso.core.errors import NotFound
+from gesso.media import repository, service
+from gesso.media.ingest import THUMB_SIDES
+from gesso.media.inputs import parse_id
+from gesso.media.models import Asset
+from gesso.media.ranges import Part, Unsatisfiable, requested_part, unchanged, whole_instead
+from gesso.media.storage import Storage
+from gesso.media.views import file_name
+
+router = APIRouter(include_in_schema=False)
+
+_VARIANTS = ("original", *map(str, THUMB_SIDES))
+_THUMB_TYPE = "image/webp"
+
+
+@router.api_route("/media/{asset_id}/{variant}", methods=["GET", "HEAD"])
+async def media_file(
+    request: Request, actor: CurrentActor, asset_id: str, variant: str, download: bool = False
+) -> Response:
+    """One file of a picture: whole, in part (Range), only its headers (HEAD), or 304 when it is known."""
+    if variant not in _VARIANTS:
+        raise NotFound("There is no such size of a picture.")
+    state = request.app.state
+    async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        asset = await repository.get(tx, parse_id(asset_id))
+    headers = _headers(asset, variant, download)
+    if unchanged(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+
+    storage: Storage = state.storage
+    key = service.variant_key(asset.storage_key, variant)
+    size = asset.size_bytes if variant == "original" else (await storage.head(key)).size
+    asked = None if whole_instead(request.headers.get("if-range"), headers["ETag"]) else request.headers.get("range")
+    try:
+        part = requested_part(asked, size) if request.method == "GET" else None
+    except Unsatisfiable:
+        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{size}"})
+    media_type = asset.media_type if variant == "original" else _THUMB_TYPE
+    headers |= {"Content-Type": media_type, "Content-Length": str(part.end - part.start if part else size)}
+    if request.method == "HEAD":
+        return Response(headers=headers)
+    return await _send(storage, key, part, size, headers)
+
+
+async def _send(storage: Storage, key: str, part: Part | None, size: int, headers: dict[str, str]) -> Response:
+    chunks: AsyncIterator[bytes]
+    if part is None:
+        chunks = await storage.stream(key)
+        return StreamingResponse(chunks, headers=headers)
+    chunks = await storage.stream(key, part.start, part.end)
+    span = {"Content-Range": f"bytes {part.start}-{part.end - 1}/{size}"}
+    return StreamingResponse(chunks, status_code=206, headers=headers | span)
+
+
+def _headers(asset: Asset, variant: str, download: bool) -> dict[str, str]:
+    """Headers that the file has whatever is answered. Names are ASCII, so the header needs no second form."""
+    disposition = "attachment" if download else "inline"
+    name = file_name(asset) if variant == "original" else f"{file_name(asset).rpartition('.')[0]}-{variant}.webp"
+    return {
+        "ETag": f'"{asset.sha256.hex()[:32]}-{variant}"',
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "Accept-Ranges": "bytes",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Content-Disposition": f'{disposition}; filename="{name}"',
+    }

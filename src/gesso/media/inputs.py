@@ -1,0 +1,62 @@
+"""What comes in as text from addresses: ids, dates, filters."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from urllib.parse import urlencode
+from uuid import UUID
+
+from gesso.core.errors import InvalidInput, NotFound
+from gesso.media.models import Filters
+
+QUERY_LENGTH = 200
+_MISSING = "This picture is not here. It may have been deleted."
+
+
+def parse_id(text: str) -> UUID:
+    """An asset's id from an address. What is none cannot name a picture either: `NotFound`."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(_MISSING) from None
+
+
+def parse_moment(text: str, field: str, zone: tzinfo = UTC, *, end: bool = False) -> datetime:
+    """A date ("2026-05-11") or moment in ISO 8601. A date is its first instant in `zone`; with `end` the next
+    day's, so that a range includes it. Raises `InvalidInput` on `field`.
+    """
+    try:
+        if len(text) == 10:
+            day = date.fromisoformat(text)
+            return datetime(day.year, day.month, day.day, tzinfo=zone) + timedelta(days=end)
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"“{text[:40]}” is not a date.", fields={field: "Give a date such as 2026-05-11."}) from None
+
+
+def filters_of(query: Mapping[str, str], zone: tzinfo = UTC) -> Filters:
+    """Filters from a page's address: q, model, favourite=1, from, to. What makes no sense is left out."""
+
+    def moment(name: str, *, end: bool = False) -> datetime | None:
+        try:
+            return parse_moment(query[name], name, zone, end=end) if query.get(name) else None
+        except InvalidInput:
+            return None
+
+    return Filters(
+        q=query.get("q", "").replace("\0", "").strip()[:QUERY_LENGTH],
+        model=query.get("model", "").replace("\0", "")[:QUERY_LENGTH] or None,
+        favourite=query.get("favourite") == "1",
+        since=moment("from"),
+        until=moment("to", end=True),
+    )
+
+
+def query_of(query: Mapping[str, str], **changes: str | None) -> str:
+    """The filters of an address as "?…" with `changes` (None removes), or ""; unknown names are dropped."""
+    kept = {name: query[name] for name in ("q", "model", "favourite", "from", "to") if query.get(name)}
+    kept |= {name.rstrip("_"): value for name, value in changes.items() if value}
+    for name, value in changes.items():
+        if value is None:
+            kept.pop(name.rstrip("_"), None)
+    return f"?{urlencode(kept)}" if kept else ""
