@@ -10,15 +10,20 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
-from gesso.accounts import routes
+from gesso.accounts import pages, routes
+from gesso.accounts import settings as pages_of_settings
+from gesso.accounts.access import find_actor
 from gesso.accounts.hooks import AccountHooks
 from gesso.accounts.mail import Mailer
+from gesso.admin import outbox as outbox_page
 from gesso.core.clock import FixedClock
 from gesso.core.settings import MailSettings, Settings, SiteSettings
 from gesso.db import Database, WorkspaceSession
 from gesso.web import errors
 from gesso.web.errors import Problem
+from gesso.web.shell import Shell
 
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 _hosts = itertools.count(1)
 
 
@@ -50,15 +55,17 @@ async def app(
     async def error_page(request: Request, status: int, problem: Problem) -> Response:
         return HTMLResponse(f"<h1>{problem.title}</h1><p>{problem.detail}</p>", status)
 
-    async def no_shell(request: Request) -> None:
-        return None
+    async def shell(request: Request) -> Shell | None:
+        actor = await find_actor(request)
+        return actor and Shell(actor.name, actor.email, actor.workspace_name, 0, False, actor.is_operator, ())
 
     app = FastAPI()
     app.state.db, app.state.clock, app.state.settings = db, clock, settings
-    app.state.shell = no_shell
+    app.state.shell = shell
     app.state.account_hooks = AccountHooks(default_plan=lambda: "free", on_sign_up=[note])
     app.state.mailer = Mailer(settings.mail, db, brand=lambda: "gesso", outbox=True, retry_seconds=())
-    app.include_router(routes.router)
+    for router in (routes.router, pages.router, pages_of_settings.router, outbox_page.router):
+        app.include_router(router)
     errors.install(app, error_page)
     yield app
     await app.state.mailer.drain()
@@ -73,7 +80,7 @@ def new_client(app: FastAPI) -> Callable[[], httpx2.AsyncClient]:
         address = f"198.51.{number // 250}.{number % 250 + 1}"
         transport = httpx2.ASGITransport(app=app, client=(address, 4711), raise_app_exceptions=False)
         return httpx2.AsyncClient(
-            transport=transport, base_url="http://gesso.test", headers={"User-Agent": "Firefox on Linux"}
+            transport=transport, base_url="http://gesso.test", headers={"User-Agent": FIREFOX}
         )
 
     return make

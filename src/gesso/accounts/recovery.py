@@ -87,12 +87,7 @@ async def reset_password(
         )
         await repository.mark_verified(tx, found["email"], visit.at)
         person = await repository.own_profile(tx)
-        mailer.send(
-            tx,
-            messages.changed_mail(
-                brand=mailer.brand, recipient=person["email"], name=person["name"], what="password"
-            ),
-        )
+        tell_changed(tx, mailer, person["email"], person["name"], "password")
         opened = await open_session(tx, lasting=False, visit=visit)
     # Whoever locked the owner out by guessing has not locked out the owner.
     await ratelimit.forget(db, email_key("login", normalise_email(found["email"]) or found["email"]))
@@ -131,7 +126,7 @@ async def confirm_email(db: Database, *, secret: str, mailer: Mailer, visit: Vis
             await repository.mark_verified(tx, found["email"], visit.at)
         else:
             await service.change_email(tx, found["email"], proven=True, visit=visit)
-            _tell_old_address(tx, mailer, person["email"], person["name"])
+            tell_changed(tx, mailer, person["email"], person["name"], "e-mail address")
     return str(found["email"])
 
 
@@ -148,13 +143,12 @@ async def change_email(
         )
         return
     await service.change_email(tx, email, proven=False, visit=visit)
-    _tell_old_address(tx, mailer, actor.email, actor.name)
+    tell_changed(tx, mailer, actor.email, actor.name, "e-mail address")
 
 
-def _tell_old_address(tx: WorkspaceSession, mailer: Mailer, email: str, name: str) -> None:
-    mailer.send(
-        tx, messages.changed_mail(brand=mailer.brand, recipient=email, name=name, what="e-mail address")
-    )
+def tell_changed(tx: WorkspaceSession, mailer: Mailer, email: str, name: str, what: str) -> None:
+    """Write to the owner, at the address they had, that `what` was changed."""
+    mailer.send(tx, messages.changed_mail(brand=mailer.brand, recipient=email, name=name, what=what))
 
 
 async def _use(tx: WorkspaceSession, token_id: UUID, visit: Visit) -> None:

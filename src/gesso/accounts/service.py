@@ -15,7 +15,9 @@ from gesso.accounts.plans import renewal_after
 from gesso.accounts.visit import Visit
 from gesso.core.errors import InvalidInput
 from gesso.core.ids import new_id
+from gesso.core.settings import LimitSettings
 from gesso.db import Database, ElevatedSession, WorkspaceSession
+from gesso.web import ratelimit
 
 NAME_MAX_LENGTH = 80
 EMAIL_PROBLEM = "An e-mail looks like name@site.com."
@@ -116,8 +118,16 @@ async def change_name(tx: WorkspaceSession, name: str, *, visit: Visit) -> str:
     return name
 
 
-async def check_password(db: Database, actor: Actor, password: str) -> None:
-    """Raises InvalidInput on `current_password` unless it is the actor's."""
+async def check_password(db: Database, actor: Actor, password: str, *, limits: LimitSettings) -> None:
+    """Make sure that it is still the actor who sits there.
+
+    Raises InvalidInput on `current_password` unless it is theirs; TooManyRequests after too many tries, so
+    that a stolen session cannot be used to guess it.
+    """
+    key = f"password:user:{actor.user_id}"
+    await ratelimit.hit(
+        db, key, limits.login_attempts, limits.login_window_seconds, "Too many wrong passwords."
+    )
     async with db.workspace(actor.workspace_id, actor.user_id) as tx:
         stored = await repository.own_password_hash(tx)
     right, _ = await verify_password(password, stored)
@@ -126,6 +136,7 @@ async def check_password(db: Database, actor: Actor, password: str) -> None:
             "Your current password is not this one.",
             fields={"current_password": "This is not your password."},
         )
+    await ratelimit.forget(db, key)
 
 
 async def new_password_hash(password: str, *, email: str) -> str:
