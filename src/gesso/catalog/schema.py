@@ -17,6 +17,7 @@ slider's step), `x-advanced` (belongs under the fold).
 import math
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, Protocol, cast
 from uuid import UUID
 
@@ -31,6 +32,10 @@ MAX_COUNT = 100
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _RATIO = re.compile(r"[1-9]\d{0,2}:[1-9]\d{0,2}")
 _TYPES = {"string", "integer", "number", "boolean", "array"}
+_KEYWORDS = {
+    "type", "title", "description", "default", "minimum", "maximum", "multipleOf", "minLength", "maxLength",
+    "minItems", "maxItems", "uniqueItems", "items", "oneOf", "enum", "x-step", "x-advanced",
+}  # fmt: skip
 # what a price may depend on, and what a form cannot leave empty
 _NEED_DEFAULT = ("size", "aspect_ratio", "quality", "output_format", "count", "duration")
 _FIXED_TYPES = {
@@ -111,6 +116,10 @@ def _property_problems(name: str, prop: Any) -> Iterator[tuple[Path, str]]:
     if name in _FIXED_TYPES and kind != _FIXED_TYPES[name]:
         yield ("type",), f"“{name}” must be of type {_FIXED_TYPES[name]}"
         return
+    for keyword in prop:
+        if keyword not in _KEYWORDS:  # JSON Schema would ignore a slip such as "minimun"
+            near = get_close_matches(keyword, _KEYWORDS, 1)
+            yield (keyword,), f"unknown keyword “{keyword}”" + (f"; did you mean “{near[0]}”?" if near else "")
     if "oneOf" in prop and any("const" not in choice for choice in prop["oneOf"]):
         yield ("oneOf",), "every choice needs a const"
         return

@@ -162,7 +162,8 @@ class Table:
         """Refuse the keys that nobody asked for, with the nearest one that exists."""
         for key in self._data:
             if key not in self._known:
-                where = f" in [{'.'.join(str(part) for part in self.path)}]" if self.path else ""
+                inside = ".".join(part for part in self.path if isinstance(part, str))
+                where = f" in [{inside}]" if inside else ""
                 self.wrong(key, f"unknown key “{key}”{where}{_suggestion(key, self._known)}")
 
     def _absent(self, key: str) -> bool:
