@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import NoReturn, TypeVar
 
+import asyncpg
 import typer
 from pydantic import SecretStr
 from rich.console import Console
@@ -16,6 +17,7 @@ from gesso.core.settings import Settings, SettingsError, load_settings
 from gesso.db import Database
 from gesso.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from gesso.db.migrate import current_revision, newest_revision
+from gesso.runtime import open_database
 
 console = Console()
 errors = Console(stderr=True)
@@ -60,8 +62,6 @@ def database_server(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPost
 
 
 async def _ensure_database(server: EmbeddedPostgres) -> None:
-    import asyncpg
-
     connection = await asyncpg.connect(server.url())
     try:
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", EMBEDDED_DATABASE):
@@ -75,17 +75,6 @@ def owner_url(settings: Settings) -> str:
     """The owner's database address. Only inside `database_server`."""
     assert settings.database.url is not None
     return settings.database.url.get_secret_value()
-
-
-def open_database(settings: Settings) -> Database:
-    """The connection pools for these settings."""
-    return Database(
-        owner_url(settings),
-        secret=settings.secret_key,
-        role_prefix=settings.database.role_prefix,
-        pool_size=settings.database.pool_size,
-        elevated_pool_size=settings.database.elevated_pool_size,
-    )
 
 
 @contextlib.asynccontextmanager

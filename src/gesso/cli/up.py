@@ -15,6 +15,7 @@ import httpx2
 from rich.panel import Panel
 
 from gesso.cli.common import console, database_server, errors, fail, owner_url, settings_or_fail
+from gesso.cli.setup import prepare_database
 from gesso.core.settings import Settings
 from gesso.db.embedded import EmbeddedPostgres
 
@@ -73,8 +74,6 @@ def up(port: int | None, edition: str | None) -> None:
 
 
 async def _run(settings: Settings, server: EmbeddedPostgres | None) -> int:
-    from gesso.cli.setup import prepare_database
-
     begun = time.monotonic()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

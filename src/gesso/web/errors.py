@@ -1,5 +1,6 @@
 """Errors become answers here and nowhere else: RFC 9457 problems for machines, a helping page for people."""
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
@@ -59,7 +60,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 _TITLES = {
     400: "The request cannot be read", 401: "Please sign in", 402: "Not enough credits", 403: "You may not do this",
-    404: "Not found", 405: "Not possible here", 406: "Not available in this form", 409: "This clashes with something else",
+    404: "Not found", 405: "Not possible here", 409: "This clashes with something else",
     410: "Gone", 413: "Too large", 415: "This kind of content is not understood", 416: "No such part of the file",
     422: "Please check what you entered", 429: "Too many requests", 500: "Something went wrong",
     503: "Not available right now",
@@ -90,6 +91,8 @@ def install(app: FastAPI, error_page: ErrorPage) -> None:
                 status_code=problem.status,
                 headers=headers,
             )
+        if "hx-request" in request.headers:
+            return _toast(problem, headers)
         response = await error_page(request, problem.status, problem)
         response.headers.update(headers or {})
         return response
@@ -139,13 +142,22 @@ def install(app: FastAPI, error_page: ErrorPage) -> None:
     app.add_exception_handler(Exception, unexpected)
 
 
+def _toast(problem: Problem, headers: dict[str, str] | None) -> Response:
+    """For htmx: the page stays as it is, with what was typed, and says what went wrong in a corner."""
+    message = {"text": problem.title, "kind": "bad", "detail": problem.detail, "undo": ""}
+    return Response(
+        status_code=problem.status,
+        headers={"HX-Reswap": "none", "HX-Trigger": json.dumps({"gesso:toast": message}), **(headers or {})},
+    )
+
+
 def _to_login(request: Request) -> Response:
     """To the log-in page and back afterwards; htmx is told in its own way."""
     htmx = "hx-request" in request.headers
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     target = "/login" if request.method != "GET" or htmx or back == "/" else f"/login?next={quote(back, safe='')}"
     if htmx:
-        return Response(status_code=200, headers={"HX-Redirect": target})
+        return Response(status_code=204, headers={"HX-Redirect": target})
     return RedirectResponse(target, status_code=303)
 
 

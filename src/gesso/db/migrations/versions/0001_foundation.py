@@ -50,6 +50,13 @@ def upgrade() -> None:
         );
         """
     )
+    ddl.definer(
+        """
+        CREATE FUNCTION gesso_schema_revision() RETURNS text LANGUAGE sql STABLE
+            AS $$ SELECT version_num FROM alembic_version $$
+        """,
+        "gesso_schema_revision()",
+    )
     ddl.share("rate_window", app="SELECT, INSERT, UPDATE")
     ddl.share("worker_seen", app="SELECT, INSERT, UPDATE, DELETE")
     ddl.protect("idempotency_key", app="SELECT, INSERT")

@@ -1,0 +1,1 @@
+"""Counts and costs from recorded facts, across rooms. Changes no row."""

@@ -1,0 +1,1 @@
+"""What belongs to the API as a whole: its description, its reference page, health."""

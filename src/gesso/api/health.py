@@ -1,0 +1,80 @@
+"""`/healthz`: this process answers. `/readyz`: the product can work. Meanings in docs/operating.md."""
+
+from typing import Annotated, Literal
+
+import structlog
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
+
+from gesso.db import Database
+from gesso.db.migrate import newest_revision
+from gesso.media.storage import Storage
+
+log = structlog.get_logger()
+router = APIRouter(tags=["Health"])
+
+WORKER_SEEN_SECONDS = 60
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Each part, and the whole: `ready` when database and storage work and, where required, a worker runs."""
+
+    status: Literal["ready", "not ready"]
+    database: Literal["ok", "unreachable", "not migrated"]
+    storage: Literal["ok", "not writable"]
+    workers: int
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """This process answers."""
+    return Health()
+
+
+async def readiness(request: Request) -> Readiness:
+    """Look at database, storage and workers now."""
+    database, workers = await _database(request.app.state.db)
+    storage = await _storage(request.app.state.storage)
+    needs_worker = request.app.state.settings.site.development
+    ready = database == "ok" and storage == "ok" and (workers > 0 or not needs_worker)
+    return Readiness(status="ready" if ready else "not ready", database=database, storage=storage, workers=workers)
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is missing"}})
+async def readyz(response: Response, found: Annotated[Readiness, Depends(readiness)]) -> Readiness:
+    """Database reachable and migrated, storage writable, workers seen within a minute.
+
+    A missing worker is reported always, and counts as not ready in development, where one command runs it all.
+    """
+    response.status_code = 200 if found.status == "ready" else 503
+    return found
+
+
+async def _database(db: Database) -> tuple[Literal["ok", "unreachable", "not migrated"], int]:
+    try:
+        async with db.public() as tx:
+            row = await tx.fetchrow(
+                "SELECT gesso_schema_revision() AS revision, (SELECT count(*) FROM worker_seen "
+                "WHERE seen_at > now() - make_interval(secs => $1)) AS workers",
+                WORKER_SEEN_SECONDS,
+            )
+    except Exception as error:  # noqa: BLE001 — any failure means the same here
+        log.warning("readyz.database", error=type(error).__name__)
+        return "unreachable", 0
+    assert row is not None
+    return ("ok" if row["revision"] == newest_revision() else "not migrated"), row["workers"]
+
+
+async def _storage(storage: Storage) -> Literal["ok", "not writable"]:
+    try:
+        await storage.check()
+    except Exception as error:  # noqa: BLE001 — any failure means the same here
+        log.warning("readyz.storage", error=type(error).__name__)
+        return "not writable"
+    return "ok"

@@ -1,0 +1,154 @@
+"""Composes the web application: parts, rooms, the frame around pages, errors, security."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+import gesso.accounts.pages
+import gesso.accounts.routes
+import gesso.admin.outbox
+import gesso.analytics.pages
+import gesso.catalog.routes
+import gesso.credits.routes
+import gesso.generation.events
+import gesso.generation.pages
+import gesso.generation.routes
+import gesso.generation.webhooks
+import gesso.media.files
+import gesso.media.pages
+import gesso.media.routes
+import gesso.web.shell
+import gesso.web.stylepage
+from gesso import __version__
+from gesso.api import docs, health
+from gesso.catalog.registry import Catalog
+from gesso.core.clock import Clock, SystemClock
+from gesso.core.settings import Settings
+from gesso.home import home
+from gesso.runtime import Runtime, open_runtime
+from gesso.shell import shell_of
+from gesso.web import errors
+from gesso.web.brand import Brand, brand_css
+from gesso.web.errors import Problem
+from gesso.web.events import EventHub
+from gesso.web.render import STATIC, page
+from gesso.web.security import SecurityMiddleware
+
+WEBHOOK_PREFIX = "/api/webhooks/"
+_IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """The web application. `settings` must hold the address of a migrated database."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_runtime(settings, clock or SystemClock()) as runtime:
+            _fill_state(app, runtime)
+            await runtime.listener.start()
+            await app.state.events.start()
+            try:
+                yield
+            finally:
+                await app.state.events.close()
+
+    app = FastAPI(
+        title="gesso",
+        version=__version__,
+        summary="Make pictures, know what they cost.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.settings = settings
+    _include_rooms(app, settings)
+    errors.install(app, _error_page)
+    app.mount("/static", _Static(directory=STATIC), name="static")
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(
+        SecurityMiddleware,
+        origin=settings.site.url,
+        secure=settings.site.secure_cookies,
+        max_body_bytes=settings.storage.max_upload_bytes + 2**20,
+        exempt=(WEBHOOK_PREFIX,),
+    )
+    return app
+
+
+def _fill_state(app: FastAPI, runtime: Runtime) -> None:
+    state = app.state
+    state.db, state.clock, state.catalog = runtime.db, runtime.clock, runtime.catalog
+    state.storage, state.ingest = runtime.storage, runtime.ingest
+    state.mailer, state.account_hooks = runtime.mailer, runtime.hooks
+    state.listener = runtime.listener
+    state.events = EventHub(runtime.listener)
+    state.shell = shell_of
+
+
+def _include_rooms(app: FastAPI, settings: Settings) -> None:
+    for router in (
+        health.router,
+        gesso.accounts.routes.router,
+        gesso.catalog.routes.router,
+        gesso.generation.routes.router,
+        gesso.generation.events.router,
+        gesso.generation.webhooks.router,
+        gesso.media.routes.router,
+        gesso.credits.routes.router,
+        docs.router,
+        gesso.web.shell.router,
+        gesso.accounts.pages.router,
+        gesso.generation.pages.router,
+        gesso.media.pages.router,
+        gesso.media.files.router,
+        gesso.analytics.pages.router,
+        gesso.admin.outbox.router,
+        home,
+    ):
+        app.include_router(router)
+    if settings.site.development:
+        app.include_router(gesso.web.stylepage.router)
+
+    @app.middleware("http")
+    async def brand_of_the_edition(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Any:
+        """Templates read the brand from the state; it follows the catalogue."""
+        request.app.state.brand = _brand(request.app.state.catalog)
+        return await call_next(request)
+
+    @app.get("/brand.css", include_in_schema=False)
+    async def brand(request: Request) -> Response:
+        """The edition's colours."""
+        css = brand_css(request.app.state.catalog.edition.colours)
+        return PlainTextResponse(css, media_type="text/css", headers={"Cache-Control": _IMMUTABLE})
+
+
+def _brand(catalog: Catalog) -> Brand:
+    edition = catalog.edition
+    return Brand(name=edition.brand.title, tagline=edition.brand.tagline, colours=edition.colours)
+
+
+async def _error_page(request: Request, status: int, problem: Problem) -> Response:
+    """The page for people. When even the frame cannot be drawn (no database), it is drawn without."""
+    try:
+        return await page(request, "error.html", status, problem=problem)
+    except Exception:  # noqa: BLE001 — an error page must not fail
+        return await page(request, "error.html", status, problem=problem, shell=None)
+
+
+class _Static(StaticFiles):
+    """Files named by their content may be kept for good."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        scope: Scope = args[2] if len(args) > 2 else kwargs["scope"]
+        named_by_content = "/dist/" in scope["path"] or b"v=" in scope["query_string"]
+        response.headers["Cache-Control"] = _IMMUTABLE if named_by_content else "public, max-age=3600"
+        return response

@@ -1,0 +1,119 @@
+"""`gesso connection …` and `gesso edition …`: providers and the product's data from the terminal."""
+
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+from rich.table import Table
+
+from gesso.catalog import service
+from gesso.catalog.items import Connection
+from gesso.cli.common import console, fail, run_with_database
+from gesso.cli.setup import edition_or_fail, show_changes
+from gesso.core.sealed import Sealer
+from gesso.core.settings import Settings
+from gesso.db import Database
+
+connections = typer.Typer(no_args_is_help=True, help="Accounts at outside providers.")
+editions = typer.Typer(no_args_is_help=True, help="The product's data.")
+Key = Annotated[str, typer.Argument(help="Key of the connection, as `gesso connection list` shows it.")]
+File = Annotated[str, typer.Argument(help="Name of an edition, or path of its TOML file.")]
+
+
+@connections.command("list")
+def list_all() -> None:
+    """Show all connections. Keys are never shown, only their last characters."""
+
+    async def run(db: Database, _: Settings) -> tuple[Connection, ...]:
+        async with db.elevated("connection list") as tx:
+            return await service.list_connections(tx)
+
+    table = Table("key", "provider", "state", "credential", "address", "priority", box=None, header_style="dim")
+    for one in run_with_database(run):
+        credential = f"…{one.key_hint}" if one.key_hint else ("sealed" if one.sealed_key else "none")
+        state = "off" if not one.enabled else ("sandbox" if one.sandbox else "on")
+        table.add_row(one.key, one.adapter, state, credential, one.base_url or "the provider's own", str(one.priority))
+    console.print(table)
+
+
+@connections.command("add")
+def add(
+    key: Annotated[str, typer.Argument(help="A short name of your own, such as fal-2.")],
+    adapter: Annotated[str, typer.Option(help="Which provider's wire to speak, such as fal.")],
+    api_key: Annotated[str, typer.Option(prompt="Provider key", hide_input=True, help="Asked for when left out.")],
+    name: Annotated[str | None, typer.Option(help="What operators see.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Another address that speaks the same wire.")] = None,
+    priority: Annotated[int, typer.Option(help="Lower comes first.")] = 100,
+) -> None:
+    """Add a connection. The key is sealed at once and never shown again."""
+
+    async def run(db: Database, settings: Settings) -> None:
+        async with db.elevated("connection add") as tx:
+            await service.add_connection(
+                tx, Sealer(settings.secret_key), key=key, adapter=adapter, name=name, api_key=SecretStr(api_key),
+                base_url=base_url, priority=priority,
+            )  # fmt: skip
+
+    run_with_database(run)
+    console.print(f"{key} is on. Try it: gesso connection test {key}")
+
+
+@connections.command("test")
+def test(key: Key) -> None:
+    """Make the provider's cheapest real call and say what happened. Exit code 1 when it cannot be used."""
+
+    async def run(db: Database, settings: Settings) -> bool:
+        async with db.elevated("connection test") as tx:
+            connection = await service.get_connection(tx, key)
+        report = await service.test_connection(connection, Sealer(settings.secret_key), settings.site.sandbox_url)
+        for sentence in report.sentences:
+            console.print(sentence, highlight=False)
+        return report.reachable and report.key_accepted is not False and report.problem is None
+
+    if not run_with_database(run):
+        fail(f"{key} cannot be used as it is.")
+
+
+@connections.command("disable")
+def disable(key: Key) -> None:
+    """Switch a connection off, and its models with it."""
+    _switch(key, enabled=False)
+
+
+@connections.command("enable")
+def enable(key: Key) -> None:
+    """Switch a connection on."""
+    _switch(key, enabled=True)
+
+
+def _switch(key: str, *, enabled: bool) -> None:
+    async def run(db: Database, _: Settings) -> None:
+        async with db.elevated("connection switch") as tx:
+            await service.set_connection_enabled(tx, key, enabled)
+
+    run_with_database(run)
+    console.print(f"{key} is {'on' if enabled else 'off'}, in every process within a second.")
+
+
+@editions.command("diff")
+def diff(file: File) -> None:
+    """Show what applying an edition would change, and whom it touches."""
+    edition = edition_or_fail(file)
+
+    async def run(db: Database, _: Settings) -> None:
+        async with db.elevated("edition diff") as tx:
+            show_changes(await service.edition_diff(tx, edition))
+
+    run_with_database(run)
+
+
+@editions.command("apply")
+def apply(file: File) -> None:
+    """Apply an edition. What operators changed in the database stays."""
+    edition = edition_or_fail(file)
+
+    async def run(db: Database, _: Settings) -> None:
+        async with db.elevated("edition apply") as tx:
+            show_changes(await service.edition_apply(tx, edition))
+
+    run_with_database(run)

@@ -1,0 +1,117 @@
+"""The commands. Each parses, calls one function of a room, and prints what happened."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.table import Table
+
+from gesso.app import create_app
+from gesso.cli import catalog, people
+from gesso.cli.common import console, database_server, fail, run_with_database, settings_or_fail
+from gesso.cli.doctor import doctor
+from gesso.cli.setup import prepare_database, show_changes
+from gesso.cli.up import up
+from gesso.core.settings import Settings
+from gesso.credits import service as credits
+from gesso.db import Database
+from gesso.sandbox.app import serve as serve_sandbox
+from gesso.worker import run_worker
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="gesso: a self-hosted platform for AI pictures.")
+ledger = typer.Typer(no_args_is_help=True, help="The credit ledger.")
+app.add_typer(ledger, name="ledger")
+app.add_typer(people.users, name="user")
+app.add_typer(people.grants, name="credits")
+app.add_typer(catalog.connections, name="connection")
+app.add_typer(catalog.editions, name="edition")
+app.command("doctor")(doctor)
+
+GRACEFUL_SECONDS = 5
+
+
+@app.command("up")
+def up_command(
+    port: Annotated[int | None, typer.Option(help="Port of the web server; GESSO_PORT, else 8000.")] = None,
+    edition: Annotated[
+        str | None, typer.Option(help="Name or file of the edition; GESSO_EDITION, else studio.")
+    ] = None,
+) -> None:
+    """Run everything in this terminal: database, sandbox, web and worker. Ctrl-C stops it all."""
+    up(port, edition)
+
+
+@app.command()
+def serve() -> None:
+    """Run the web server."""
+    with database_server(settings_or_fail()) as (settings, _):
+        uvicorn.run(
+            create_app(settings),
+            host=settings.site.host,
+            port=settings.site.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=True,
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            limit_max_requests=None,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+
+
+@app.command()
+def work() -> None:
+    """Run a worker."""
+    with database_server(settings_or_fail()) as (settings, _):
+        asyncio.run(run_worker(settings))
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8790,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Run the stand-in for the providers."""
+    serve_sandbox(host, port)
+
+
+@app.command("migrate")
+def migrate_command() -> None:
+    """Bring the database to this version's schema, and the catalogue to the edition and the environment."""
+    with database_server(settings_or_fail()) as (settings, _):
+        with console.status("Migrating …"):
+            seeded = asyncio.run(prepare_database(settings))
+    console.print("The database is up to date.")
+    if seeded.changes:
+        show_changes(seeded.changes)
+    if seeded.pending:
+        console.print("[yellow]These changes of the edition wait for `gesso edition apply`:[/]")
+        show_changes(seeded.pending)
+
+
+@ledger.command("verify")
+def verify() -> None:
+    """Recompute every balance from the journal. Exit code 1 on any mismatch."""
+
+    async def run(db: Database, _: Settings) -> int:
+        async with db.elevated("ledger verify") as tx:
+            mismatches = await credits.verify(tx)
+        table = Table("workspace", "account", "expected", "found", box=None, header_style="dim")
+        for mismatch in mismatches:
+            table.add_row(
+                str(mismatch.workspace_id or "site"), mismatch.account, str(mismatch.expected), str(mismatch.found)
+            )
+        if mismatches:
+            console.print(table)
+        return len(mismatches)
+
+    found = run_with_database(run)
+    if found:
+        fail(f"{found} figures differ from the journal.")
+    console.print("The ledger is right: every balance follows from the journal.")
+
+
+def main() -> None:
+    """Entry point of the `gesso` command."""
+    app()

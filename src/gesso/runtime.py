@@ -1,0 +1,71 @@
+"""What web and worker both open when they start, and close when they end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from gesso.accounts.hooks import AccountHooks
+from gesso.accounts.mail import Mailer
+from gesso.billing.renewal import sign_up_grants
+from gesso.catalog.registry import Catalog
+from gesso.core.clock import Clock
+from gesso.core.settings import Settings
+from gesso.db import Database, Listener
+from gesso.media.ingest import Limits
+from gesso.media.service import Ingest
+from gesso.media.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts every process of the product has."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    listener: Listener
+    catalog: Catalog
+    storage: Storage
+    ingest: Ingest
+    mailer: Mailer
+    hooks: AccountHooks
+
+
+def open_database(settings: Settings) -> Database:
+    """The connection pools for these settings, which must hold the database's address."""
+    assert settings.database.url is not None
+    return Database(
+        settings.database.url.get_secret_value(),
+        secret=settings.secret_key,
+        role_prefix=settings.database.role_prefix,
+        pool_size=settings.database.pool_size,
+        elevated_pool_size=settings.database.elevated_pool_size,
+    )
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings, clock: Clock) -> AsyncIterator[Runtime]:
+    """Open all parts. The listener is not started yet: register on it first, then `listener.start()`."""
+    db = open_database(settings)
+    listener = Listener(db)
+    catalog = await Catalog.load(db)
+    catalog.follow(listener)
+    ingest = Ingest(
+        settings.worker.ingest_threads,
+        outputs=Limits(max_bytes=settings.storage.max_output_bytes),
+        uploads=Limits(max_bytes=settings.storage.max_upload_bytes),
+    )
+    mailer = Mailer(
+        settings.mail, db, brand=lambda: catalog.edition.brand.name, outbox=settings.site.development
+    )  # fmt: skip
+    hooks = AccountHooks(default_plan=lambda: catalog.default_plan.key)
+    hooks.on_sign_up.append(sign_up_grants(catalog, clock))
+    storage = Storage.from_url(settings.storage_url)
+    try:
+        yield Runtime(settings, clock, db, listener, catalog, storage, ingest, mailer, hooks)
+    finally:
+        await mailer.drain()
+        await catalog.close()
+        await listener.close()
+        ingest.close()
+        await db.close()

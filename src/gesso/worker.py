@@ -1,0 +1,55 @@
+"""Composes the worker: parts, every room's tasks, graceful stop."""
+
+import asyncio
+import signal
+from dataclasses import dataclass
+
+import structlog
+
+import gesso.billing.tasks
+import gesso.credits.tasks
+import gesso.generation.tasks
+import gesso.media.tasks
+from gesso.core.clock import Clock, SystemClock
+from gesso.core.settings import Settings
+from gesso.jobs import Tasks, Worker
+from gesso.runtime import Runtime, open_runtime
+from gesso.web import idempotency, ratelimit
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class HouseKeeping:
+    """Small tables that only grow."""
+
+    runtime: Runtime
+
+    def register(self, tasks: Tasks) -> None:
+        tasks.every("house.clean", "*/10 * * * *", self.clean)
+
+    async def clean(self) -> None:
+        """Forget windows that are over, old idempotency keys, workers not seen for a day."""
+        async with self.runtime.db.elevated("house: clean up") as tx:
+            windows, keys = await ratelimit.clean(tx), await idempotency.clean(tx)
+            await tx.execute_raw("DELETE FROM worker_seen WHERE seen_at < now() - interval '1 day'")
+        log.info("house.cleaned", rate_windows=windows, idempotency_keys=keys)
+
+
+async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: Tasks | None = None) -> None:
+    """Work until SIGTERM or SIGINT (or until `tasks.stopping` is set through `Worker.stop`)."""
+    tasks = tasks or Tasks()
+    async with open_runtime(settings, clock or SystemClock()) as runtime:
+        HouseKeeping(runtime).register(tasks)
+        gesso.credits.tasks.register(tasks, runtime)
+        gesso.billing.tasks.register(tasks, runtime)
+        gesso.media.tasks.register(tasks, runtime)
+        async with gesso.generation.tasks.registered(tasks, runtime):
+            worker = Worker(runtime.db, tasks, concurrency=settings.worker.concurrency)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, worker.stop)
+            await runtime.listener.start()
+            log.info("worker.started", concurrency=settings.worker.concurrency)
+            await worker.run()
+    log.info("worker.stopped")
