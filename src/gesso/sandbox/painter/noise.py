@@ -74,7 +74,8 @@ def _kernel(sigma: float) -> Array:
     reach = max(1, math.ceil(sigma * 2.5))
     x = np.arange(-reach, reach + 1, dtype=np.float32)
     bell = np.exp(-0.5 * (x / np.float32(max(sigma, 0.05))) ** 2)
-    return (bell / bell.sum()).astype(np.float32)
+    weights: Array = (bell / bell.sum()).astype(np.float32)
+    return weights
 
 
 def _weighted(parts: list[Array], weights: Array) -> Array:

@@ -152,7 +152,8 @@ class Vase(Solid):
         f = at - i
         a, b, c, d = (knots[i + k] for k in range(4))
         curve = 2 * b + (c - a) * f + (2 * a - 5 * b + 4 * c - d) * f**2 + (3 * b - 3 * c + d - a) * f**3
-        return (curve / 2).astype(np.float32)
+        radii: Array = (curve / 2).astype(np.float32)
+        return radii
 
     def distance(self, x: Array, y: Array, z: Array) -> Array:
         cx, cy, cz = self.centre
