@@ -10,8 +10,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
-from gesso.accounts import pages, routes
-from gesso.accounts import settings as pages_of_settings
+from gesso.accounts import pages, routes, settings_pages
 from gesso.accounts.access import find_actor
 from gesso.accounts.hooks import AccountHooks
 from gesso.accounts.mail import Mailer
@@ -45,9 +44,7 @@ def signed_up() -> list[UUID]:
 
 
 @pytest.fixture
-async def app(
-    db: Database, clock: FixedClock, settings: Settings, signed_up: list[UUID]
-) -> AsyncIterator[FastAPI]:
+async def app(db: Database, clock: FixedClock, settings: Settings, signed_up: list[UUID]) -> AsyncIterator[FastAPI]:
     async def note(tx: WorkspaceSession, workspace_id: UUID, user_id: UUID) -> None:
         assert (tx.workspace_id, tx.user_id) == (workspace_id, user_id)
         signed_up.append(workspace_id)
@@ -64,7 +61,7 @@ async def app(
     app.state.shell = shell
     app.state.account_hooks = AccountHooks(default_plan=lambda: "free", on_sign_up=[note])
     app.state.mailer = Mailer(settings.mail, db, brand=lambda: "gesso", outbox=True, retry_seconds=())
-    for router in (routes.router, pages.router, pages_of_settings.router, outbox_page.router):
+    for router in (routes.router, pages.router, settings_pages.router, outbox_page.router):
         app.include_router(router)
     errors.install(app, error_page)
     yield app
@@ -79,9 +76,7 @@ def new_client(app: FastAPI) -> Callable[[], httpx2.AsyncClient]:
         number = next(_hosts)
         address = f"198.51.{number // 250}.{number % 250 + 1}"
         transport = httpx2.ASGITransport(app=app, client=(address, 4711), raise_app_exceptions=False)
-        return httpx2.AsyncClient(
-            transport=transport, base_url="http://gesso.test", headers={"User-Agent": FIREFOX}
-        )
+        return httpx2.AsyncClient(transport=transport, base_url="http://gesso.test", headers={"User-Agent": FIREFOX})
 
     return make
 

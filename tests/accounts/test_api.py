@@ -58,9 +58,7 @@ async def test_stay_signed_in_keeps_the_cookie_for_thirty_days(client: httpx2.As
     assert "Max-Age=2592000" in answer.headers["set-cookie"]
 
 
-async def test_a_failing_hook_leaves_nothing_behind(
-    app: FastAPI, client: httpx2.AsyncClient, db: Database
-) -> None:
+async def test_a_failing_hook_leaves_nothing_behind(app: FastAPI, client: httpx2.AsyncClient, db: Database) -> None:
     async def fail(*_: object) -> None:
         raise RuntimeError("the grant failed")
 
@@ -140,9 +138,7 @@ async def test_signing_in_again_replaces_the_token(client: httpx2.AsyncClient, d
     assert (await client.get("/api/auth/me")).status_code == 401
 
 
-async def test_a_cookie_planted_by_an_attacker_is_never_taken_up(
-    client: httpx2.AsyncClient, db: Database
-) -> None:
+async def test_a_cookie_planted_by_an_attacker_is_never_taken_up(client: httpx2.AsyncClient, db: Database) -> None:
     planted = secrets.token_urlsafe(32)
     client.cookies.set(COOKIE, planted, domain="gesso.test", path="/")
     ada = await make_user(db)
@@ -159,9 +155,7 @@ async def test_forged_cookies_are_nobody(client: httpx2.AsyncClient, token: str)
     assert answer.json()["code"] == "not_signed_in"
 
 
-async def test_sessions_end_by_the_clock(
-    client: httpx2.AsyncClient, db: Database, clock: FixedClock
-) -> None:
+async def test_sessions_end_by_the_clock(client: httpx2.AsyncClient, db: Database, clock: FixedClock) -> None:
     ada = await make_user(db)
     await client.post("/api/auth/login", json={"email": ada.email, "password": PASSWORD})
     clock.advance(timedelta(hours=23))
@@ -206,9 +200,7 @@ async def test_last_seen_is_written_every_five_minutes_at_most(
     assert await last_seen() == clock.now()
 
 
-async def test_unknown_addresses_and_wrong_passwords_look_the_same(
-    client: httpx2.AsyncClient, db: Database
-) -> None:
+async def test_unknown_addresses_and_wrong_passwords_look_the_same(client: httpx2.AsyncClient, db: Database) -> None:
     ada = await make_user(db)
     wrong = await client.post("/api/auth/login", json={"email": ada.email, "password": "not the password"})
     unknown = await client.post("/api/auth/login", json={"email": address(), "password": "not the password"})
@@ -234,9 +226,7 @@ async def test_guessing_is_stopped_and_a_success_forgives(client: httpx2.AsyncCl
     assert (await try_in(PASSWORD)).status_code == 429
 
 
-async def test_guessing_at_once_gets_no_further_than_in_a_row(
-    client: httpx2.AsyncClient, db: Database
-) -> None:
+async def test_guessing_at_once_gets_no_further_than_in_a_row(client: httpx2.AsyncClient, db: Database) -> None:
     ada = await make_user(db)
     answers = await asyncio.gather(
         *(

@@ -218,9 +218,7 @@ async def test_sessions_are_listed_and_end_at_once(
         assert (await stranger.get("/settings")).status_code == 200
 
 
-async def test_every_act_is_in_the_audit_log(
-    client: httpx2.AsyncClient, db: Database, clock: FixedClock
-) -> None:
+async def test_every_act_is_in_the_audit_log(client: httpx2.AsyncClient, db: Database, clock: FixedClock) -> None:
     ada = await make_user(db, at=clock.now() - timedelta(days=1))
     await client.post("/login", data={"email": ada.email, "password": PASSWORD})
     form = {"current_password": PASSWORD, "password": "a new one here"}

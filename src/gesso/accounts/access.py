@@ -4,6 +4,8 @@
     OptionalActor   someone or nobody
     VerifiedActor   someone whose e-mail address is confirmed, where the site asks for that; else Forbidden
     CurrentOperator an operator of the site; NotFound for everybody else who is signed in
+
+The session is looked up once per request, in one round trip; keys for programs will join here.
 """
 
 from dataclasses import dataclass

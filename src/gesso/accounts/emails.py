@@ -22,9 +22,7 @@ def normalise_email(value: str) -> str | None:
     if not value or len(value) > MAX_LENGTH or not value.isprintable():
         return None
     try:
-        found = validate_email(
-            value, check_deliverability=False, globally_deliverable=False, test_environment=True
-        )
+        found = validate_email(value, check_deliverability=False, globally_deliverable=False, test_environment=True)
     except EmailNotValidError:
         return None
     # Lowering can change what normalising sees (a dotted capital I): go round until nothing changes.

@@ -76,10 +76,18 @@ class Mailer:
         """Send `mail` once `tx` has committed."""
         tx.after_commit(lambda: self._start(mail))
 
-    async def drain(self) -> None:
-        """Wait until all mail under way has left or was given up: for a graceful stop."""
-        while self._under_way:
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+    async def drain(self, patience_seconds: float = 5) -> None:
+        """Wait until all mail under way has left or was given up: for a graceful stop.
+
+        What is not gone in time is given up: the person asks again, and a stop takes seconds.
+        """
+        if not self._under_way:
+            return
+        _, late = await asyncio.wait(self._under_way, timeout=patience_seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            log.warning("mail.given_up", mails=len(late))
 
     async def _start(self, mail: Mail) -> None:
         task = asyncio.create_task(self._deliver(mail), name="mail")

@@ -190,9 +190,7 @@ async def reset(request: Request) -> Response:
                 state.db, email=form.value.email, site_url=state.settings.site.url, mailer=state.mailer,
                 visit=visit_of(request), limits=state.settings.limits,
             )  # fmt: skip
-            return await page(
-                request, "accounts/reset.html", shell=None, form=form, sent_to=form.value.email
-            )
+            return await page(request, "accounts/reset.html", shell=None, form=form, sent_to=form.value.email)
         except GessoError as error:
             refused = _failed(form, error)
     answer = await page(request, "accounts/reset.html", refused.status, shell=None, form=form, sent_to="")

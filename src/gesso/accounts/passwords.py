@@ -20,9 +20,7 @@ _slots = asyncio.Semaphore(2)
 
 # Verified against when nobody has the address, so that the answer takes as long as for somebody.
 # Its parameters are those above.
-_DUMMY_HASH = (
-    "$argon2id$v=19$m=65536,t=3,p=4$Xs9v39nOjGSlLtp9ZuXE+g$GHC+6osR6lAdYMNjeiA+b1RlsXBvYzeCnUNGDHB3OFc"
-)
+_DUMMY_HASH = "$argon2id$v=19$m=65536,t=3,p=4$Xs9v39nOjGSlLtp9ZuXE+g$GHC+6osR6lAdYMNjeiA+b1RlsXBvYzeCnUNGDHB3OFc"
 
 # Those of the usual lists of leaked passwords that reach the minimum length; compared in lower case and
 # without anything that is not a letter or digit.
@@ -68,7 +66,5 @@ async def verify_password(password: str, password_hash: str | None) -> tuple[boo
     if len(password) > MAX_LENGTH or not _encodable(password):
         password = ""  # cannot be anybody's; do not hash a megabyte for a stranger
     async with _slots:
-        right, newer = await asyncio.to_thread(
-            _hasher.verify_and_update, password, password_hash or _DUMMY_HASH
-        )
+        right, newer = await asyncio.to_thread(_hasher.verify_and_update, password, password_hash or _DUMMY_HASH)
     return (right, newer) if password_hash is not None else (False, None)

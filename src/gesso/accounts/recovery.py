@@ -42,14 +42,10 @@ async def request_reset(
     message = "Too many reset mails were asked for."
     await ratelimit.hit(db, email_key("reset", address), limits.reset_mails_per_hour, _HOUR_SECONDS, message)
     if visit.ip is not None:
-        await ratelimit.hit(
-            db, f"reset:ip:{visit.ip}", limits.login_attempts_per_address, _HOUR_SECONDS, message
-        )
+        await ratelimit.hit(db, f"reset:ip:{visit.ip}", limits.login_attempts_per_address, _HOUR_SECONDS, message)
     secret = token()
     async with db.public() as tx:
-        person = await repository.add_reset_token(
-            tx, address, hash_token(secret), visit.at, visit.at + RESET_LIFE
-        )
+        person = await repository.add_reset_token(tx, address, hash_token(secret), visit.at, visit.at + RESET_LIFE)
         if person is not None:
             mailer.send(
                 tx,
@@ -67,9 +63,7 @@ async def check_reset_token(db: Database, secret: str, *, visit: Visit) -> None:
             raise LinkGone
 
 
-async def reset_password(
-    db: Database, *, secret: str, password: str, mailer: Mailer, visit: Visit
-) -> OpenSession:
+async def reset_password(db: Database, *, secret: str, password: str, mailer: Mailer, visit: Visit) -> OpenSession:
     """Set a new password by a mailed token and end all sessions; returns the one new session.
 
     Having read the mail proves the address. Raises LinkGone, InvalidInput on `password`, in which case the
@@ -138,9 +132,7 @@ async def change_email(
     Raises EmailTaken when it is not to be confirmed; else the link's use tells.
     """
     if confirm:
-        await send_verification(
-            tx, email=email, name=actor.name, site_url=site_url, mailer=mailer, visit=visit
-        )
+        await send_verification(tx, email=email, name=actor.name, site_url=site_url, mailer=mailer, visit=visit)
         return
     await service.change_email(tx, email, proven=False, visit=visit)
     tell_changed(tx, mailer, actor.email, actor.name, "e-mail address")

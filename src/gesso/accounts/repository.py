@@ -56,9 +56,7 @@ async def add_personal_workspace(
     )  # fmt: skip
 
 
-async def add_audit_event(
-    tx: WorkspaceSession, action: str, *, at: datetime, ip: str | None, **detail: Any
-) -> None:
+async def add_audit_event(tx: WorkspaceSession, action: str, *, at: datetime, ip: str | None, **detail: Any) -> None:
     """Write down a security-relevant act of the acting user. `detail` never holds a secret."""
     await tx.execute_raw(
         "INSERT INTO audit_event (id, workspace_id, user_id, action, detail, ip, created_at)"
@@ -123,9 +121,7 @@ async def set_password(tx: WorkspaceSession, password_hash: str, at: datetime) -
 
 async def set_name(tx: WorkspaceSession, name: str, at: datetime) -> None:
     """Rename the acting user."""
-    await tx.execute_raw(
-        "UPDATE app_user SET name = $2, updated_at = $3 WHERE id = $1", tx.user_id, name, at
-    )
+    await tx.execute_raw("UPDATE app_user SET name = $2, updated_at = $3 WHERE id = $1", tx.user_id, name, at)
 
 
 async def set_email(tx: WorkspaceSession, email: str, verified_at: datetime | None, at: datetime) -> None:
@@ -147,9 +143,7 @@ async def mark_verified(tx: WorkspaceSession, email: str, at: datetime) -> None:
 
 async def own_profile(tx: WorkspaceSession) -> Row:
     """email, name and email_verified_at of the acting user."""
-    row: Row | None = await tx.fetchrow(
-        "SELECT email, name, email_verified_at FROM app_user WHERE id = $1", tx.user_id
-    )
+    row: Row | None = await tx.fetchrow("SELECT email, name, email_verified_at FROM app_user WHERE id = $1", tx.user_id)
     assert row is not None
     return row
 
@@ -177,9 +171,7 @@ async def add_verify_token(
 
 async def find_mail_token(tx: PublicSession, purpose: str, token_hash: bytes, at: datetime) -> Row | None:
     """id, user_id, workspace_id and email of a mailed token that can still be used."""
-    row: Row | None = await tx.fetchrow(
-        "SELECT * FROM auth_mail_token($1, $2, $3)", purpose, token_hash, at
-    )
+    row: Row | None = await tx.fetchrow("SELECT * FROM auth_mail_token($1, $2, $3)", purpose, token_hash, at)
     return row
 
 

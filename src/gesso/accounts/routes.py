@@ -128,9 +128,7 @@ async def log_out(request: Request, response: Response, current: OptionalActor) 
     sessions.clear_cookie(response, secure=request.app.state.settings.site.secure_cookies)
 
 
-@router.post(
-    "/reset-password", status_code=202, responses=problems(422, 429), summary="Ask for a password reset"
-)
+@router.post("/reset-password", status_code=202, responses=problems(422, 429), summary="Ask for a password reset")
 async def ask_reset(request: Request, body: ResetRequest) -> Accepted:
     """Mail a link that works once, for 30 minutes. The answer is the same for unknown addresses."""
     state = request.app.state

@@ -125,9 +125,7 @@ async def check_password(db: Database, actor: Actor, password: str, *, limits: L
     that a stolen session cannot be used to guess it.
     """
     key = f"password:user:{actor.user_id}"
-    await ratelimit.hit(
-        db, key, limits.login_attempts, limits.login_window_seconds, "Too many wrong passwords."
-    )
+    await ratelimit.hit(db, key, limits.login_attempts, limits.login_window_seconds, "Too many wrong passwords.")
     async with db.workspace(actor.workspace_id, actor.user_id) as tx:
         stored = await repository.own_password_hash(tx)
     right, _ = await verify_password(password, stored)

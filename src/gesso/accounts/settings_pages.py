@@ -83,9 +83,7 @@ async def change_email(request: Request, actor: CurrentActor) -> Response:
     if form.ok:
         try:
             email = service.clean_email(form.value.email)
-            await service.check_password(
-                state.db, actor, form.value.current_password, limits=state.settings.limits
-            )
+            await service.check_password(state.db, actor, form.value.current_password, limits=state.settings.limits)
             if email == actor.email:
                 return redirect(request, "/settings")
             confirm = state.settings.mail.verification
@@ -134,9 +132,7 @@ async def change_password(request: Request, actor: CurrentActor) -> Response:
     if form.ok:
         sent = form.value
         try:
-            await service.check_password(
-                state.db, actor, sent.current_password, limits=state.settings.limits
-            )
+            await service.check_password(state.db, actor, sent.current_password, limits=state.settings.limits)
             password_hash = await service.new_password_hash(sent.password, email=actor.email)
             async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
                 ended = await service.change_password(
@@ -152,12 +148,8 @@ async def change_password(request: Request, actor: CurrentActor) -> Response:
     return await _password(request, actor, form, status)
 
 
-async def _password(
-    request: Request, actor: Actor, form: Form[PasswordForm], status: int = 200
-) -> Response:
-    return await page(
-        request, "accounts/password.html", status, sections=SECTIONS, actor=actor, form=form
-    )
+async def _password(request: Request, actor: Actor, form: Form[PasswordForm], status: int = 200) -> Response:
+    return await page(request, "accounts/password.html", status, sections=SECTIONS, actor=actor, form=form)
 
 
 @router.get("/sessions")
@@ -176,9 +168,7 @@ async def end_other_sessions(request: Request, actor: CurrentActor) -> Response:
     visit = visit_of(request)
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         ended = await repository.revoke_sessions(tx, visit.at, keep=actor.session_id)
-        await repository.add_audit_event(
-            tx, "session.others_ended", at=visit.at, ip=visit.ip, sessions_ended=ended
-        )
+        await repository.add_audit_event(tx, "session.others_ended", at=visit.at, ip=visit.ip, sessions_ended=ended)
     return toast(redirect(request, "/settings/sessions"), _signed_out(ended), "ok")
 
 
