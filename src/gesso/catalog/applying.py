@@ -79,7 +79,7 @@ async def _insert(tx: ElevatedSession, table: str, key: str, values: Mapping[str
     row = {"id": new_id(), "key": key, **await _columns(tx, table, values), "origin": "edition", "applied": values}
     places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
     # table and column names are our own constants (rows.EDITION_COLUMNS)
-    statement = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"  # noqa: S608
+    statement = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"
     await tx.execute_raw(statement, *row.values())
 
 
@@ -98,12 +98,12 @@ async def _remove(tx: ElevatedSession, table: str, row: rows.StoredRow) -> None:
         # remembered as off, so that an edition that names it again switches it on again
         await _set(tx, table, row, {"enabled": False, "applied": {**(row.applied or {}), "enabled": False}})
     else:
-        await tx.execute_raw(f"DELETE FROM {table} WHERE id = $1", row.id)  # noqa: S608
+        await tx.execute_raw(f"DELETE FROM {table} WHERE id = $1", row.id)
 
 
 async def _set(tx: ElevatedSession, table: str, row: rows.StoredRow, new: Mapping[str, Any]) -> None:
     pairs = ", ".join(f"{name} = ${number}" for number, name in enumerate(new, start=2))
-    statement = f"UPDATE {table} SET {pairs}, updated_at = now() WHERE id = $1"  # noqa: S608
+    statement = f"UPDATE {table} SET {pairs}, updated_at = now() WHERE id = $1"
     await tx.execute_raw(statement, row.id, *new.values())
 
 
