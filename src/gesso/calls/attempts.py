@@ -18,8 +18,8 @@ DETAIL_LIMIT = 1000
 
 _BEGIN = """
 WITH door AS MATERIALIZED (SELECT * FROM calls_admit($3, $11, $12, $13)), made AS (
-    INSERT INTO attempt (workspace_id, id, connection_id, generation_id, output_indexes, try_number, model_key, upstream,
-        client_key, provider_cost_micro_usd, cost_state, created_at)
+    INSERT INTO attempt (workspace_id, id, connection_id, generation_id, output_indexes, try_number, model_key,
+        upstream, client_key, provider_cost_micro_usd, cost_state, created_at)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10::bigint,
         CASE WHEN $10::bigint IS NULL THEN 'unknown' ELSE 'estimated' END, clock_timestamp()
     FROM door WHERE door.admitted
@@ -156,8 +156,9 @@ async def close(
 async def of_generation(tx: WorkspaceSession, generation_id: UUID) -> tuple[Attempt, ...]:
     """All calls made for a generation, oldest first."""
     rows: Sequence[Mapping[str, Any]] = await tx.fetch(
-        "SELECT * FROM attempt WHERE workspace_id = $1 AND generation_id = $2 ORDER BY id", tx.workspace_id, generation_id
-    )
+        "SELECT * FROM attempt WHERE workspace_id = $1 AND generation_id = $2 ORDER BY id",
+        tx.workspace_id, generation_id,
+    )  # fmt: skip
     return tuple(Attempt.from_row(row) for row in rows)
 
 

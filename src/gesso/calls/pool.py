@@ -9,6 +9,7 @@ import structlog
 from pydantic import SecretStr
 
 from gesso.catalog.items import Connection
+from gesso.core.fetch import SafeFetcher
 from gesso.core.sealed import SealBroken, Sealer
 from gesso.providers.base import ConnectionConfig, Provider
 from gesso.providers.errors import Misconfigured
@@ -18,9 +19,17 @@ log = structlog.get_logger()
 _Version = tuple[str, str | None, bytes | None, bool]
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a connection is used through: its adapter, and a fetcher that may reach its own origin."""
+
+    provider: Provider
+    fetcher: SafeFetcher
+
+
 @dataclass
 class _Entry:
-    provider: Provider
+    line: Line
     version: _Version
     users: int = field(default=0)
     retired: bool = field(default=False)
@@ -34,25 +43,27 @@ class ProviderPool:
         self._entries: dict[UUID, _Entry] = {}
 
     @contextlib.asynccontextmanager
-    async def use(self, connection: Connection) -> AsyncIterator[Provider]:
-        """The connection's adapter. Raises Misconfigured when it cannot be built."""
+    async def use(self, connection: Connection) -> AsyncIterator[Line]:
+        """The connection's line. Raises Misconfigured when it cannot be built."""
         entry = await self._entry(connection)
         entry.users += 1
         try:
-            yield entry.provider
+            yield entry.line
         finally:
             entry.users -= 1
             if entry.retired and entry.users == 0:
-                await _close(entry.provider)
+                await _close(entry.line)
 
     async def aclose(self) -> None:
         """Close all adapters."""
         entries, self._entries = list(self._entries.values()), {}
         for entry in entries:
-            await _close(entry.provider)
+            await _close(entry.line)
 
     async def _entry(self, connection: Connection) -> _Entry:
-        version: _Version = (connection.adapter, connection.base_url, connection.sealed_key, connection.sandbox)
+        version: _Version = (
+            connection.adapter, connection.base_url, connection.sealed_key, connection.sandbox
+        )  # fmt: skip
         entry = self._entries.get(connection.id)
         if entry is not None and entry.version == version:
             return entry
@@ -60,14 +71,15 @@ class ProviderPool:
         if entry is not None:
             entry.retired = True
             if entry.users == 0:
-                await _close(entry.provider)
+                await _close(entry.line)
         return fresh
 
-    def _build(self, connection: Connection) -> Provider:
-        return build(
+    def _build(self, connection: Connection) -> Line:
+        provider = build(
             connection.adapter,
             ConnectionConfig(base_url=connection.base_url, api_key=self._key(connection), sandbox=connection.sandbox),
         )
+        return Line(provider, SafeFetcher([connection.base_url] if connection.base_url else []))
 
     def _key(self, connection: Connection) -> SecretStr | None:
         if connection.sealed_key is None:
@@ -78,8 +90,9 @@ class ProviderPool:
             raise Misconfigured("key", note=f"The stored key cannot be opened: {error}.") from None
 
 
-async def _close(provider: Provider) -> None:
+async def _close(line: Line) -> None:
     try:
-        await provider.aclose()
+        await line.provider.aclose()
+        await line.fetcher.aclose()
     except Exception:
         log.exception("provider.close_failed")

@@ -1,8 +1,7 @@
 """Wakes waiting coroutines of any process by name. A lost wake-up costs only time: everyone also polls."""
 
-import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gesso.db.listen import Listener
@@ -11,34 +10,32 @@ CHANNEL = "gesso_wake"
 
 
 class Waker:
-    """Names → events in this process, set when somebody notifies `CHANNEL` with {"name": …}."""
+    """Names → callbacks in this process, run when anybody notifies `CHANNEL` with {"name": …}."""
 
     def __init__(self, listener: Listener) -> None:
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._waiting: dict[str, list[Callable[[], None]]] = {}
         listener.on(CHANNEL, self._knock)
         listener.on_reconnect(self._knock_all)
 
     @contextlib.contextmanager
-    def expecting(self, name: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever `name` is called."""
-        event = asyncio.Event()
-        self._waiting.setdefault(name, set()).add(event)
+    def expecting(self, name: str, called: Callable[[], None]) -> Iterator[None]:
+        """Have `called` run, for as long as the block lasts, whenever somebody calls `name`."""
+        self._waiting.setdefault(name, []).append(called)
         try:
-            yield event
+            yield
         finally:
-            events = self._waiting[name]
-            events.discard(event)
-            if not events:
+            waiting = self._waiting[name]
+            waiting.remove(called)
+            if not waiting:
                 del self._waiting[name]
 
     async def _knock(self, payload: dict[str, Any]) -> None:
-        for event in self._waiting.get(str(payload.get("name")), ()):
-            event.set()
+        for called in tuple(self._waiting.get(str(payload.get("name")), ())):
+            called()
 
     async def _knock_all(self) -> None:
-        for events in self._waiting.values():
-            for event in events:
-                event.set()
+        for called in [called for waiting in self._waiting.values() for called in waiting]:
+            called()
 
 
 def operation_name(connection_id: object, request_id: str) -> str:

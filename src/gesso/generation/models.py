@@ -34,6 +34,7 @@ class Generation:
     count: int
     seed: int | None
     priority: int
+    parallel: int
     hold_id: UUID
     price: Price
     charged: Price | None

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from gesso.core.money import OutputPrice, Price
+from gesso.core.money import Price
 from gesso.db import ElevatedSession, WorkspaceSession
 from gesso.generation.models import Generation, NewGeneration, Output
 from gesso.generation.state import GENERATION_MOVES, GenerationEvent, GenerationState, OutputState
@@ -96,6 +96,14 @@ class Dispatched:
     event_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`ahead` generations come first, and `abreast` are made at once."""
+
+    ahead: int
+    abreast: int
+
+
 async def insert(tx: WorkspaceSession, new: NewGeneration, *, waiting_limit: int) -> Placement:
     """Store a request with its outputs, dispatched if the workspace has a free place. Under the ledger's lock."""
     row = await tx.fetchrow(
@@ -123,14 +131,6 @@ async def get(tx: WorkspaceSession, generation_id: UUID) -> Generation | None:
     return Generation.from_row(row) if row else None
 
 
-async def lock(tx: WorkspaceSession, generation_id: UUID) -> Generation | None:
-    """The generation, its row locked until the transaction ends. Take the ledger's lock first where both are needed."""
-    row = await tx.fetchrow(
-        "SELECT * FROM generation WHERE workspace_id = $1 AND id = $2 FOR UPDATE", tx.workspace_id, generation_id
-    )
-    return Generation.from_row(row) if row else None
-
-
 async def outputs(tx: WorkspaceSession, generation_id: UUID) -> tuple[Output, ...]:
     """The outputs of one generation, by index."""
     return (await outputs_of(tx, [generation_id])).get(generation_id, ())
@@ -139,7 +139,8 @@ async def outputs(tx: WorkspaceSession, generation_id: UUID) -> tuple[Output, ..
 async def outputs_of(tx: WorkspaceSession, generation_ids: Sequence[UUID]) -> dict[UUID, tuple[Output, ...]]:
     """The outputs of several generations, each by index."""
     rows = await tx.fetch(
-        "SELECT * FROM output WHERE workspace_id = $1 AND generation_id = ANY ($2::uuid[]) ORDER BY generation_id, index",
+        """SELECT * FROM output WHERE workspace_id = $1 AND generation_id = ANY ($2::uuid[])
+           ORDER BY generation_id, index""",
         tx.workspace_id, list(generation_ids),
     )  # fmt: skip
     found: dict[UUID, list[Output]] = {}
@@ -184,7 +185,7 @@ async def finish(
     return await _move(
         tx, generation_id, event, names[event],
         """finished_at = $4, charged = $5, warnings = warnings || $6::jsonb, error_code = $7, error_message = $8,
-           cancel_requested_at = CASE WHEN $9::boolean THEN coalesce(cancel_requested_at, $4) ELSE cancel_requested_at END,
+           cancel_requested_at = CASE WHEN $9::boolean THEN $4 END,
            progress = CASE WHEN $10::boolean THEN 1 ELSE progress END""",
         now, charged.to_json(), list(warnings), code, message, event == "cancel", event == "succeed",
     )  # fmt: skip
@@ -203,16 +204,23 @@ async def _move(
                 WHERE workspace_id = $1 AND id = $2 AND state = ANY ($3::text[]) RETURNING id
             )
             INSERT INTO generation_event (workspace_id, generation_id, type)
-            SELECT $1, moved.id, ${last + 1} FROM moved RETURNING id""",  # noqa: S608 - no outside text
+            SELECT $1, moved.id, ${last + 1} FROM moved RETURNING id""",
         tx.workspace_id, generation_id, expected, *values, noted,
     )  # fmt: skip
     return event_id
 
 
 async def deliver_output(
-    tx: WorkspaceSession, generation_id: UUID, index: int, *, seed: int | None, late: bool, now: datetime
+    tx: WorkspaceSession,
+    generation_id: UUID,
+    index: int,
+    *,
+    expected: OutputState,
+    seed: int | None,
+    late: bool,
+    now: datetime,
 ) -> int | None:
-    """The output is stored: pending → delivered, or failed → delivered when `late`.
+    """The output is stored: `expected` → delivered.
 
     The event's id, or None when the output was not in the state expected. Under the ledger's lock.
     """
@@ -225,12 +233,13 @@ async def deliver_output(
                UPDATE generation SET progress = greatest(progress, least(1, (1 + (
                    SELECT count(*) FROM output WHERE workspace_id = $1 AND generation_id = $2 AND state <> 'pending'
                )) / count::real))
-               FROM delivered WHERE workspace_id = $1 AND id = $2 AND NOT $5
+               FROM delivered WHERE workspace_id = $1 AND id = $2 AND state = 'running'
            )
            INSERT INTO generation_event (workspace_id, generation_id, type, data)
-           SELECT $1, $2, CASE WHEN $5 THEN 'late' ELSE 'delivered' END, jsonb_build_object('index', delivered.index)
+           SELECT $1, $2, CASE WHEN $7 = 'failed' THEN 'late' ELSE 'delivered' END,
+               jsonb_build_object('index', delivered.index)
            FROM delivered RETURNING id""",
-        tx.workspace_id, generation_id, index, seed, late, now, "failed" if late else "pending",
+        tx.workspace_id, generation_id, index, seed, late, now, expected,
     )  # fmt: skip
     return event_id
 
@@ -275,12 +284,12 @@ async def warn(tx: WorkspaceSession, generation_id: UUID, warnings: Sequence[str
     )  # fmt: skip
 
 
-async def advance(tx: WorkspaceSession, generation_id: UUID, progress: float) -> None:
-    """Progress only grows."""
-    await tx.execute_raw(
-        "UPDATE generation SET progress = greatest(progress, $3) WHERE workspace_id = $1 AND id = $2 AND state = 'running'",
-        tx.workspace_id, generation_id, progress,
-    )  # fmt: skip
+async def last_event(tx: WorkspaceSession) -> int:
+    """The id of the workspace's newest event, 0 when there is none."""
+    value: int = await tx.fetchval(
+        "SELECT coalesce(max(id), 0) FROM generation_event WHERE workspace_id = $1", tx.workspace_id
+    )
+    return value
 
 
 async def replay(tx: WorkspaceSession, after: int, *, limit: int) -> list[tuple[int, UUID]]:
@@ -299,20 +308,20 @@ async def typical_seconds(tx: WorkspaceSession, model_key: str) -> float | None:
     return value
 
 
-async def places(tx: WorkspaceSession, generation: Generation) -> tuple[int, int]:
-    """(of this workspace's waiting ones ahead, dispatched ones ahead of anyone's) for one that is queued."""
+async def place(tx: WorkspaceSession, generation: Generation) -> Place:
+    """Where a queued generation stands."""
     if generation.dispatched_at is not None:
-        ahead: int = await tx.fetchval("SELECT generation_ahead($1, $2)", generation.priority, generation.dispatched_at)
-        return 0, ahead
-    row = await tx.fetchrow(
-        """SELECT (SELECT count(*) FROM generation WHERE workspace_id = $1 AND dispatched_at IS NULL AND state = 'queued'
-                   AND (priority > $2 OR (priority = $2 AND id < $3))) AS own,
-                  (SELECT count(*) FROM generation WHERE workspace_id = $1 AND dispatched_at IS NOT NULL
-                   AND state IN ('queued', 'running')) AS dispatched""",
+        row = await tx.fetchrow(
+            "SELECT ahead, running FROM generation_ahead($1, $2)", generation.priority, generation.dispatched_at
+        )
+        assert row is not None
+        return Place(row["ahead"], max(1, row["running"]))
+    ahead: int = await tx.fetchval(
+        """SELECT count(*) FROM generation WHERE workspace_id = $1 AND state = 'queued'
+           AND (dispatched_at IS NOT NULL OR priority > $2 OR (priority = $2 AND id < $3))""",
         tx.workspace_id, generation.priority, generation.id,
     )  # fmt: skip
-    assert row is not None
-    return row["own"], row["dispatched"]
+    return Place(ahead + 1, generation.parallel)
 
 
 async def stuck(tx: ElevatedSession, *, limit: int = 500) -> list[tuple[UUID, UUID, int]]:
@@ -339,8 +348,9 @@ async def stuck(tx: ElevatedSession, *, limit: int = 500) -> list[tuple[UUID, UU
 async def overdue_in_queue(tx: ElevatedSession, now: datetime, *, limit: int = 500) -> list[tuple[UUID, UUID]]:
     """(workspace, generation) of those that have been queued longer than they may be."""
     rows = await tx.fetch(
-        "SELECT workspace_id, id FROM generation WHERE state = 'queued' AND queue_deadline_at <= $1 LIMIT $2", now, limit
-    )
+        "SELECT workspace_id, id FROM generation WHERE state = 'queued' AND queue_deadline_at <= $1 LIMIT $2",
+        now, limit,
+    )  # fmt: skip
     return [(row["workspace_id"], row["id"]) for row in rows]
 
 
@@ -358,7 +368,3 @@ async def forget_events(tx: ElevatedSession, before: datetime) -> int:
     """Delete events older than `before`: they serve pages that reconnect, and nobody is away that long."""
     return await tx.execute_raw("DELETE FROM generation_event WHERE created_at < $1", before)
 
-
-def prices(outputs: Iterable[Output]) -> tuple[OutputPrice, ...]:
-    """The held price of each output."""
-    return tuple(output.price for output in outputs)

@@ -261,12 +261,14 @@ LANGUAGE sql STABLE AS $$
 $$
 """
 
+# How many of anyone's stand before a dispatched one, and how many are being made: places in a queue are not secret.
 _AHEAD = """
-CREATE FUNCTION generation_ahead(p_priority integer, p_dispatched_at timestamptz)
-RETURNS bigint LANGUAGE sql STABLE AS $$
-    SELECT count(*) FROM generation
-    WHERE dispatched_at IS NOT NULL AND state = 'queued'
-        AND (priority > p_priority OR (priority = p_priority AND dispatched_at < p_dispatched_at))
+CREATE FUNCTION generation_ahead(p_priority integer, p_dispatched_at timestamptz, OUT ahead bigint, OUT running bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT count(*) FILTER (WHERE state = 'queued'
+               AND (priority > p_priority OR (priority = p_priority AND dispatched_at < p_dispatched_at))),
+           count(*) FILTER (WHERE state = 'running')
+    FROM generation WHERE dispatched_at IS NOT NULL AND state IN ('queued', 'running')
 $$
 """
 

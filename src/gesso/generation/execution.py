@@ -1,0 +1,188 @@
+"""The worker's side: take a generation, drive it to its end, or leave it so that the next worker can go on.
+
+    take the lease ─► (start) ─► drive its strands ─► finish, hand on
+                                      │
+                  ended by somebody ──┼─► ask the providers to stop
+                  lease lost ─────────┼─► leave it alone
+                  worker stops ───────┼─► give the lease back, hand the job over
+                  nothing to do now ──┼─► give the lease back, come again later
+                  deadline ───────────┴─► ask the providers to stop, fail what is missing
+"""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from gesso import jobs
+from gesso.calls import attempts
+from gesso.calls.state import LIVE
+from gesso.core import crashpoints
+from gesso.core.errors import Conflict
+from gesso.credits import service as credits
+from gesso.db import WorkspaceSession
+from gesso.generation import lease as leases
+from gesso.generation import policy, repository, settlement
+from gesso.generation.drive import Drive, close_calls
+from gesso.generation.lease import Lease
+from gesso.generation.models import Generation
+from gesso.generation.request import DEADLINE_BOUNDS, deadline
+from gesso.generation.settlement import AlreadyEnded
+from gesso.generation.strand import UNCERTAIN_WINDOW, Deferred
+from gesso.generation.tools import Tools
+
+log = structlog.get_logger()
+
+LAST_LOOK_SECONDS = 30.0
+"""A generation found past its deadline, after an outage, may still collect what its providers have finished."""
+HOLD_SLACK = timedelta(minutes=5)
+"""The hold outlives the deadline by the time an uncertain call may take, and a little."""
+
+
+class Executor:
+    """Drives generations of any workspace. One per worker process."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    async def run_job(self, payload: dict[str, Any]) -> None:
+        """The job `generation.run`. Raises HandOver when the worker stops before the end."""
+        workspace_id, generation_id = UUID(payload["workspace_id"]), UUID(payload["generation_id"])
+        with structlog.contextvars.bound_contextvars(generation_id=str(generation_id)):
+            await self.run(workspace_id, generation_id)
+
+    async def run(self, workspace_id: UUID, generation_id: UUID) -> None:
+        """Drive the generation as far as it goes. Running it twice, or for one that has ended, changes nothing."""
+        lease = Lease(workspace_id, generation_id)
+        drive = await self._take(lease)
+        if drive is None:
+            return
+        try:
+            with self._tools.keeper.keeping(lease):
+                await self._drive(drive)
+        finally:
+            with contextlib.suppress(Exception):  # without it the lease runs out by itself
+                async with drive.transaction() as tx:
+                    await leases.give_up(tx, lease)
+
+    # --- taking ----------------------------------------------------------------------------------------
+
+    async def _take(self, lease: Lease) -> Drive | None:
+        """The generation under our lease, started if it was queued; None when there is nothing for us to do.
+
+        Somebody else's lease is waited out once: its worker may have died, in which case nobody renews it.
+        """
+        before: UUID | None = None
+        while True:
+            async with self._tools.db.workspace(lease.workspace_id) as tx:
+                generation = await repository.get(tx, lease.generation_id)
+                if generation is None or generation.dispatched_at is None:
+                    return None
+                if generation.state == "queued":
+                    generation = await self._start(tx, generation)
+                    if generation is None:
+                        return None
+                history = await attempts.of_generation(tx, generation.id)
+                if generation.ended and not any(attempt.state in LIVE for attempt in history):
+                    return None
+                if await leases.take(tx, lease):
+                    outputs = await repository.outputs(tx, generation.id)
+                    return Drive(self._tools, lease, generation, outputs, history)
+                held = await leases.holder(tx, generation.id)
+            if held is not None and (held[0] == before or self._tools.stopping.is_set()):
+                return None
+            before, seconds = held or (None, 0.0)
+            await asyncio.sleep(min(seconds, leases.LEASE_SECONDS) + 0.2)
+
+    async def _start(self, tx: WorkspaceSession, generation: Generation) -> Generation | None:
+        """queued → running, its deadline and its hold's counted from now. None when its time had run out."""
+        now = self._tools.clock.now()
+        model = self._tools.catalog.snapshot.models.get(generation.model_key)
+        allowed = deadline(model) if model else timedelta(seconds=DEADLINE_BOUNDS["image"][0])
+        try:
+            if now >= generation.queue_deadline_at:
+                raise Conflict("It waited too long.")
+            await credits.extend(tx, generation.hold_id, now + allowed + UNCERTAIN_WINDOW + HOLD_SLACK)
+        except Conflict:
+            await settlement.finish(tx, generation, now=now, because=policy.QUEUE_DEADLINE)
+            return None
+        event_id = await repository.start(tx, generation.id, now=now, deadline_at=now + allowed)
+        if event_id is not None:
+            settlement.announce(tx, generation.id, event_id)
+        return await repository.get(tx, generation.id)
+
+    # --- driving ---------------------------------------------------------------------------------------
+
+    async def _drive(self, drive: Drive) -> None:
+        if drive.generation.ended:
+            await close_calls(self._tools, drive.generation, because=drive.generation.state)
+            return
+        work = asyncio.create_task(drive.work())
+        interrupted = asyncio.create_task(drive.lease.interrupted.wait())
+        stopping = asyncio.create_task(self._tools.stopping.wait())
+        try:
+            await asyncio.wait(
+                {work, interrupted, stopping}, timeout=self._seconds_left(drive), return_when=asyncio.FIRST_COMPLETED
+            )
+            if work.done():
+                await self._after_work(drive, work)
+            elif interrupted.done():
+                await self._stop(drive, work)
+                await self._after_interruption(drive)
+            elif stopping.done():
+                await self._stop(drive, work)
+                raise jobs.HandOver
+            else:
+                await self._stop(drive, work)
+                await self._past_deadline(drive)
+        finally:
+            for task in (work, interrupted, stopping):
+                task.cancel()
+            await asyncio.gather(work, interrupted, stopping, return_exceptions=True)
+
+    def _seconds_left(self, drive: Drive) -> float:
+        left = (drive.deadline_at - self._tools.clock.now()).total_seconds()
+        return max(left, LAST_LOOK_SECONDS)
+
+    async def _stop(self, drive: Drive, work: asyncio.Task[None]) -> None:
+        """Stop the strands; a request that is just being handed over may end, so that nothing is left uncertain."""
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        await drive.drain(self._tools.settings.worker.grace_seconds)
+
+    async def _after_work(self, drive: Drive, work: asyncio.Task[None]) -> None:
+        try:
+            work.result()
+        except AlreadyEnded:
+            await self._after_interruption(drive)
+        except Deferred as deferred:
+            await self._defer(drive, deferred.after_seconds)
+        else:
+            crashpoints.reach("generation.finishing")
+            async with drive.transaction() as tx:
+                await settlement.finish(tx, drive.generation, now=self._tools.clock.now())
+                await leases.give_up(tx, drive.lease)
+            crashpoints.reach("generation.finished")
+
+    async def _after_interruption(self, drive: Drive) -> None:
+        """Somebody else ended it, or drives it now."""
+        async with drive.transaction() as tx:
+            generation = await repository.get(tx, drive.generation.id)
+        if generation is not None and generation.ended:
+            await close_calls(self._tools, generation, because=generation.state)
+        else:
+            log.warning("lease.lost")
+
+    async def _past_deadline(self, drive: Drive) -> None:
+        await close_calls(self._tools, drive.generation, because="deadline")
+        async with drive.transaction() as tx:
+            await settlement.finish(tx, drive.generation, now=self._tools.clock.now(), because=policy.DEADLINE)
+
+    async def _defer(self, drive: Drive, seconds: float) -> None:
+        """Nothing can be sent now: let others have our place, and come again."""
+        async with drive.transaction() as tx:
+            await leases.give_up(tx, drive.lease)
+            await settlement.enqueue(tx, drive.generation.id, drive.generation.priority, timedelta(seconds=seconds))

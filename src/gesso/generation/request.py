@@ -1,0 +1,135 @@
+"""What is asked of a provider for some outputs of a generation, and of which models in turn. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from gesso.catalog import capabilities, pricing
+from gesso.catalog.items import Connection, Model
+from gesso.catalog.rules import size_of
+from gesso.core.errors import GessoError, InvalidInput
+from gesso.core.money import OutputAsk, OutputPrice
+from gesso.generation.models import Generation, Output
+from gesso.providers.base import InputFile, MediaRequest
+
+SEED_LIMIT = 2**31
+"""Seeds we choose stay below this: every provider seen takes them."""
+
+_OWN = frozenset(
+    {"prompt", "negative_prompt", "count", "seed", "size", "aspect_ratio", "quality", "references"}
+)  # fmt: skip
+_ESSENTIAL = frozenset({"prompt", "negative_prompt", "size", "aspect_ratio", "duration", "references"})
+"""Settings a fallback model must know too when they were given; others (steps, guidance …) it may do without."""
+
+DEADLINE_FACTOR = 12
+DEADLINE_BOUNDS = {"image": (300, 1800), "video": (1800, 7200)}
+"""Seconds a generation may run: so many times its model's typical time, within these bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A model of the chain, the account it is called through, and the parameters as it takes them."""
+
+    model: Model
+    connection: Connection
+    params: Mapping[str, Any]
+    fallback: bool
+
+
+def deadline(model: Model) -> timedelta:
+    """How long one generation of this model may run."""
+    least, most = DEADLINE_BOUNDS["video" if model.kind == "video" else "image"]
+    return timedelta(seconds=min(max(DEADLINE_FACTOR * model.typical_seconds, least), most))
+
+
+def seeds(model: Model, given: int | None, count: int, chosen: int) -> tuple[int | None, ...]:
+    """One seed per output, so that each picture differs and can be made again; `chosen` where none was given.
+
+    A model that takes no seed gets none.
+    """
+    if "seed" not in model.settings:
+        return (None,) * count
+    first = chosen if given is None else given
+    most = model.settings["seed"].get("maximum", SEED_LIMIT - 1)
+    return tuple((first + index) % (most + 1) for index in range(count))
+
+
+def chain(
+    generation: Generation,
+    held: Sequence[OutputPrice],
+    find_model: Callable[[str], Model | None],
+    find_connection: Callable[[Any], Connection | None],
+) -> tuple[Step, ...]:
+    """The models to try in turn: the one asked for, then its fallbacks as far as they can and may serve.
+
+    A fallback serves only if it takes the same essential settings and its own quote for the request is not above
+    what is held, output by output. A model that is gone, or whose connection is off, is left out.
+    """
+    first = find_model(generation.model_key)
+    if first is None:
+        return ()
+    steps = []
+    for model in (first, *filter(None, map(find_model, first.fallbacks))):
+        connection = find_connection(model.connection_id)
+        if connection is None or not connection.enabled:
+            continue
+        if model is first:
+            steps.append(Step(model, connection, generation.params, fallback=False))
+        elif model.enabled and model.kind == first.kind:
+            params = _adapted(model, generation.params)
+            if params is not None and _covered(pricing.quote(model, params, len(held)), held):
+                steps.append(Step(model, connection, params, fallback=True))
+    return tuple(steps)
+
+
+def _adapted(model: Model, params: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The parameters as a fallback takes them; None when it cannot do what was asked for."""
+    given = {name: value for name, value in params.items() if value not in (None, [], "")}
+    if any(name not in model.settings for name in given if name in _ESSENTIAL):
+        return None
+    kept = {name: value for name, value in given.items() if name in model.settings}
+    try:
+        cleaned = capabilities.check(model, kept)
+        pricing.quote(model, cleaned, 1)
+    except (InvalidInput, GessoError):
+        return None
+    return cleaned
+
+
+def _covered(asks: Sequence[OutputAsk], held: Sequence[OutputPrice]) -> bool:
+    """Whether each output's new quote fits into what is held for it."""
+    return all(
+        ask.uses <= price.allowances.get(ask.allowance or "", 0)
+        if price.allowances
+        else ask.credits <= price.credits
+        for ask, price in zip(asks, held, strict=True)
+    )
+
+
+def media_request(
+    step: Step,
+    generation: Generation,
+    outputs: Sequence[Output],
+    *,
+    inputs: Sequence[InputFile] = (),
+    webhook_url: str | None = None,
+) -> MediaRequest:
+    """The provider's request for these outputs, in our words."""
+    params, size = step.params, size_of(step.params.get("size"))
+    return MediaRequest(
+        kind=generation.kind,
+        model=step.model.upstream,
+        prompt=str(params.get("prompt", "")),
+        negative_prompt=params.get("negative_prompt") or None,
+        count=len(outputs),
+        seed=outputs[0].seed,
+        width=size[0] if size else None,
+        height=size[1] if size else None,
+        aspect_ratio=params.get("aspect_ratio"),
+        quality=params.get("quality"),
+        options={name: value for name, value in params.items() if name not in _OWN},
+        inputs=tuple(inputs),
+        wire=dict(step.model.wire),
+        webhook_url=webhook_url,
+    )

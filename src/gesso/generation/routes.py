@@ -1,0 +1,140 @@
+"""`/api/generate`: JSON for submitting, following, cancelling and re-running."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import JSONResponse
+
+from gesso.accounts.access import CurrentActor, VerifiedActor
+from gesso.db.paging import decode_cursor, encode_cursor
+from gesso.generation import service
+from gesso.generation.schemas import (
+    EstimateAnswer,
+    EstimateRequest,
+    GenerateImage,
+    HistoryAnswer,
+    RerunRequest,
+    StatusAnswer,
+    SubmittedAnswer,
+)
+from gesso.generation.service import Ask
+from gesso.generation.state import GENERATION_STATES, GenerationState
+from gesso.web.errors import problems
+from gesso.web.idempotency import Answer, Once
+
+router = APIRouter(prefix="/api/generate", tags=["generate"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="At most 255 characters. The same key with the same body gives the same answer for 24 hours.",
+    ),
+]
+PAGE = 20
+PAGE_MAX = 100
+
+
+@router.post("/estimate", responses=problems(401, 422))
+async def estimate_generation(request: Request, actor: CurrentActor, body: EstimateRequest) -> EstimateAnswer:
+    """What a request would cost now, and whether there is enough for it."""
+    state = request.app.state
+    async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        ask = Ask(body.kind, body.model, body.params(), "api")
+        return EstimateAnswer.of(await service.estimate(tx, actor, ask, state.catalog))
+
+
+@router.post(
+    "/image", status_code=202, response_model=SubmittedAnswer, responses=problems(401, 402, 403, 409, 422, 429)
+)
+async def generate_image(
+    request: Request, actor: VerifiedActor, body: GenerateImage, idempotency_key: IdempotencyKey = None
+) -> Any:
+    """Ask for pictures. The price is held at once; each picture is charged when it arrives, the rest is given back."""
+    state = request.app.state
+    once = Once.of("generate/image", idempotency_key, body.model_dump(mode="json"))
+    async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        answer = await once.before(tx)
+        if answer is None:
+            submitted = await service.submit(
+                tx, actor, Ask("image", body.model, body.params(), "api"), state.catalog,
+                now=state.clock.now(), waiting_limit=state.settings.limits.waiting_generations,
+            )  # fmt: skip
+            answer = Answer(202, SubmittedAnswer.of(submitted).model_dump(mode="json"))
+            await once.after(tx, answer)
+    return JSONResponse(answer.body, answer.status)
+
+
+@router.get("", responses=problems(401, 422))
+async def list_generations(
+    request: Request,
+    actor: CurrentActor,
+    cursor: Annotated[str | None, Query(max_length=300, description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
+    status: GenerationState | None = None,
+) -> HistoryAnswer:
+    """Your generations, newest first."""
+    state = request.app.state
+    before = _uuid(decode_cursor(cursor, 1)[0]) if cursor else None
+    async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        found, following = await service.recent(
+            tx, actor, state.catalog, state.clock.now(), before=before, limit=limit,
+            states=(status,) if status else GENERATION_STATES,
+        )  # fmt: skip
+    return HistoryAnswer(
+        items=[StatusAnswer.of(standing) for standing in found],
+        next=encode_cursor(following) if following else None,
+    )
+
+
+@router.get("/status/{generation_id}", responses=problems(401, 404, 422))
+async def read_generation(request: Request, actor: CurrentActor, generation_id: UUID) -> StatusAnswer:
+    """How a generation stands, with what has arrived so far."""
+    state = request.app.state
+    async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        return StatusAnswer.of(await service.standing(tx, actor, generation_id, state.catalog, state.clock.now()))
+
+
+@router.post("/{generation_id}/cancel", responses=problems(401, 404, 422))
+async def cancel_generation(request: Request, actor: CurrentActor, generation_id: UUID) -> StatusAnswer:
+    """Stop it. What has arrived stays and is paid for, the rest is given back at once. Again: nothing happens."""
+    state = request.app.state
+    async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        await service.cancel(tx, actor, generation_id, state.clock.now())
+        return StatusAnswer.of(await service.standing(tx, actor, generation_id, state.catalog, state.clock.now()))
+
+
+@router.post(
+    "/{generation_id}/rerun", status_code=202, response_model=SubmittedAnswer,
+    responses=problems(401, 402, 403, 404, 409, 422, 429),
+)  # fmt: skip
+async def rerun_generation(
+    request: Request,
+    actor: VerifiedActor,
+    generation_id: UUID,
+    body: RerunRequest | None = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Any:
+    """Ask for the same again, at today's price: with the seed it had, or with a new one."""
+    state, wish = request.app.state, body or RerunRequest()
+    once = Once.of(f"generate/{generation_id}/rerun", idempotency_key, wish.model_dump(mode="json"))
+    async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        answer = await once.before(tx)
+        if answer is None:
+            submitted = await service.rerun(
+                tx, actor, generation_id, state.catalog, new_seed=wish.new_seed, source="api",
+                now=state.clock.now(), waiting_limit=state.settings.limits.waiting_generations,
+            )  # fmt: skip
+            answer = Answer(202, SubmittedAnswer.of(submitted).model_dump(mode="json"))
+            await once.after(tx, answer)
+    return JSONResponse(answer.body, answer.status)
+
+
+def _uuid(value: Any) -> UUID:
+    """An id out of a cursor; for one we did not make, the same answer as for any broken cursor."""
+    try:
+        return UUID(str(value))
+    except ValueError:
+        decode_cursor("-", 1)
+        raise

@@ -1,0 +1,304 @@
+"""What people do with generations: estimate, submit, look, cancel, run again. All SQL is in `repository`.
+
+Every function works in the caller's transaction and never commits. A generation is visible to whoever asked
+for it and to the workspace's admins; for everybody else it is not there.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from gesso.accounts.access import Actor
+from gesso.catalog import capabilities, pricing
+from gesso.catalog.items import Model, Plan
+from gesso.catalog.registry import Catalog
+from gesso.core.errors import InvalidInput, NotFound, OutOfCredits, TooManyRequests
+from gesso.core.ids import new_id
+from gesso.core.money import OutputAsk, Price
+from gesso.credits import service as credits
+from gesso.db import WorkspaceSession
+from gesso.generation import estimates, repository, settlement
+from gesso.generation.models import Generation, Kind, NewGeneration, Output, Source, charged
+from gesso.generation.repository import Place
+from gesso.generation.request import SEED_LIMIT, seeds
+from gesso.generation.state import GENERATION_STATES, GenerationState
+from gesso.media import repository as media
+from gesso.media.models import Asset
+from gesso.safety import policy as safety
+
+QUEUE_TIME = timedelta(hours=24)
+"""How long a generation may wait for its turn (semantics: Money and holds)."""
+QUEUED_HOLD_TIME = QUEUE_TIME + timedelta(hours=1)
+"""The hold of a waiting generation outlives its place in the queue; from the start on it has its own deadline."""
+WAITING_RETRY_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked for: `params` are the model's settings by our names, prompt and count among them."""
+
+    kind: Kind
+    model: str
+    params: Mapping[str, Any]
+    source: Source
+    rerun_of: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What an ask would cost now, what there is, and how long it will probably take, in seconds."""
+
+    price: Price
+    balance: int
+    allowances: Mapping[str, int]
+    enough: bool
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A generation that is held and queued. Not `dispatched`: it waits for a free place of the workspace."""
+
+    id: UUID
+    model: Model
+    price: Price
+    dispatched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A generation with everything one may want to know about it. `assets` by output index."""
+
+    generation: Generation
+    outputs: tuple[Output, ...]
+    assets: Mapping[int, Asset]
+    charged: Price
+    progress: float
+    queue_position: int | None
+    eta_seconds: int | None
+
+
+async def estimate(tx: WorkspaceSession, actor: Actor, ask: Ask, catalog: Catalog) -> Estimate:
+    """The price of an ask, before its prompt is written and its pictures are chosen. Raises InvalidInput."""
+    plan = catalog.plan(actor.plan_key)
+    model = _model(catalog, ask)
+    _, asks = _checked(model, _with_placeholders(model, ask.params), plan, catalog)
+    price, enough = await credits.estimate(tx, asks, scopes=_scopes(model))
+    balances = await credits.balances(tx)
+    seconds = max(1, round(await expected_seconds(tx, model.key, catalog)))
+    return Estimate(price, balances.balance, balances.allowances, enough, seconds)
+
+
+async def submit(
+    tx: WorkspaceSession, actor: Actor, ask: Ask, catalog: Catalog, *, now: datetime, waiting_limit: int
+) -> Submitted:
+    """Check, quote, hold, store and queue, all or nothing.
+
+    Raises InvalidInput, Blocked, OutOfCredits, TooManyRequests when `waiting_limit` of the workspace's wait already.
+    """
+    plan = catalog.plan(actor.plan_key)
+    model = _model(catalog, ask)
+    params, asks = _checked(model, ask.params, plan, catalog)
+    content: safety.Policy = "adult" if catalog.edition.policy.content == "adult" else "general"
+    safety.check(str(params.get("prompt", "")), params.get("negative_prompt"), content)
+    inputs = await _inputs(tx, params, now)
+    chosen = secrets.randbelow(SEED_LIMIT)
+    output_seeds = seeds(model, params.get("seed"), len(asks), chosen)
+    generation_id, hold_id = new_id(), new_id()
+    try:
+        price = await credits.hold(
+            tx, hold_id=hold_id, subject_id=generation_id, asks=asks, expires_at=now + QUEUED_HOLD_TIME,
+            scopes=_scopes(model),
+        )  # fmt: skip
+    except OutOfCredits as error:
+        error.facts["next_grant_at"] = await _next_grant_at(tx, plan)
+        raise
+    new = NewGeneration(
+        id=generation_id, user_id=actor.user_id, kind=ask.kind, source=ask.source, rerun_of=ask.rerun_of,
+        model_key=model.key, model_id=model.id, model_name=model.name, prompt=str(params.get("prompt", "")),
+        negative_prompt=params.get("negative_prompt") or None, params=params, inputs=inputs, seed=output_seeds[0],
+        priority=plan.queue_priority, parallel=plan.parallel, hold_id=hold_id, price=price, warnings=(),
+        created_at=now, queue_deadline_at=now + QUEUE_TIME, asset_ids=tuple(new_id() for _ in asks),
+        seeds=output_seeds,
+    )  # fmt: skip
+    placed = await repository.insert(tx, new, waiting_limit=waiting_limit)
+    if not placed.accepted:
+        raise TooManyRequests(
+            f"{placed.waiting} of your requests are waiting already. Let some of them finish first.",
+            retry_after=WAITING_RETRY_SECONDS,
+        )
+    if placed.dispatched:
+        await settlement.enqueue(tx, generation_id, plan.queue_priority)
+    settlement.announce(tx, generation_id, placed.event_id)
+    return Submitted(generation_id, model, price, placed.dispatched)
+
+
+async def find(tx: WorkspaceSession, actor: Actor, generation_id: UUID) -> Generation:
+    """The generation, if the actor may see it. Raises NotFound."""
+    generation = await repository.get(tx, generation_id)
+    if generation is None or (generation.user_id != actor.user_id and actor.role != "admin"):
+        raise NotFound("There is no such generation.")
+    return generation
+
+
+async def standing(
+    tx: WorkspaceSession, actor: Actor, generation_id: UUID, catalog: Catalog, now: datetime
+) -> Standing:
+    """How a generation stands. Raises NotFound."""
+    generation = await find(tx, actor, generation_id)
+    return (await standings(tx, [generation], catalog, now))[0]
+
+
+async def recent(
+    tx: WorkspaceSession,
+    actor: Actor,
+    catalog: Catalog,
+    now: datetime,
+    *,
+    before: UUID | None = None,
+    limit: int = 20,
+    states: Sequence[GenerationState] = GENERATION_STATES,
+) -> tuple[list[Standing], UUID | None]:
+    """The actor's own generations in these states, newest first, older than `before`; and the next page's `before`."""
+    found = await repository.page(tx, user_id=actor.user_id, before=before, states=states, limit=limit + 1)
+    following = found[limit - 1].id if len(found) > limit else None
+    return await standings(tx, found[:limit], catalog, now), following
+
+
+async def standings(
+    tx: WorkspaceSession, generations: Sequence[Generation], catalog: Catalog, now: datetime
+) -> list[Standing]:
+    """How these stand, in a number of queries that does not grow with the ended ones among them."""
+    outputs = await repository.outputs_of(tx, [generation.id for generation in generations])
+    wanted = [output.asset_id for group in outputs.values() for output in group if output.state == "delivered"]
+    assets = await media.by_ids(tx, wanted) if wanted else {}
+    expected: dict[str, float] = {}
+    found = []
+    for generation in generations:
+        key = generation.model_key
+        if not generation.ended and key not in expected:
+            expected[key] = await expected_seconds(tx, key, catalog)
+        place = await repository.place(tx, generation) if generation.state == "queued" else None
+        group = outputs.get(generation.id, ())
+        found.append(_standing(generation, group, assets, place, expected.get(key, 0.0), now))
+    return found
+
+
+async def expected_seconds(tx: WorkspaceSession, model_key: str, catalog: Catalog) -> float:
+    """How long a generation of this model takes: from recent runs, else what the catalogue says."""
+    measured = await repository.typical_seconds(tx, model_key)
+    if measured is not None:
+        return measured
+    model = catalog.snapshot.models.get(model_key)
+    return float(model.typical_seconds) if model is not None else 0.0
+
+
+def _standing(
+    generation: Generation,
+    outputs: tuple[Output, ...],
+    assets: Mapping[UUID, Asset],
+    place: Place | None,
+    expected: float,
+    now: datetime,
+) -> Standing:
+    elapsed = (now - (generation.started_at or now)).total_seconds()
+    ended = sum(output.state != "pending" for output in outputs)
+    return Standing(
+        generation=generation,
+        outputs=outputs,
+        assets={output.index: assets[output.asset_id] for output in outputs if output.asset_id in assets},
+        charged=charged(outputs),
+        progress=estimates.progress(generation, ended, elapsed, expected),
+        queue_position=place.ahead + 1 if place is not None else None,
+        eta_seconds=estimates.eta_seconds(generation, elapsed, expected, place),
+    )
+
+
+async def cancel(tx: WorkspaceSession, actor: Actor, generation_id: UUID, now: datetime) -> None:
+    """End it now: what has arrived stays, the rest is given back. Again, or after its end: nothing happens.
+
+    Raises NotFound.
+    """
+    generation = await find(tx, actor, generation_id)
+    if not generation.ended:
+        await settlement.cancel(tx, generation, now=now)
+
+
+async def rerun(
+    tx: WorkspaceSession,
+    actor: Actor,
+    generation_id: UUID,
+    catalog: Catalog,
+    *,
+    new_seed: bool,
+    source: Source,
+    now: datetime,
+    waiting_limit: int,
+) -> Submitted:
+    """Ask for the same again, with the seed it had or a new one. Raises what `submit` does, and NotFound."""
+    earlier = await find(tx, actor, generation_id)
+    params = {name: value for name, value in earlier.params.items() if name != "seed"}
+    if not new_seed and earlier.seed is not None:
+        params["seed"] = earlier.seed
+    ask = Ask(earlier.kind, earlier.model_key, params, source, rerun_of=earlier.id)
+    return await submit(tx, actor, ask, catalog, now=now, waiting_limit=waiting_limit)
+
+
+# --- checks --------------------------------------------------------------------------------------------
+
+
+def _model(catalog: Catalog, ask: Ask) -> Model:
+    model = catalog.model(ask.model)
+    if model.kind != ask.kind:
+        reason = f"{model.name} does not make {ask.kind}s."
+        raise InvalidInput(reason, fields={"model": reason})
+    return model
+
+
+def _checked(
+    model: Model, params: Mapping[str, Any], plan: Plan, catalog: Catalog
+) -> tuple[dict[str, Any], tuple[OutputAsk, ...]]:
+    """(clean parameters, one ask per output)."""
+    cleaned = capabilities.check(model, params, plan, catalog.plans())
+    return cleaned, pricing.quote(model, cleaned, cleaned.get("count", 1))
+
+
+def _with_placeholders(model: Model, params: Mapping[str, Any]) -> dict[str, Any]:
+    """An estimate does not need what the price does not depend on: the prompt and the pictures to work from."""
+    filled = dict(params)
+    if not str(filled.get("prompt") or "").strip():
+        filled["prompt"] = "…"
+    if "references" in model.settings and not filled.get("references"):
+        least = model.settings["references"].get("minItems", 0)
+        filled["references"] = [str(UUID(int=number)) for number in range(least)]
+    return filled
+
+
+async def _inputs(tx: WorkspaceSession, params: Mapping[str, Any], now: datetime) -> tuple[UUID, ...]:
+    """The pictures to work from, all the workspace's own. Raises InvalidInput on field `references`."""
+    wanted = tuple(UUID(text) for text in params.get("references") or ())
+    if wanted:
+        found = await media.by_ids(tx, wanted)
+        if any(asset_id not in found or found[asset_id].kind != "image" for asset_id in wanted):
+            reason = "One of the reference pictures is not here. It may have been deleted."
+            raise InvalidInput(reason, fields={"references": reason})
+        await media.mark_used(tx, wanted, now)
+    return wanted
+
+
+def _scopes(model: Model) -> frozenset[str]:
+    """Which scoped lots may pay: those for what this model makes ("image", "video")."""
+    return frozenset({model.kind})
+
+
+async def _next_grant_at(tx: WorkspaceSession, plan: Plan) -> str | None:
+    """When the workspace gets its next monthly grant, as ISO 8601."""
+    if not plan.monthly_grants:
+        return None
+    renews_at: datetime | None = await tx.fetchval(
+        "SELECT plan_renews_at FROM workspace WHERE id = $1", tx.workspace_id
+    )
+    return renews_at.isoformat() if renews_at else None

@@ -1,0 +1,112 @@
+"""Providers' webhooks: verified, then believed for one thing only, that now is a good time to ask.
+
+`POST /api/webhooks/{connection}?call={client key}`. The client key names the call before its operation is
+stored: if the worker died between asking the provider and noting the answer, this knock is how the job is
+found again. Answers 2xx at once; duplicates, late ones and unknown ones change nothing.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+
+from gesso import jobs
+from gesso.calls import attempts
+from gesso.calls.pool import ProviderPool
+from gesso.calls.waker import CHANNEL, operation_name
+from gesso.catalog.items import Connection
+from gesso.catalog.registry import Catalog
+from gesso.core.errors import Forbidden, NotFound, TooLarge, Unavailable
+from gesso.core.sealed import Sealer
+from gesso.db import Database
+from gesso.generation.late import TASK as LATE_TASK
+from gesso.providers.base import Operation
+from gesso.providers.errors import ProviderError, WebhookRejected
+from gesso.web.errors import problems
+
+log = structlog.get_logger()
+
+MAX_BODY_BYTES = 4 * 2**20
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Web processes need adapters only to verify knocks."""
+    app.state.webhook_pool = ProviderPool(Sealer(app.state.settings.secret_key))
+    yield
+    await app.state.webhook_pool.aclose()
+
+
+router = APIRouter(tags=["webhooks"], lifespan=_lifespan)
+
+
+@router.post("/api/webhooks/{connection_key}", status_code=202, responses=problems(403, 404, 413, 422, 503))
+async def receive_webhook(
+    request: Request,
+    connection_key: str,
+    call: Annotated[UUID | None, Query(description="The client key of the call it is about.")] = None,
+) -> Response:
+    """A provider says that a job has ended. Only providers call this."""
+    state = request.app.state
+    connection = _connection(state.catalog, connection_key)
+    body = await _body(request)
+    pool: ProviderPool = state.webhook_pool
+    try:
+        async with pool.use(connection) as line:
+            notice = await line.provider.parse_webhook(dict(request.headers), body)
+            operation = line.provider.recall(await _upstream(state.db, call), notice.request_id) if call else None
+    except WebhookRejected as error:
+        log.warning("webhook.rejected", connection=connection_key, reason=str(error))
+        raise Forbidden("This notice cannot be trusted.") from None
+    except ProviderError as error:
+        log.warning("webhook.unchecked", connection=connection_key, note=error.note)
+        raise Unavailable("The notice cannot be checked right now. Send it again later.") from None
+    if call is not None and operation is not None:
+        await _find_again(state.db, call, connection, operation)
+    name = operation_name(connection.id, notice.request_id)
+    await state.db.notify([(CHANNEL, json.dumps({"name": name}))])
+    return Response(status_code=202)
+
+
+def _connection(catalog: Catalog, key: str) -> Connection:
+    for connection in catalog.connections():
+        if connection.key == key:
+            return connection
+    raise NotFound("There is nothing at this address.")
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise TooLarge("This notice is too large.")
+    return bytes(body)
+
+
+async def _upstream(db: Database, client_key: UUID) -> str:
+    """The provider's id of the model that was called; empty for a call we do not know."""
+    async with db.public() as tx:
+        reference = await attempts.find(tx, client_key)
+    return reference.upstream if reference else ""
+
+
+async def _find_again(db: Database, client_key: UUID, connection: Connection, operation: Operation) -> None:
+    """A call whose operation we never got to store: store it, or, when it was given up already, keep its result."""
+    async with db.public() as tx:
+        reference = await attempts.find(tx, client_key)
+    if reference is None or reference.connection_id != connection.id:
+        return
+    async with db.workspace(reference.workspace_id) as work:
+        if reference.state == "started":
+            await attempts.submitted(work, reference.attempt_id, operation)
+        elif reference.state == "uncertain":
+            payload = {
+                "workspace_id": str(reference.workspace_id), "attempt_id": str(reference.attempt_id),
+                "operation": {"id": operation.id, "data": operation.data},
+            }  # fmt: skip
+            await jobs.enqueue(work, LATE_TASK, payload, dedupe_key=f"late:{reference.attempt_id}")
