@@ -20,7 +20,7 @@ from gesso.credits.types import CREDIT, MAX_AMOUNT, SOURCES, UNITS, Refunded, Sw
 from gesso.db import ElevatedSession, WorkspaceSession
 
 __all__ = [
-    "balances", "capture", "estimate", "expire_due", "extend", "grant", "history", "hold", "refund", "release",
+    "balances", "capture", "estimate", "expire_due", "extend", "grant", "history", "hold", "lock", "refund", "release",
     "totals", "verify",
 ]  # fmt: skip
 
@@ -128,6 +128,11 @@ async def extend(tx: WorkspaceSession, hold_id: UUID, expires_at: datetime, *, n
     """Set the deadline of an open hold. Raises Conflict when it has ended: its credits may be spent by now."""
     if not await tx.fetchval("SELECT ledger_extend($1, $2, $3, $4)", tx.workspace_id, hold_id, expires_at, now):
         raise Conflict("The reservation has ended.")
+
+
+async def lock(tx: WorkspaceSession) -> None:
+    """Take the workspace's lock without moving anything, for what must be counted exactly beside the ledger."""
+    await tx.fetchval("SELECT ledger_lock($1)", tx.workspace_id)
 
 
 async def grant(

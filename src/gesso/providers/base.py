@@ -173,6 +173,11 @@ class Provider(Protocol):
         """The job submitted under our client key, where the provider can look it up; else None."""
         ...
 
+    def recall(self, model: str, request_id: str) -> Operation | None:
+        """The operation of a job of `model` known only by the request id of a verified notice; None when the
+        provider's rules do not let it be made."""
+        ...
+
     async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookNotice:
         """Verify a knock on the raw bytes. Raises WebhookRejected, or Unavailable when it cannot be checked now."""
         ...

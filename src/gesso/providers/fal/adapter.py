@@ -170,6 +170,15 @@ class FalAdapter:
         """Always None: fal takes no client key, and listing requests needs an admin key (`can_find` says so)."""
         return None
 
+    def recall(self, model: str, request_id: str) -> Operation | None:
+        """See Provider.recall: fal's URLs follow from model and request id."""
+        try:
+            payload.check_model_id(model)
+        except Misconfigured:
+            return None
+        known = wire.submitted({"request_id": request_id})
+        return Operation(known.request_id, {"model": model, **self._follow_urls(model, known)}) if known else None
+
     async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookNotice:
         """See Provider.parse_webhook."""
         return await self._webhooks.verify(headers, body)
