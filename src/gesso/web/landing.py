@@ -42,7 +42,7 @@ DEMO: tuple[tuple[Picture, ...], ...] = (
     (
         Picture("still-noir", "Dark bottle with a gold ring on a violet plinth", 480, 640),
         Picture("dunes-dawn", "Dunes at dawn under a pale sun", 640, 400),
-        Picture("glass-lagoon", "Stained glass in blue and turquoise", 480, 640),
+        Picture("glass-lagoon", "Stained glass in blue and turquoise", 420, 560),
         Picture("paper-cave", "Layers of cut paper around a bright opening", 640, 640),
         Picture("paper-night", "Paper pines and hills by night", 480, 640),
     ),

@@ -51,22 +51,23 @@ function listen(signal, gap) {
 }
 
 /** Be the listening tab, now or when the tab that listens is closed. `gap`: we may have missed something. */
-function takeTurn(gap) {
+async function takeTurn(gap) {
   const leaving = new AbortController();
   addEventListener("pagehide", () => leaving.abort(), { once: true });
   if (!navigator.locks) {
     listen(leaving.signal, gap);
     return;
   }
-  const asked = performance.now();
-  navigator.locks
-    .request(LOCK, { signal: leaving.signal }, () => {
-      listen(leaving.signal, gap || performance.now() - asked > 500);
-      return new Promise((resolve) => leaving.signal.addEventListener("abort", resolve));
-    })
-    .catch((error) => {
-      if (error.name !== "AbortError") throw error;
-    });
+  const stay = (missed) => {
+    listen(leaving.signal, missed);
+    return new Promise((resolve) => leaving.signal.addEventListener("abort", () => resolve(true)));
+  };
+  const first = await navigator.locks.request(LOCK, { ifAvailable: true }, (lock) => lock && stay(gap));
+  if (first) return;
+  // between the other tab's end and our start, anything may have happened
+  await navigator.locks.request(LOCK, { signal: leaving.signal }, () => stay(true)).catch((error) => {
+    if (error.name !== "AbortError") throw error;
+  });
 }
 
 if (document.body.hasAttribute("data-live")) {

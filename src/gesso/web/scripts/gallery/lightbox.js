@@ -1,0 +1,112 @@
+// The lightbox over the gallery, with its own place in the history: back closes it. On a page of its own
+// (/gallery/{id} opened directly) the same code turns pages in place.
+import htmx from "htmx.org";
+
+import { send } from "./send.js";
+import { removeTiles, tileOf } from "./tiles.js";
+
+const box = document.getElementById("lightbox");
+const overlay = box.hasAttribute("data-gallery-overlay");
+const ADDRESS = /^\/gallery\/[0-9a-f-]{36}$/;
+const title = document.title;
+
+const shown = () => box.querySelector(".lightbox");
+const open = () => !box.hidden;
+
+/** Put the picture at `address` into the box; false when it could not be had. */
+async function load(address) {
+  const before = shown();
+  await htmx.ajax("GET", address, { target: box, swap: "innerHTML" });
+  if (!shown() || shown() === before) return false;
+  const name = box.querySelector("#lightbox-title").textContent;
+  document.title = overlay ? `${name} · ${title}` : name;
+  document.getElementById("status").textContent = name;
+  return true;
+}
+
+async function show(address, { push }) {
+  if (!(await load(address))) return;
+  if (push) history.pushState({ lightbox: true }, "", address);
+  else history.replaceState({ lightbox: overlay }, "", address);
+  reveal();
+}
+
+function reveal() {
+  if (!overlay || open()) return;
+  box.hidden = false;
+  document.documentElement.classList.add("has-lightbox");
+  for (const element of behind()) element.inert = true;
+  box.querySelector('[data-key="Escape"]').focus();
+}
+
+/** Everything but the lightbox itself, messages and dialogs. */
+function behind() {
+  return [...document.body.children].filter(
+    (element) => !element.matches("#lightbox, #toasts, #status, dialog, script"),
+  );
+}
+
+function hide() {
+  if (!open()) return;
+  const tile = tileOf(shown()?.dataset.asset ?? "");
+  box.hidden = true;
+  box.replaceChildren();
+  document.documentElement.classList.remove("has-lightbox");
+  for (const element of behind()) element.inert = false;
+  document.title = title;
+  tile?.querySelector(".tile__link").focus();
+}
+
+function close() {
+  if (history.state?.lightbox) history.back();
+  else location.assign(box.querySelector('[data-key="Escape"]').href);
+}
+
+document.addEventListener("click", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  const tile = event.target.closest("#gallery:not(.is-selecting) .tile__link");
+  const turn = event.target.closest("#lightbox [data-turn]");
+  const closer = overlay && event.target.closest('#lightbox [data-key="Escape"]');
+  if (!tile && !turn && !closer) return;
+  event.preventDefault();
+  if (closer) close();
+  else show((tile ?? turn).getAttribute("href"), { push: Boolean(tile) });
+});
+
+// a click beside the picture closes, as people expect of one
+box.addEventListener("click", (event) => {
+  if (overlay && event.target.matches(".lightbox__stage, .lightbox__glow")) close();
+});
+
+addEventListener("popstate", () => {
+  if (!overlay) location.reload();
+  else if (ADDRESS.test(location.pathname)) show(location.pathname + location.search, { push: false });
+  else hide();
+});
+
+document.addEventListener(
+  "submit",
+  async (event) => {
+    if (!event.target.matches("#lightbox [data-delete]")) return;
+    event.preventDefault();
+    const tile = tileOf(shown().dataset.asset);
+    const done = await send(event.target.getAttribute("action"));
+    if (!done) return;
+    if (tile) removeTiles([tile], done.undo);
+    if (ADDRESS.test(done.next.split("?")[0])) await show(done.next, { push: false });
+    else if (overlay) close();
+    else location.assign(done.next);
+  },
+  true,
+);
+
+// Keys press what carries them in data-key.
+document.addEventListener("keydown", (event) => {
+  if (!open() || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (document.querySelector("dialog[open]") || event.target.closest("input, textarea, select")) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const button = box.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (!button) return;
+  event.preventDefault();
+  button.click();
+});

@@ -1,0 +1,219 @@
+"""The components in a real browser: accessible, within the policy, alive."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import hatch_build
+import pytest
+from fastapi import FastAPI
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from tests.find_browser import chromium
+
+pytestmark = pytest.mark.browser
+
+AXE = hatch_build.ROOT / "node_modules/axe-core/axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Headless Chromium."""
+    hatch_build.build()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def context(browser: Browser, address: str) -> AsyncIterator[BrowserContext]:
+    """A fresh profile; its pages must throw nothing and keep to the policy. It closes before the site does."""
+    context = await browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    complaints: list[str] = []
+    context.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    yield context
+    await context.close()
+    # the network's own errors are the business of the tests that provoke them
+    assert [text for text in complaints if not text.startswith("Failed to load resource")] == []
+
+
+@pytest.fixture
+async def styles(context: BrowserContext, address: str) -> Page:
+    """The style page, ready."""
+    page = await context.new_page()
+    await page.goto(f"{address}/styles")
+    return page
+
+
+async def until(page: Page, condition: str) -> None:
+    """Wait until a JavaScript condition holds. Polled from outside: the page's policy forbids eval."""
+    async with asyncio.timeout(5):
+        while not await page.evaluate(condition):
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("path", ["/styles", "/?stranger", "/gone"])
+async def test_axe_finds_nothing(browser: Browser, address: str, path: str, theme: Any) -> None:
+    # axe is put in from outside, which the policy of the page would forbid
+    context = await browser.new_context(color_scheme=theme, reduced_motion="reduce", bypass_csp=True)
+    page = await context.new_page()
+    await page.goto(address + path)
+    await page.evaluate(AXE.read_text())
+    report = await page.evaluate("tags => axe.run({runOnly: tags})", RULES)
+    await context.close()
+    assert [(found["id"], [node["html"] for node in found["nodes"]]) for found in report["violations"]] == []
+
+
+@pytest.mark.parametrize("path", ["/styles", "/?stranger", "/gone"])
+async def test_nothing_scrolls_sideways_at_320_pixels(context: BrowserContext, address: str, path: str) -> None:
+    page = await context.new_page()
+    await page.set_viewport_size({"width": 320, "height": 640})
+    await page.goto(address + path)
+    assert await page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+async def test_the_palette_is_worked_by_keyboard(styles: Page) -> None:
+    await styles.keyboard.press("Control+k")
+    chosen = "document.querySelector('#palette [aria-selected=true]').textContent.trim()"
+    assert await styles.evaluate(chosen) == "Create"
+    await styles.keyboard.press("ArrowUp")
+    assert await styles.evaluate(chosen) == "Sign out", "from the first to the last"
+    await styles.keyboard.type("red door")
+    assert await styles.evaluate(chosen) == "Search pictures for “red door”"
+    assert await styles.evaluate("document.activeElement.getAttribute('aria-activedescendant')") == "palette-search"
+    await styles.keyboard.press("Control+a")
+    await styles.keyboard.type("light")
+    await styles.keyboard.press("Enter")
+    await until(styles, "!document.getElementById('palette').open")
+    assert await styles.evaluate("document.documentElement.dataset.theme") == "light"
+
+
+async def test_the_theme_is_kept_by_the_server(styles: Page) -> None:
+    await styles.get_by_role("button", name="Light theme").first.click()
+    response = await styles.reload()
+    assert response is not None
+    assert 'data-theme="light"' in await response.text()
+    assert await styles.get_by_role("button", name="Dark theme").first.is_visible()
+    assert not await styles.locator(".topbar .theme-light").first.is_visible()
+
+
+async def test_shapes_are_known_before_any_script(browser: Browser, address: str) -> None:
+    context = await browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
+    page = await context.new_page()
+    await page.goto(f"{address}/styles")
+    box = await page.locator('.tile[data-state="pending"]').first.bounding_box()
+    assert box is not None
+    assert box["width"] / box["height"] == pytest.approx(0.75, abs=0.01)
+    await context.close()
+
+
+async def test_values_reach_browsers_without_typed_attr(styles: Page) -> None:
+    read = "name => document.querySelector(name[0]).style.getPropertyValue(name[1])"
+    assert await styles.evaluate(read, [".tile[data-ratio]", "--ratio"]) == "0.75"
+    assert await styles.evaluate(read, [".progress > [data-value]", "--v"]) == "62%"
+    assert await styles.evaluate(read, [".size", "--w"]) == "1"
+    assert await styles.evaluate(read, [".run__tiles", "--cols"]) == "6"
+
+
+async def test_rows_are_justified_and_the_last_is_not_stretched(styles: Page) -> None:
+    boxes = await styles.evaluate(
+        "[...document.querySelectorAll('.rows > .tile')].map(tile => tile.getBoundingClientRect().toJSON())"
+    )
+    width = await styles.evaluate("document.querySelector('.rows').clientWidth")
+    left = boxes[0]["left"]
+    rows: dict[int, list[dict[str, float]]] = {}
+    for box in boxes:
+        rows.setdefault(round(box["top"]), []).append(box)
+    assert len(rows) > 1
+    for row in list(rows.values())[:-1]:
+        assert row[-1]["right"] - left == pytest.approx(width, abs=1.5)
+        assert max(box["height"] for box in row) - min(box["height"] for box in row) < 1
+    last = list(rows.values())[-1]
+    assert last[0]["height"] < 236 * 1.5
+
+
+async def test_slider_and_number_say_the_same(styles: Page) -> None:
+    await styles.get_by_label("Steps, exact value").fill("50")
+    assert await styles.evaluate("document.getElementById('steps').value") == "50"
+    assert await styles.evaluate("document.getElementById('steps').style.getPropertyValue('--v')") == "100%"
+    await styles.get_by_label("Steps", exact=True).press("Home")
+    assert await styles.get_by_label("Steps, exact value").input_value() == "10"
+
+
+async def test_what_cannot_be_undone_is_asked_once(styles: Page) -> None:
+    await styles.get_by_role("button", name="Delete for good").click()
+    question = styles.get_by_role("alertdialog", name="Delete 3 pictures?")
+    assert await question.is_visible()
+    await styles.get_by_role("button", name="Keep it").click()
+    assert "deleted" not in styles.url
+    await styles.get_by_role("button", name="Delete for good").click()
+    await question.get_by_role("button", name="Delete 3 pictures").click()
+    await styles.wait_for_url("**/styles?deleted=3")
+
+
+async def test_errors_stay_until_dismissed_and_undo_undoes(styles: Page) -> None:
+    say = "detail => document.dispatchEvent(new CustomEvent('gesso:toast', {detail}))"
+    await styles.evaluate(say, {"text": "It failed", "kind": "bad", "detail": "<b>raw</b>"})
+    alert = styles.get_by_role("alert").filter(has_text="It failed")
+    assert "<b>raw</b>" in await alert.inner_text(), "words are words, not markup"
+    await styles.evaluate(say, {"text": "Deleted", "kind": "ok", "undo": "/again"})
+    await styles.get_by_role("button", name="Undo").click()
+    await until(styles, "document.querySelector('#toasts').textContent.includes('Restored')")
+    assert await alert.is_visible()
+    await alert.get_by_role("button", name="Dismiss").click()
+    assert not await alert.is_visible()
+
+
+async def test_news_reaches_every_tab_through_one_stream(
+    context: BrowserContext, styles: Page, site: FastAPI, address: str
+) -> None:
+    other = await context.new_page()
+    await other.goto(f"{address}/styles")
+    await until(other, "navigator.locks.query().then(({pending}) => pending.length === 1)")
+    assert len(site.state.streams) == 1, "one tab listens for all"
+    site.state.balance = 7_000_000
+    _send(site, 'id: 5\nevent: credits\ndata: {"id": "x"}\n\n')
+    for page in (styles, other):
+        await until(page, "document.getElementById('credits').textContent.trim() === '7'")
+
+
+async def test_after_a_gap_the_stream_resumes_and_pages_look_again(styles: Page, site: FastAPI) -> None:
+    await until(styles, "navigator.locks.query().then(({held}) => held.length === 1)")
+    async with asyncio.timeout(5):
+        while not site.state.streams:
+            await asyncio.sleep(0.02)
+    _send(site, 'id: 5\nevent: credits\ndata: {"id": "x"}\n\n')
+    await styles.evaluate("document.addEventListener('gesso:resync', () => (window.resynced = true))")
+    site.state.balance = 9_000_000
+    _send(site, None)
+    await until(styles, "window.resynced && document.getElementById('credits').textContent.trim() === '9'")
+    assert site.state.resumed == [None, "5"]
+
+
+async def test_the_next_tab_takes_over_when_the_listening_one_is_closed(
+    context: BrowserContext, styles: Page, site: FastAPI, address: str
+) -> None:
+    other = await context.new_page()
+    await other.goto(f"{address}/styles")
+    await until(other, "navigator.locks.query().then(({pending}) => pending.length === 1)")
+    await styles.close()
+    site.state.balance = 3_000_000
+    await until(other, "document.getElementById('credits').textContent.trim() === '3'")
+    assert len(site.state.streams) == 2
+
+
+async def test_pictures_fade_in_over_their_blur(styles: Page) -> None:
+    painted = "document.querySelector('.tile__blur').style.background"
+    assert 'url("data:image/png;base64,' in await styles.evaluate(painted)
+
+
+def _send(site: FastAPI, line: str | None) -> None:
+    """To the newest stream; None ends it. The queue belongs to the server's loop."""
+    loop = site.state.loop
+    loop.call_soon_threadsafe(site.state.streams[-1].put_nowait, line)
