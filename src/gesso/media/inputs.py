@@ -1,14 +1,17 @@
 """What comes in as text from addresses: ids, dates, filters."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from urllib.parse import urlencode
 from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gesso.core.errors import InvalidInput, NotFound
 from gesso.media.models import Filters
 
 QUERY_LENGTH = 200
+FILTER_NAMES = ("q", "model", "favourite", "from", "to")
+"""What an address of the gallery may carry."""
 _MISSING = "This picture is not here. It may have been deleted."
 
 
@@ -53,10 +56,31 @@ def filters_of(query: Mapping[str, str], zone: tzinfo = UTC) -> Filters:
 
 
 def query_of(query: Mapping[str, str], **changes: str | None) -> str:
-    """The filters of an address as "?…" with `changes` (None removes), or ""; unknown names are dropped."""
-    kept = {name: query[name] for name in ("q", "model", "favourite", "from", "to") if query.get(name)}
-    kept |= {name.rstrip("_"): value for name, value in changes.items() if value}
-    for name, value in changes.items():
-        if value is None:
-            kept.pop(name.rstrip("_"), None)
-    return f"?{urlencode(kept)}" if kept else ""
+    """The filters of an address as "?…" with `changes` (None removes), or "". A trailing _ spells `from_`."""
+    kept: dict[str, str | None] = {name: query.get(name) for name in FILTER_NAMES}
+    kept |= {name.rstrip("_"): value for name, value in changes.items()}
+    given = {name: value for name, value in kept.items() if value}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def picks_of(values: Iterable[str], limit: int) -> list[UUID]:
+    """The ids of chosen pictures from a form. Raises `InvalidInput` when there is none, or too many."""
+    ids: dict[UUID, None] = {}
+    for value in values:
+        try:
+            ids[UUID(value)] = None
+        except ValueError:
+            raise InvalidInput("One of the chosen pictures is not there.", fields={"pick": "Not an id."}) from None
+    if not ids:
+        raise InvalidInput("Choose a picture first.", fields={"pick": "Choose at least one."})
+    if len(ids) > limit:
+        raise InvalidInput(f"Choose at most {limit} pictures at once.", fields={"pick": f"At most {limit}."})
+    return list(ids)
+
+
+def zone_of(name: str | None) -> tzinfo:
+    """The reader's time zone, as a script of ours noted it in a cookie; UTC until then."""
+    try:
+        return ZoneInfo(name) if name and len(name) < 64 else UTC
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC

@@ -4,8 +4,6 @@ Paging is by key: `id < cursor`, newest first, along `asset_page_idx`. Text sear
 definer function, because row-level security keeps the planner from the GIN index (see migration 0005).
 """
 
-# ruff: noqa: S608 (the parts put together are constants of this module; values go in as parameters)
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -175,6 +173,14 @@ async def delete(tx: WorkspaceSession, ids: Sequence[UUID], now: datetime) -> li
 async def restore(tx: WorkspaceSession, ids: Sequence[UUID], now: datetime) -> list[UUID]:
     """Bring back from the bin; returns those that came back. What is due for removal does not."""
     return await _touch(tx, "deleted_at = NULL", "deleted_at > $3", ids, now - UNDO_PERIOD)
+
+
+async def restore_at(tx: WorkspaceSession, deleted_at: datetime, now: datetime) -> list[UUID]:
+    """Bring back all that one act deleted: what went in one act carries one moment."""
+    rows = await tx.fetch(
+        "SELECT id FROM asset WHERE workspace_id = $1 AND deleted_at = $2", tx.workspace_id, deleted_at
+    )
+    return await restore(tx, [row["id"] for row in rows], now)
 
 
 async def in_bin(tx: WorkspaceSession, asset_id: UUID) -> bool:

@@ -90,7 +90,7 @@ async def read_media(
         until=parse_moment(until, "to", end=True) if until else None,
     )
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        found, following = await repository.page(tx, filters, before=_before(cursor), limit=limit)
+        found, following = await repository.page(tx, filters, before=before_cursor(cursor), limit=limit)
     return MediaPage(
         items=[AssetItem.of(asset) for asset in found], next=encode_cursor(following) if following else None
     )
@@ -167,7 +167,8 @@ async def _missing(tx: WorkspaceSession, asset_id: UUID) -> None:
         raise NotFound("This picture is not here.")
 
 
-def _before(cursor: str | None) -> UUID | None:
+def before_cursor(cursor: str | None) -> UUID | None:
+    """The id in a cursor of ours. Raises `InvalidInput` on field `cursor`."""
     if cursor is None:
         return None
     (part,) = decode_cursor(cursor, 1)

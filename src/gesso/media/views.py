@@ -11,6 +11,7 @@ from uuid import UUID
 from gesso.core.money import format_credits, parse_credits
 from gesso.media.ingest import THUMB_SIDES
 from gesso.media.models import Asset
+from gesso.web.render import bytes_text
 
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/avif": "avif"}
 _TYPE_NAMES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP", "image/avif": "AVIF"}
@@ -55,13 +56,15 @@ def asset_json(asset: Asset, base: str = "") -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A picture in the grid. `ratio` is width ÷ height."""
+    """A picture in the grid. `ratio` is width ÷ height; `blur` a ThumbHash in base64."""
 
     id: UUID
-    title: str
+    alt: str
     href: str
     src: str
+    small: str
     srcset: str
+    sizes: str
     width: int
     height: int
     ratio: str
@@ -76,26 +79,16 @@ class Day:
     key: str
     title: str
     count: str
-    heading: bool
     tiles: tuple[Tile, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """A line of the details: a name and its value."""
-
-    name: str
-    value: str
-    mono: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture in the lightbox."""
+    """A picture in the lightbox. `glow` is small: it is blurred to light behind the picture."""
 
     id: UUID
-    title: str
-    kind_word: str
+    alt: str
+    glow: str
     src: str
     srcset: str
     full: str
@@ -107,7 +100,7 @@ class Picture:
     generated: bool
     prompt: str
     negative_prompt: str | None
-    facts: tuple[Fact, ...]
+    facts: tuple[tuple[str, ...], ...]
     created_at: datetime
 
 
@@ -131,12 +124,16 @@ def file_name(asset: Asset) -> str:
 def tile(asset: Asset, query: str) -> Tile:
     """`query` carries the gallery's filters ("?…" or "")."""
     ratio = asset.width / asset.height
+    # The rows are 236 px high, 150 on phones, and stretch a little to fill the width.
+    sizes = f"(max-width: 767px) {round(165 * ratio)}px, {round(255 * ratio)}px"
     return Tile(
         id=asset.id,
-        title=title_of(asset),
+        alt=title_of(asset),
         href=f"/gallery/{asset.id}{query}",
         src=media_url(asset.id, 640),
+        small=media_url(asset.id, 320),
         srcset=_srcset(asset, (320, 640, 1280)),
+        sizes=sizes,
         width=asset.width,
         height=asset.height,
         ratio=f"{ratio:.4f}",
@@ -149,8 +146,8 @@ def picture(asset: Asset) -> Picture:
     """Everything the lightbox says about an asset."""
     return Picture(
         id=asset.id,
-        title=title_of(asset),
-        kind_word="Uploaded" if asset.source == "upload" else "Made",
+        alt=title_of(asset),
+        glow=media_url(asset.id, 320),
         src=media_url(asset.id, 1280),
         srcset=_srcset(asset, (640, 1280)),
         full=media_url(asset.id),
@@ -177,20 +174,21 @@ def _srcset(asset: Asset, sides: Sequence[int]) -> str:
     return ", ".join(sources.values())
 
 
-def _facts(asset: Asset) -> tuple[Fact, ...]:
+def _facts(asset: Asset) -> tuple[tuple[str, ...], ...]:
+    """What is known of an asset as (name, value) or (name, value, class) rows."""
     params = asset.params
-    facts = [
-        Fact("Model", asset.model_name or asset.model_key or ""),
-        Fact("Size", f"{asset.width:,} × {asset.height:,}{_shape(asset.width, asset.height)}"),
-        Fact("Quality", _word(params.get("quality"))),
-        Fact("Seed", str(asset.seed) if asset.seed is not None else "", mono=True),
-        Fact("Steps", _number(params.get("steps") or params.get("num_inference_steps"))),
-        Fact("Guidance", _number(params.get("guidance") or params.get("guidance_scale"))),
-        Fact("Time", f"{asset.took_ms / 1000:.1f} s" if asset.took_ms is not None else ""),
-        Fact("Cost", cost_words(asset.charged) if asset.charged is not None else ""),
-        Fact("File", f"{_TYPE_NAMES.get(asset.media_type, asset.media_type)}, {_bytes(asset.size_bytes)}"),
-    ]
-    return tuple(fact for fact in facts if fact.value)
+    facts: tuple[tuple[str, ...], ...] = (
+        ("Model", asset.model_name or asset.model_key or ""),
+        ("Size", f"{asset.width:,} × {asset.height:,}{_shape(asset.width, asset.height)}"),
+        ("Quality", _word(params.get("quality"))),
+        ("Seed", str(asset.seed) if asset.seed is not None else "", "mono"),
+        ("Steps", _number(params.get("steps") or params.get("num_inference_steps"))),
+        ("Guidance", _number(params.get("guidance") or params.get("guidance_scale"))),
+        ("Time", f"{asset.took_ms / 1000:.1f} s" if asset.took_ms is not None else ""),
+        ("Cost", cost_words(asset.charged) if asset.charged is not None else ""),
+        ("File", f"{_TYPE_NAMES.get(asset.media_type, asset.media_type)}, {bytes_text(asset.size_bytes)}"),
+    )
+    return tuple(fact for fact in facts if fact[1])
 
 
 def cost_words(charged: Mapping[str, Any]) -> str:
@@ -230,7 +228,3 @@ def _word(value: Any) -> str:
 
 def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else ""
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 1_000_000:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} kB"

@@ -1,0 +1,198 @@
+"""The gallery and the lightbox, and what one does there. Everything works as plain pages and forms; with scripts
+the same addresses answer fragments, and nothing is loaded again that need not be.
+"""
+
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
+
+from gesso.accounts.access import Actor, CurrentActor
+from gesso.core.errors import NotFound
+from gesso.db import Database, WorkspaceSession
+from gesso.media import archive, gallery, repository
+from gesso.media.inputs import filters_of, parse_id, picks_of, query_of, zone_of
+from gesso.media.models import Asset
+from gesso.media.routes import before_cursor
+from gesso.media.views import media_url, picture, tile
+from gesso.web.render import fragment, is_htmx, local_path, page, redirect, toast
+
+router = APIRouter(include_in_schema=False)
+
+ZONE_COOKIE = "gesso_zone"
+ROWS_COOKIE = "gesso_rows"
+_YEAR = 365 * 24 * 3600
+_NEIGHBOURS = 4
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+
+
+@router.get("/gallery")
+async def gallery_page(request: Request, actor: CurrentActor) -> Response:
+    """The workspace's pictures. A script gets further pages (`cursor`) and other filters as fragments."""
+    asked = _asked(request)
+    before = before_cursor(request.query_params.get("cursor"))
+    async with _tx(request, actor) as tx:
+        # only a page that is put below the one before it continues that one's last day
+        day = request.query_params.get("day", "") if before and is_htmx(request) else ""
+        wall = await gallery.wall(tx, asked, before, day)
+        if before and is_htmx(request):
+            return fragment(request, "media/_wall.html", wall=wall)
+        models = await repository.models(tx)
+        usage = await repository.usage(tx)
+    rows = gallery.row_height(request.query_params.get("rows") or request.cookies.get(ROWS_COOKIE))
+    context: dict[str, Any] = {
+        "wall": wall, "bar": gallery.bar(asked, models), "summary": gallery.summary(usage), "rows": rows,
+        "heights": [(f"/gallery{query_of(asked.query, rows=name)}", name) for name in gallery.ROW_HEIGHTS],
+        "asked": asked, "selecting": request.query_params.get("select") == "1",
+        "select_href": f"/gallery{query_of(asked.query, select='1')}", "here": f"/gallery{query_of(asked.query)}",
+    }  # fmt: skip
+    if is_htmx(request):
+        response = fragment(request, "media/_gallery.html", **context)
+    else:
+        response = await page(request, "media/gallery.html", **context)
+    if "rows" in request.query_params:
+        response.set_cookie(ROWS_COOKIE, rows, max_age=_YEAR, samesite="lax")
+    return response
+
+
+@router.get("/gallery/{asset_id}")
+async def lightbox(request: Request, actor: CurrentActor, asset_id: str) -> Response:
+    """One picture with all that is known of it: a page, or what a script lays over the gallery."""
+    query = request.query_params
+    filters = filters_of(query, _zone(request))
+    async with _tx(request, actor) as tx:
+        asset = await repository.get(tx, parse_id(asset_id))
+        around = await repository.around(tx, asset.id, filters, span=_NEIGHBOURS)
+        usage = await repository.usage(tx)
+    strip = (*reversed(around.newer), asset, *around.older)
+    kept = query_of(query)
+    context: dict[str, Any] = {
+        "picture": picture(asset),
+        "place": gallery.place(around.position, around.total, usage, filters),
+        "newer": tile(around.newer[0], kept) if around.newer else None,
+        "older": tile(around.older[0], kept) if around.older else None,
+        "strip": [tile(one, kept) for one in strip] if len(strip) > 1 else [],
+        "query": kept,
+        "close_href": f"/gallery{kept}",
+        "maker": actor.name if asset.user_id == actor.user_id else "",
+    }
+    if is_htmx(request):
+        return fragment(request, "media/_lightbox.html", **context)
+    return await page(request, "media/lightbox.html", **context)
+
+
+@router.post("/gallery/{asset_id}/favourite")
+async def favourite_one(request: Request, actor: CurrentActor, asset_id: str) -> Response:
+    """Mark or unmark one picture (field `value`: on, off)."""
+    form = await request.form()
+    async with _tx(request, actor) as tx:
+        asset = await _change(tx, parse_id(asset_id), form.get("value") != "off")
+    if is_htmx(request):
+        return fragment(request, "media/_heart.html", picture=picture(asset))
+    return redirect(request, f"/gallery/{asset.id}{query_of(request.query_params)}")
+
+
+@router.post("/gallery/{asset_id}/delete")
+async def delete_one(request: Request, actor: CurrentActor, asset_id: str) -> Response:
+    """Delete the picture in the lightbox, and go on to its neighbour."""
+    query, now = request.query_params, request.app.state.clock.now()
+    async with _tx(request, actor) as tx:
+        asset = await repository.get(tx, parse_id(asset_id))
+        around = await repository.around(tx, asset.id, filters_of(query, _zone(request)), span=1)
+        await repository.delete(tx, [asset.id], now)
+    following = next(iter((*around.older, *around.newer)), None)
+    kept = query_of(query)
+    target = f"/gallery/{following.id}{kept}" if following else f"/gallery{kept}"
+    if is_htmx(request):
+        response = Response(status_code=204, headers={"X-Next": target})
+        return _deleted_toast(response, 1, now)
+    return _deleted_toast(redirect(request, target), 1, now)
+
+
+@router.post("/gallery/selection/{verb}")
+async def selection(request: Request, actor: CurrentActor, verb: str) -> Response:
+    """What the bar does with the chosen pictures (fields `pick`): download, favourite, unfavourite, delete."""
+    form = await request.form()
+    picks = picks_of((str(value) for value in form.getlist("pick")), archive.LIMIT)
+    back = local_path(str(form.get("back", "")), "/gallery")
+    async with _tx(request, actor) as tx:
+        if verb == "download":
+            chosen = tuple((await repository.by_ids(tx, picks)).values())
+        elif verb in ("favourite", "unfavourite"):
+            changed = await repository.favourite(tx, picks, verb == "favourite")
+        elif verb == "delete":
+            now = request.app.state.clock.now()
+            changed = await repository.delete(tx, picks, now)
+        else:
+            raise NotFound("There is nothing here.")
+    if verb == "download":
+        return _download(request, chosen)
+    response = Response(status_code=204) if is_htmx(request) else redirect(request, back)
+    if verb == "delete":
+        return _deleted_toast(response, len(changed), now)
+    words = "among your favourites" if verb == "favourite" else "no longer among your favourites"
+    return toast(response, f"{_pictures(len(changed))} {words}", "ok")
+
+
+@router.post("/gallery/restore/{moment}")
+async def undo_delete(request: Request, actor: CurrentActor, moment: str) -> Response:
+    """Bring back what was deleted at `moment` (microseconds since 1970), within 24 hours."""
+    deleted_at = _moment(moment)
+    async with _tx(request, actor) as tx:
+        restored = await repository.restore_at(tx, deleted_at, request.app.state.clock.now())
+    if not restored:
+        raise NotFound("There is nothing left to bring back.")
+    response = Response(status_code=204) if is_htmx(request) else redirect(request, "/gallery")
+    return toast(response, f"{_pictures(len(restored))} brought back", "ok")
+
+
+def _download(request: Request, chosen: tuple[Asset, ...]) -> Response:
+    if not chosen:
+        raise NotFound("These pictures are not here. They may have been deleted.")
+    if len(chosen) == 1:
+        return RedirectResponse(f"{media_url(chosen[0].id)}?download=1", status_code=303)
+    name = f"pictures-{request.app.state.clock.now():%Y-%m-%d}.zip"
+    return StreamingResponse(
+        archive.zip_of(request.app.state.storage, chosen),
+        media_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"},
+    )
+
+
+async def _change(tx: WorkspaceSession, asset_id: UUID, favourite: bool) -> Asset:
+    await repository.favourite(tx, [asset_id], favourite)
+    return await repository.get(tx, asset_id)
+
+
+def _deleted_toast(response: Response, count: int, at: datetime) -> Response:
+    undo = f"/gallery/restore/{(at - _EPOCH) // _MICROSECOND}" if count else ""
+    return toast(response, f"{_pictures(count)} deleted", detail="Gone for good in 24 hours.", undo=undo)
+
+
+def _moment(text: str) -> datetime:
+    """The moment in an undo address."""
+    try:
+        return _EPOCH + int(text) * _MICROSECOND
+    except (ValueError, OverflowError):
+        raise NotFound("There is nothing left to bring back.") from None
+
+
+def _tx(request: Request, actor: Actor) -> AbstractAsyncContextManager[WorkspaceSession]:
+    db: Database = request.app.state.db
+    return db.workspace(actor.workspace_id, actor.user_id)
+
+
+def _zone(request: Request) -> tzinfo:
+    return zone_of(request.cookies.get(ZONE_COOKIE))
+
+
+def _asked(request: Request) -> gallery.Asked:
+    zone = _zone(request)
+    return gallery.Asked(request.query_params, zone, request.app.state.clock.now().astimezone(zone).date())
+
+
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count} pictures"
