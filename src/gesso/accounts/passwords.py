@@ -30,7 +30,7 @@ _COMMON = frozenset(Path(__file__).with_name("common_passwords.txt").read_text()
 def password_problem(password: str, *, email: str = "") -> str | None:
     """Why a new password is refused, as a sentence for the person, or None when it is fine."""
     if len(password) < MIN_LENGTH:
-        return f"Use at least {MIN_LENGTH} characters. A few words in a row are easy to remember."
+        return f"Use at least {MIN_LENGTH} characters."
     if len(password) > MAX_LENGTH:
         return f"Use at most {MAX_LENGTH} characters."
     if not _encodable(password):

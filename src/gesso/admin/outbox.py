@@ -17,12 +17,18 @@ SHOWN = 100
 
 @dataclass(frozen=True)
 class MailView:
-    """One kept mail."""
+    """One kept mail. `paragraphs` are pairs of text and whether it is a link."""
 
     recipient: str
     subject: str
-    body_text: str
+    paragraphs: tuple[tuple[str, bool], ...]
     created_at: datetime
+
+
+def paragraphs_of(body_text: str) -> tuple[tuple[str, bool], ...]:
+    """The lines of a mail without its signature; a line that is nothing but an address is a link."""
+    lines = body_text.partition("\n-- \n")[0].split("\n")
+    return tuple((line, line.startswith(("http://", "https://"))) for line in lines if line.strip())
 
 
 @router.get("/outbox")
@@ -36,4 +42,7 @@ async def outbox_page(request: Request, actor: CurrentOperator) -> Response:
             " ORDER BY created_at DESC, id DESC LIMIT $1",
             SHOWN,
         )
-    return await page(request, "admin/outbox.html", mails=[MailView(**row) for row in rows], shown=SHOWN)
+    mails = [
+        MailView(row["recipient"], row["subject"], paragraphs_of(row["body_text"]), row["created_at"]) for row in rows
+    ]
+    return await page(request, "admin/outbox.html", mails=mails, shown=SHOWN)
