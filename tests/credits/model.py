@@ -23,7 +23,7 @@ class Lot:
     source: str
     scope: str | None
     expires_at: datetime | None
-    born: tuple[datetime, int]
+    born: tuple[datetime, str]
     free: int = 0
     held: int = 0
     spent: int = 0
@@ -124,7 +124,7 @@ class Ledger:
         repaid = min(amount, self.debts.get(unit, 0)) if source == "pack" else 0
         self.debts[unit] = self.debts.get(unit, 0) - repaid
         self.lots[name] = Lot(
-            name, unit, amount, source, scope, expires_at, (self.now, len(self.lots)), free=amount - repaid, repaid=repaid
+            name, unit, amount, source, scope, expires_at, (self.now, name), free=amount - repaid, repaid=repaid
         )  # fmt: skip
         return True
 
