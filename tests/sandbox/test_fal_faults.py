@@ -57,6 +57,11 @@ async def test_times_end_any_fault_of_the_transport(fal: Customer) -> None:
     assert [(await fal.submit(body=body)).status_code for _ in range(2)] == [429, 200]
 
 
+async def test_times_end_a_fault_of_the_job_too(fal: Customer) -> None:
+    body = fal.body("sandbox:fail*1=runner_disconnected")
+    assert [(await fal.result(await fal.submit(body=body))).status_code for _ in range(2)] == [503, 200]
+
+
 async def test_a_fault_can_strike_at_a_later_stage(fal: Customer) -> None:
     submitted = await fal.submit("sandbox:500@status*2 sandbox:503@result*1 sandbox:429@file*1=1")
     url = submitted.json()["status_url"]

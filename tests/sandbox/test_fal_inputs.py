@@ -211,6 +211,14 @@ async def test_too_many_pixels_are_refused(fal: Customer) -> None:
     assert (result.status_code, result.json()["detail"][0]["type"]) == (422, "image_too_large")
 
 
+async def test_input_pictures_are_not_kept_after_the_job(fal: Customer) -> None:
+    large = data_uri(picture() + b"\0" * 100_000)
+    submitted = await fal.submit("", f"{BANANA}/edit", body={"prompt": "dunes", "image_urls": [large]})
+    await fal.finish(submitted)
+    listed = await fal.get(f"{fal.base}/v1/models/requests/by-endpoint?endpoint_id={BANANA}/edit&expand=payloads")
+    assert len(listed.content) < 20_000
+
+
 def test_prices_are_those_of_the_fact_sheet() -> None:
     prices = {name: (e.price_micro_usd, e.unit) for name, e in ENDPOINTS.items()}
     assert prices[ULTRA] == (60_000, "image")

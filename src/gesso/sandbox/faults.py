@@ -155,5 +155,9 @@ class Tally:
             self._counts.popitem(last=False)
         return count <= fault.times
 
+    def due(self, faults: Faults, prompt: str) -> Faults:
+        """The faults without those of a job whose `times` have passed."""
+        return Faults(f for f in faults if f.name in TRANSPORT or self.strikes(f, prompt))
+
     def clear(self) -> None:
         self._counts.clear()

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
 _DOCS = "https://docs.fal.ai/errors"
-_LONGEST_ECHO = 500
+_LONGEST_ECHO = 5_000
 
 # Request error types and their status (fact sheet, 5.2). A status the sheet leaves open is the nearest known one.
 REQUEST_ERRORS: dict[str, int] = {
@@ -86,13 +86,14 @@ def failure_of(error_type: str) -> Failure:
     return request_failure(error_type) if error_type in REQUEST_ERRORS else model_failure(error_type)
 
 
-def _echo(value: Any) -> Any:
+def clipped(value: Any) -> Any:
+    """A JSON value with long texts (data URIs) and long lists cut short, to be echoed or kept."""
     if isinstance(value, str):
         return value[:_LONGEST_ECHO]
     if isinstance(value, dict):
-        return {str(k): _echo(v) for k, v in list(value.items())[:50]}
+        return {str(k): clipped(v) for k, v in list(value.items())[:50]}
     if isinstance(value, list):
-        return [_echo(v) for v in value[:50]]
+        return [clipped(v) for v in value[:50]]
     return value
 
 
@@ -105,7 +106,7 @@ def validation_failure(error: ValidationError) -> Failure:
             "msg": item["msg"],
             "type": item["type"],
             "url": f"{_DOCS}#{item['type']}",
-            "input": _echo(item["input"]),
+            "input": clipped(item["input"]),
         }
         if context := item.get("ctx"):
             entry["ctx"] = {k: v if isinstance(v, int | float | str) else str(v) for k, v in context.items()}

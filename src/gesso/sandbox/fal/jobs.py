@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import logging
 import secrets
 import time
 import uuid
@@ -15,7 +16,7 @@ from gesso.sandbox.bill import Bill
 from gesso.sandbox.fal import sizes
 from gesso.sandbox.fal.auth import Caller
 from gesso.sandbox.fal.endpoints import Endpoint
-from gesso.sandbox.fal.errors import Failure, failure_of, model_failure, request_failure
+from gesso.sandbox.fal.errors import Failure, clipped, failure_of, model_failure, request_failure
 from gesso.sandbox.fal.inputs import InputFailed, load
 from gesso.sandbox.fal.schemas import Input
 from gesso.sandbox.fal.webhooks import Courier
@@ -26,7 +27,10 @@ from gesso.sandbox.studio import BadReference, Order, Studio
 
 KEEP_JOBS = 500
 Status = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+_KEEP_INLINE = 40
 _SUFFIX = {"jpeg": "jpg", "png": "png", "webp": "webp"}
+
+logger = logging.getLogger("gesso.sandbox.fal")
 
 
 @dataclass
@@ -124,10 +128,14 @@ class Workshop:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _forget_old(self) -> None:
+        """Jobs older than an hour go, and the oldest when there are too many; results in sync mode are large."""
         now = datetime.now(UTC)
+        inline = sum(job.input.sync_mode for job in self._jobs.values())
         for request_id, job in list(self._jobs.items()):
             old = (now - job.created_at).total_seconds() > KEEP_SECONDS
-            if job.outcome is not None and (old or len(self._jobs) > KEEP_JOBS):
+            crowded = len(self._jobs) > KEEP_JOBS or (job.input.sync_mode and inline > _KEEP_INLINE)
+            if job.outcome is not None and (old or crowded):
+                inline -= job.input.sync_mode
                 del self._jobs[request_id]
 
     async def _run(self, job: Job) -> None:
@@ -135,7 +143,7 @@ class Workshop:
         stop = asyncio.create_task(job.cancelled.wait())
         try:
             await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
-            outcome = await work if work.done() else request_failure("client_cancelled")
+            outcome = _ended(job, work) if work.done() else request_failure("client_cancelled")
         finally:
             work.cancel()
             stop.cancel()
@@ -147,6 +155,7 @@ class Workshop:
         else:
             self._bill.charge(job.request_id, job.units, job.endpoint.cost_micro_usd(job.units))
         job.outcome, job.status, job.ended_at = outcome, "COMPLETED", datetime.now(UTC)
+        job.raw, job.input = clipped(job.raw), job.input.without_pictures()
         await job.notify()
         if job.webhook_url:
             self._courier.announce(job.webhook_url, job.request_id, outcome, job.faults)
@@ -236,6 +245,14 @@ class Workshop:
             url = f"{job.base_url}/files/{name}"
         image = {"url": url, "content_type": media_type, "width": width, "height": height}
         return image if job.endpoint.has_flag else image | {"file_name": file_name, "file_size": len(data)}
+
+
+def _ended(job: Job, work: asyncio.Task[dict[str, Any] | Failure]) -> dict[str, Any] | Failure:
+    """The outcome of finished work; a crash of our own ends the job too, or it would be polled for ever."""
+    if error := work.exception():
+        logger.error("request %s crashed", job.request_id, exc_info=error)
+        return model_failure("internal_server_error")
+    return work.result()
 
 
 def _doomed(job: Job) -> Failure | None:

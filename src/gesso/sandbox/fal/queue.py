@@ -74,6 +74,7 @@ async def _prepare(request: Request, face: Face, path: str) -> Job | Response:
         return raw
     prompt = prompt_of(raw)
     faults = caller.faults + from_header(request.headers.get("x-sandbox-fault"), "submit") + from_prompt(prompt)
+    faults = face.tally.due(faults, prompt)
     refused = strike_before(faults, "submit", prompt, face.tally, face.pace.hang_seconds) or locked(faults)
     if refused is not None:
         return refused

@@ -58,6 +58,11 @@ class Input(BaseModel):
         """Input pictures: where the body names them, and their URL."""
         return []
 
+    def without_pictures(self) -> "Input":
+        """A copy that lets go of input pictures, which may be large data URIs."""
+        fields = {"image_url": "", "image_urls": []}
+        return self.model_copy(update={k: v for k, v in fields.items() if k in type(self).model_fields})
+
     def size(self, reference: Size | None) -> Size:
         """Pixels of the result; `reference` is the size of the first input picture, if any."""
         raise NotImplementedError
