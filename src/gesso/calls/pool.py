@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
-from pydantic import SecretStr
 
 from gesso.catalog.items import Connection
+from gesso.catalog.service import provider_config
+from gesso.core.errors import Unavailable
 from gesso.core.fetch import SafeFetcher
-from gesso.core.sealed import SealBroken, Sealer
-from gesso.providers.base import ConnectionConfig, Provider
+from gesso.core.sealed import Sealer
+from gesso.providers.base import Provider
 from gesso.providers.errors import Misconfigured
 from gesso.providers.registry import build
 
@@ -38,8 +39,10 @@ class _Entry:
 class ProviderPool:
     """Adapters by connection. A changed connection gets a new one; the old one closes when its last user is done."""
 
-    def __init__(self, sealer: Sealer) -> None:
+    def __init__(self, sealer: Sealer, sandbox_url: str | None) -> None:
+        """`sandbox_url` is where connections without a key of their own are served."""
         self._sealer = sealer
+        self._sandbox_url = sandbox_url
         self._entries: dict[UUID, _Entry] = {}
 
     @contextlib.asynccontextmanager
@@ -75,19 +78,12 @@ class ProviderPool:
         return fresh
 
     def _build(self, connection: Connection) -> Line:
-        provider = build(
-            connection.adapter,
-            ConnectionConfig(base_url=connection.base_url, api_key=self._key(connection), sandbox=connection.sandbox),
-        )
-        return Line(provider, SafeFetcher([connection.base_url] if connection.base_url else []))
-
-    def _key(self, connection: Connection) -> SecretStr | None:
-        if connection.sealed_key is None:
-            return None
         try:
-            return SecretStr(self._sealer.open(connection.sealed_key, connection.seal_context).decode())
-        except SealBroken as error:
-            raise Misconfigured("key", note=f"The stored key cannot be opened: {error}.") from None
+            config = provider_config(connection, self._sealer, self._sandbox_url)
+        except Unavailable as error:
+            raise Misconfigured("key", note=error.detail) from None
+        provider = build(connection.adapter, config)
+        return Line(provider, SafeFetcher([config.base_url] if config.base_url else []))
 
 
 async def _close(line: Line) -> None:

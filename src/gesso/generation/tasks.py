@@ -52,7 +52,7 @@ class Runtime(Protocol):
 @asynccontextmanager
 async def registered(tasks: Tasks, runtime: Runtime) -> AsyncIterator[None]:
     """Register the room's tasks for as long as the block lasts. Enter before the listener starts."""
-    pool = ProviderPool(Sealer(runtime.settings.secret_key))
+    pool = ProviderPool(Sealer(runtime.settings.secret_key), runtime.settings.site.sandbox_url)
     waker = Waker(runtime.listener)
     tools = Tools(
         db=runtime.db, settings=runtime.settings, clock=runtime.clock, catalog=runtime.catalog,

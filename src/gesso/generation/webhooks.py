@@ -36,7 +36,8 @@ MAX_BODY_BYTES = 4 * 2**20
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Web processes need adapters only to verify knocks."""
-    app.state.webhook_pool = ProviderPool(Sealer(app.state.settings.secret_key))
+    settings = app.state.settings
+    app.state.webhook_pool = ProviderPool(Sealer(settings.secret_key), settings.site.sandbox_url)
     yield
     await app.state.webhook_pool.aclose()
 
