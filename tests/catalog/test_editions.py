@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gesso.catalog.editions import EditionError, edition_names, load_edition, parse_edition
 from gesso.catalog.editions.positions import line_of, lines_of
+from gesso.catalog.pricing import usual_price
 
 GOOD = """\
 modules = ["image", "gallery"]
@@ -94,6 +95,15 @@ def test_studio_is_complete() -> None:
         assert model.cost is not None
         assert "avoid:" in model.settings["negative_prompt"]["description"]
         assert model.wire["negative"] == "append"
+
+
+def test_fallbacks_take_the_same_settings_at_the_same_price() -> None:
+    models = {model.key: model for model in load_edition("studio").models}
+    for model in models.values():
+        for fallback in (models[key] for key in model.fallbacks):
+            essential = {"prompt", "negative_prompt", "size", "aspect_ratio", "references"}
+            assert essential & set(model.settings) == essential & set(fallback.settings)
+            assert usual_price(fallback).credits <= usual_price(model).credits
 
 
 def test_every_edition_that_ships_loads() -> None:
