@@ -27,9 +27,9 @@ WITH load AS (
     INSERT INTO generation (workspace_id, id, user_id, kind, state, source, rerun_of, model_key, model_id, model_name,
         prompt, negative_prompt, params, inputs, count, seed, priority, parallel, hold_id, price, warnings,
         created_at, queue_deadline_at, dispatched_at)
-    SELECT $1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, $10, $11, $12, $13, cardinality($14::uuid[]), $15, $16, $17,
-        $18, $19, $20, $21, $22, CASE WHEN load.busy < $17 THEN $21::timestamptz END
-    FROM load WHERE load.busy < $17 OR load.waiting < $23
+    SELECT $1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, $10, $11, $12, $13, cardinality($14::uuid[]), $15, $16,
+        $17::integer, $18, $19, $20, $21::timestamptz, $22, CASE WHEN load.busy < $17::integer THEN $21::timestamptz END
+    FROM load WHERE load.busy < $17::integer OR load.waiting < $23::integer
     RETURNING id, dispatched_at
 ), asked AS (
     INSERT INTO output (workspace_id, generation_id, index, asset_id, seed, price, created_at)
@@ -184,8 +184,8 @@ async def finish(
     code, message = error or (None, None)
     return await _move(
         tx, generation_id, event, names[event],
-        """finished_at = $4, charged = $5, warnings = warnings || $6::jsonb, error_code = $7, error_message = $8,
-           cancel_requested_at = CASE WHEN $9::boolean THEN $4 END,
+        """finished_at = $4::timestamptz, charged = $5, warnings = warnings || $6::jsonb, error_code = $7, error_message = $8,
+           cancel_requested_at = CASE WHEN $9::boolean THEN $4::timestamptz END,
            progress = CASE WHEN $10::boolean THEN 1 ELSE progress END""",
         now, charged.to_json(), list(warnings), code, message, event == "cancel", event == "succeed",
     )  # fmt: skip

@@ -1,0 +1,28 @@
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gesso.db.embedded import EmbeddedPostgres
+from gesso.sandbox.app import create_app as create_sandbox
+from gesso.sandbox.pace import Pace
+from tests.conftest import create_database
+from tests.generation.house import House, opened, served, settings_for
+
+
+@pytest.fixture(scope="session")
+async def sandbox() -> AsyncIterator[str]:
+    """A sandbox that takes no longer than it must."""
+    async with served(create_sandbox(pace=Pace.instant(), workers=1)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def house(
+    postgres: EmbeddedPostgres, template: str, sandbox: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:
+    """One house for the flows, on a database of its own, so that the whole ledger can be verified."""
+    url = await create_database(postgres, f"gesso_flows_{uuid.uuid4().hex[:12]}", template)
+    async with opened(settings_for(url, Path(tmp_path_factory.mktemp("house")), sandbox)) as found:
+        yield found
