@@ -1,5 +1,6 @@
 """Paper cut: sheets laid over one another, each with a soft shadow and a lit edge."""
 
+import math
 import re
 
 import numpy as np
@@ -24,11 +25,24 @@ class Sheets:
         self.canvas: Array = ground * self.paper[..., None]
 
     def lay(
-        self, mask: Array, colour: Array, *, shift: tuple[int, int], soft: float, dark: float, first: int = 0
+        self,
+        mask: Array,
+        colour: Array,
+        *,
+        shift: tuple[int, int],
+        soft: float,
+        dark: float,
+        rows: tuple[float, float] = (0, math.inf),
     ) -> None:
-        """Lays a sheet of the shape `mask` (0..1), rows from `first` on; its shadow falls `shift` (x, y) away."""
-        first = max(0, first - round((abs(shift[1]) + 3 * soft) * self.unit))
-        band, cut, paper = self.canvas[first:], mask[first:], self.paper[first:]
+        """Lays a sheet of the shape `mask` (0..1); its shadow falls `shift` (x, y) away.
+
+        Only `rows` (first, last), and those its shadow reaches, are worked on: outside there is no sheet to see.
+        """
+        reach = math.ceil((abs(shift[1]) + 3 * soft) * self.unit)
+        first, last = max(0, int(rows[0]) - reach), int(min(len(mask), rows[1] + reach + 1))
+        if first >= last:
+            return
+        band, cut, paper = self.canvas[first:last], mask[first:last], self.paper[first:last]
         shadow = blur(_moved(cut, round(shift[0] * self.unit), round(shift[1] * self.unit)), soft * self.unit)
         edge_px = max(1, round(2 * self.unit))
         # The edge that faces the light (up) is brighter: the cut itself catches it.
@@ -38,12 +52,10 @@ class Sheets:
 
 
 def _moved(mask: Array, right: int, down: int) -> Array:
-    """The mask moved, edges held below and at the sides so that sheets seem to go on beyond the frame."""
+    """The mask moved, edges held: sheets go on beyond the frame."""
     if right == 0 and down == 0:
         return mask
     padded = np.pad(mask, ((max(down, 0), max(-down, 0)), (max(right, 0), max(-right, 0))), mode="edge")
-    if down > 0:
-        padded[:down] = 0
     height, width = mask.shape
     top, left = max(-down, 0), max(-right, 0)
     return padded[top : top + height, left : left + width]
@@ -68,8 +80,8 @@ def _disc(brief: Brief, x: float, y: float, radius: float) -> Array:
 def _sun(brief: Brief, sheets: Sheets, sky: Array, colour: Array, x: float, y: float, radius: float) -> None:
     for size, strength in ((1.9, 0.25), (1.45, 0.5), (1.0, 1.0)):
         disc = _disc(brief, x, y, radius * size)
-        first = int(y - radius * size)
-        sheets.lay(disc, mix(sky, colour, strength), shift=(0, 4), soft=10, dark=0.22, first=first)
+        rows = (y - radius * size, y + radius * size)
+        sheets.lay(disc, mix(sky, colour, strength), shift=(0, 4), soft=10, dark=0.22, rows=rows)
 
 
 def _hills(brief: Brief) -> Array:
@@ -84,17 +96,22 @@ def _hills(brief: Brief) -> Array:
     )
     for _ in range(int(rng.integers(2, 4))):
         _cloud(brief, sheets)
-    for i, colour in enumerate(colours[1:]):
-        t = i / (len(colours) - 2)
-        line = blur_line(
-            ridge(rng, w, brief.span * (0.40 - 0.12 * t), 3 if i < 4 else 4, 0.42), max(1.0, 3 * sheets.unit)
-        )
-        top = ((0.42 + 0.46 * t + (0.5 - line) * (0.46 - 0.22 * t)) * h).astype(np.float32)
+    tops = [_crest(brief, i / (len(colours) - 2), 3 if i < 4 else 4) for i in range(len(colours) - 1)]
+    hidden = [min((float(later.max()) for later in tops[i + 1 :]), default=math.inf) for i in range(len(tops))]
+    for i, (top, colour) in enumerate(zip(tops, colours[1:], strict=True)):
         mask = np.clip(np.arange(h, dtype=np.float32)[:, None] - top[None, :] + np.float32(0.5), 0, 1)
-        sheets.lay(mask, colour, shift=(7, 10), soft=11, dark=0.5, first=int(top.min()))
-        if t > 0.5:
-            _trees(brief, sheets, top, t, colour)
+        sheets.lay(mask, colour, shift=(7, 10), soft=11, dark=0.5, rows=(float(top.min()), hidden[i]))
+        if i >= len(tops) // 2:
+            _trees(brief, sheets, top, i / (len(tops) - 1), colour)
     return sheets.canvas
+
+
+def _crest(brief: Brief, t: float, octaves: int) -> Array:
+    """Height of the hill line in pixels from the top; `t` is 0 for the farthest hill and 1 for the nearest."""
+    line = ridge(brief.rng, brief.width, brief.span * (0.40 - 0.12 * t), octaves, 0.42)
+    line = blur_line(line, max(1.0, brief.short * 0.003))
+    crest: Array = ((0.42 + 0.46 * t + (0.5 - line) * (0.46 - 0.22 * t)) * brief.height).astype(np.float32)
+    return crest
 
 
 def _cloud(brief: Brief, sheets: Sheets) -> None:
@@ -109,18 +126,18 @@ def _cloud(brief: Brief, sheets: Sheets) -> None:
         puff = np.clip(up - np.hypot((columns - centre) * (up / across), rows - y), 0, 1) * (rows < y + h * 0.012)
         np.maximum(mask[first:last], puff, out=mask[first:last], casting="same_kind")
     pale = mix(rgb("#fff7ea"), brief.palette.shade(1.0), 0.5)
-    sheets.lay(mask, pale, shift=(3, 6), soft=7, dark=0.25, first=first)
+    sheets.lay(mask, pale, shift=(3, 6), soft=7, dark=0.25, rows=(first, last))
 
 
 def _trees(brief: Brief, sheets: Sheets, top: Array, t: float, colour: Array) -> None:
     h, w, rng = brief.height, brief.width, brief.rng
     sheet = Image.new("L", (w * 2, h * 2), 0)
     pen = ImageDraw.Draw(sheet)
-    highest = float(h)
+    highest, lowest = float(h), 0.0
     for _ in range(round(14 * brief.aspect**0.8) + 2):
         x = int(rng.integers(0, w))
         foot, size = float(top[x]), brief.short * (0.035 + 0.05 * rng.random()) * (0.7 + t * 0.5)
-        highest = min(highest, foot - size * 1.5)
+        highest, lowest = min(highest, foot - size * 1.5), max(lowest, foot + size * 0.1)
         for tier in range(3):
             y, half = foot - size * (0.15 + tier * 0.38), size * (0.40 - 0.09 * tier)
             low, peak = (y + size * 0.12) * 2, (y - size * 0.52) * 2
@@ -129,7 +146,9 @@ def _trees(brief: Brief, sheets: Sheets, top: Array, t: float, colour: Array) ->
             [(x - size * 0.05) * 2, (foot - size * 0.1) * 2, (x + size * 0.05) * 2, (foot + size * 0.1) * 2], fill=255
         )
     mask = np.asarray(sheet.reduce(2), np.float32) / np.float32(255)
-    sheets.lay(mask, mix(colour, brief.palette.shade(0.0), 0.12), shift=(4, 6), soft=6, dark=0.35, first=int(highest))
+    sheets.lay(
+        mask, mix(colour, brief.palette.shade(0.0), 0.12), shift=(4, 6), soft=6, dark=0.35, rows=(highest, lowest)
+    )
 
 
 def _cave(brief: Brief) -> Array:

@@ -4,7 +4,7 @@ import math
 import re
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from gesso.sandbox.painter.brief import Brief, grain, vignette
 from gesso.sandbox.painter.colour import Array, luminance, mix, rgb, to_linear, to_srgb
@@ -14,7 +14,7 @@ from gesso.sandbox.painter.solids import Box, Cylinder, Solid, Sphere, Torus, Va
 
 _COARSE_AREA = 380 * 380
 _EDGE = 0.045
-_LARGEST_REFINED = 60_000
+_LARGEST_REFINED = 90_000
 
 _BOTTLES = re.compile(
     r"bottle|serum|perfume|cosmetic|skincare|shampoo|product|pack ?shot|cream|jar|advert|commercial", re.I
@@ -173,8 +173,11 @@ def _shuffled(brief: Brief) -> list[Array]:
 
 
 def _tone(linear: Array) -> Array:
-    """Bright parts are held back, as film does; sRGB."""
-    return to_srgb(linear * (1 + np.float32(0.12) * linear) / (1 + np.float32(0.32) * linear) * np.float32(1.12))
+    """Bright parts are held back, as film does, and go to white rather than to another hue; sRGB."""
+    held = linear * (1 + np.float32(0.12) * linear) / (1 + np.float32(0.32) * linear) * np.float32(1.12)
+    over = np.maximum(held.max(axis=-1, keepdims=True), 1)
+    held /= over
+    return to_srgb(held + (1 - held) * np.clip((over - 1) * np.float32(0.6), 0, np.float32(0.9)))
 
 
 def _coordinates(rows: Array, columns: Array, height: int, width: int) -> tuple[Array, Array]:
@@ -185,17 +188,22 @@ def _coordinates(rows: Array, columns: Array, height: int, width: int) -> tuple[
 
 
 def _render(scene: Scene, height: int, width: int) -> Array:
-    """Shades a coarse picture, scales it up, and shades anew, four rays a pixel, where edges run."""
+    """Shades a coarse picture, scales it up, and shades anew, two rays a pixel, where edges run."""
     shrink = max(1.0, math.sqrt(height * width / _COARSE_AREA))
     h, w = max(2, round(height / shrink)), max(2, round(width / shrink))
     rows, columns = np.mgrid[0:h, 0:w].astype(np.float32).reshape(2, -1)
-    coarse = _tone(shade(scene, *_coordinates(rows * (height / h), columns * (width / w), height, width)))
+    # The middles of the coarse pixels, in pixels of the full picture: scaling up puts them back there.
+    rows, columns = (
+        (rows + np.float32(0.5)) * np.float32(height / h),
+        (columns + np.float32(0.5)) * np.float32(width / w),
+    )
+    coarse = _tone(shade(scene, *_coordinates(rows - np.float32(0.5), columns - np.float32(0.5), height, width)))
     coarse = coarse.reshape(h, w, 3)
     edges = _edges(coarse)
     canvas = np.stack(
         [
             np.asarray(
-                Image.fromarray(np.ascontiguousarray(coarse[..., c])).resize((width, height), Image.Resampling.BICUBIC)
+                Image.fromarray(np.ascontiguousarray(coarse[..., c])).resize((width, height), Image.Resampling.BILINEAR)
             )
             for c in range(3)
         ],
@@ -222,4 +230,6 @@ def _edges(picture: Array) -> Array:
     down, right = np.abs(np.diff(grey, axis=0)), np.abs(np.diff(grey, axis=1))
     jump[1:], jump[:-1] = np.maximum(jump[1:], down), np.maximum(jump[:-1], down)
     jump[:, 1:], jump[:, :-1] = np.maximum(jump[:, 1:], right), np.maximum(jump[:, :-1], right)
-    return np.where(jump > _EDGE, jump, 0).astype(np.float32)
+    found = np.where(jump > _EDGE, jump, 0).astype(np.float32)
+    # Scaling up smears an edge into the pixels beside it: those are refined too.
+    return np.asarray(Image.fromarray(found).filter(ImageFilter.MaxFilter(3)))
