@@ -106,7 +106,7 @@ async def test_submit_sends_the_bare_input_and_stores_the_returned_urls() -> Non
     assert seen.target.endswith("?fal_webhook=https%3A%2F%2Fart.example.com%2Fhook%3Fa%3D1%26b%3D2")
     assert seen.json() == {"prompt": "a lighthouse", "seed": 5, "num_images": 1}
     assert seen.headers["authorization"] == f"Key {KEY}"
-    assert seen.headers["x-fal-request-timeout"] == "600"
+    assert seen.headers["x-fal-request-timeout"] == "240"
     assert json.loads(seen.headers["x-fal-object-lifecycle-preference"]) == {"expiration_duration_seconds": 86400}
     assert "x-fal-no-retry" not in seen.headers
     assert "x-fal-store-io" not in seen.headers
@@ -450,3 +450,15 @@ async def test_find_says_that_it_cannot() -> None:
     assert adapter.can_find is False
     assert await adapter.find("k") is None
     await adapter.aclose()
+
+
+async def test_a_job_known_only_by_its_id_can_be_taken_up() -> None:
+    async with loopback(lambda _: told(202, {"status": "IN_QUEUE", "queue_position": 1})) as server:
+        adapter = adapter_for(f"{server.url}/fal")
+        operation = adapter.recall("fal-ai/flux-pro/v1.1-ultra", "req-7")
+        assert operation is not None
+        assert await adapter.poll(operation) == Pending(queue_position=1)
+        assert adapter.recall(MODEL, "../../secret") is None
+        assert adapter.recall("no-model", "req-7") is None
+        await adapter.aclose()
+    assert [seen.path for seen in server.seen] == ["/fal/fal-ai/flux-pro/requests/req-7/status"]

@@ -3,7 +3,7 @@
 Choices about what is sent, and why:
 
 - Submit is never repeated here. fal has no idempotency key, and a repeated POST can make and bill a second job.
-- `X-Fal-Request-Timeout` bounds the wait for a start (option `start_timeout_seconds`, default 600), so that a
+- `X-Fal-Request-Timeout` bounds the wait for a start (option `start_timeout_seconds`, default 240), so that a
   job cannot begin after the hold that pays for it has ended.
 - `X-Fal-No-Retry` is *not* sent: fal's own retries stay under one request id and failures of the kind it retries
   are not billed, while a retry of ours would be a second job.
@@ -39,7 +39,7 @@ from gesso.providers.fal.options import shape_of
 from gesso.providers.fal.uploads import Uploads
 from gesso.providers.fal.webhooks import Webhooks
 
-START_TIMEOUT_SECONDS = 600
+START_TIMEOUT_SECONDS = 240
 KEEP_FILES_SECONDS = 86_400
 SUBMIT_SECONDS = 60.0
 ASK_SECONDS = 30.0
