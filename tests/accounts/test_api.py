@@ -12,8 +12,9 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from gesso.accounts.access import COOKIE
+from gesso.accounts.access import COOKIE, VerifiedActor
 from gesso.core.clock import FixedClock
+from gesso.core.settings import LimitSettings, MailSettings, Settings
 from gesso.db import Database
 from tests.cast import PASSWORD, make_user, sign_in
 
@@ -317,3 +318,50 @@ async def test_no_answer_ever_holds_a_hash_or_a_token(client: httpx2.AsyncClient
     for answer in answers:
         assert "argon2" not in answer.text and token not in answer.text
         assert client.cookies[COOKIE] not in answer.text
+
+
+class TestLimits:
+    """Small limits, so that reaching them takes a few requests."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        limits = LimitSettings(signups_per_hour=2, login_attempts_per_address=3)
+        return Settings(site=settings.site, limits=limits)
+
+    async def test_one_address_cannot_make_accounts_without_end(
+        self, client: httpx2.AsyncClient, new_client: NewClient
+    ) -> None:
+        assert [(await sign_up(client, address())).status_code for _ in range(3)] == [201, 201, 429]
+        async with new_client() as elsewhere:
+            assert (await sign_up(elsewhere, address())).status_code == 201
+
+    async def test_one_network_address_cannot_try_many_accounts(
+        self, client: httpx2.AsyncClient, new_client: NewClient, db: Database
+    ) -> None:
+        ada = await make_user(db)
+        body = {"email": ada.email, "password": PASSWORD}
+        for _ in range(3):
+            wrong = {"email": address(), "password": "a common guess"}
+            assert (await client.post("/api/auth/login", json=wrong)).status_code == 401
+        assert (await client.post("/api/auth/login", json=body)).status_code == 429
+        async with new_client() as elsewhere:
+            assert (await elsewhere.post("/api/auth/login", json=body)).status_code == 200
+
+
+async def test_where_addresses_are_to_be_confirmed_work_waits_for_it(
+    app: FastAPI, client: httpx2.AsyncClient, db: Database
+) -> None:
+    @app.get("/api/work")
+    async def work(actor: VerifiedActor) -> str:
+        return actor.name
+
+    ada = await make_user(db)
+    assert (await client.get("/api/work")).status_code == 401
+    await sign_in(client, db, ada)
+    assert (await client.get("/api/work")).status_code == 200
+    app.state.settings = Settings(site=app.state.settings.site, mail=MailSettings(verification=True))
+    refused = await client.get("/api/work")
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    async with db.workspace(ada.workspace_id, ada.user_id) as tx:
+        await tx.execute_raw("UPDATE app_user SET email_verified_at = now() WHERE id = $1", ada.user_id)
+    assert (await client.get("/api/work")).status_code == 200
