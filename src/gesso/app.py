@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 import gesso.accounts.pages
 import gesso.accounts.routes
+import gesso.accounts.settings_pages
 import gesso.admin.outbox
 import gesso.analytics.pages
 import gesso.catalog.routes
@@ -106,6 +107,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         docs.router,
         gesso.web.shell.router,
         gesso.accounts.pages.router,
+        gesso.accounts.settings_pages.router,
         gesso.generation.pages.router,
         gesso.media.pages.router,
         gesso.media.files.router,

@@ -39,7 +39,6 @@ class Worker:
         self._tasks = tasks
         self._concurrency = max(concurrency, 2)
         self._id = new_id()
-        self._managers: list[QueueManager | SchedulerManager] = []
 
     async def run(self) -> None:
         """Work until `stop`; then return once every task has ended or handed over."""
@@ -64,8 +63,6 @@ class Worker:
     def stop(self) -> None:
         """Ask to stop: no new jobs, running tasks finish their step and hand over."""
         self._tasks.stopping.set()
-        for manager in self._managers:
-            manager.shutdown.set()
 
     async def _work(self) -> None:
         jobs = await self._database.dedicated()
@@ -77,10 +74,8 @@ class Worker:
                 queue.entrypoint(name)(_entrypoint(name, task))
             for name, (cron, scheduled) in self._tasks.schedules.items():
                 scheduler.schedule(name, cron)(_scheduled(name, scheduled))
-            self._managers = [queue, scheduler]
-            if self._tasks.stopping.is_set():
-                return
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._shut_down_when_asked(queue, scheduler))
                 group.create_task(scheduler.run())
                 group.create_task(
                     queue.run(
@@ -91,10 +86,14 @@ class Worker:
                     )
                 )
         finally:
-            self._managers = []
             for connection in (jobs, schedules):
                 with contextlib.suppress(Exception):
                     await connection.close(timeout=2)
+
+    async def _shut_down_when_asked(self, *managers: QueueManager | SchedulerManager) -> None:
+        await self._tasks.stopping.wait()
+        for manager in managers:
+            manager.shutdown.set()
 
     async def _keep_seen(self) -> None:
         """Tell the others that this worker lives; `/readyz` looks at it."""
