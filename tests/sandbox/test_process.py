@@ -81,3 +81,19 @@ async def test_a_killed_painter_is_replaced(
     for painter in painters:
         os.kill(painter, signal.SIGKILL)
     assert (await fal.result(await fal.submit())).status_code == 200
+
+
+def test_painters_do_not_run_their_parent_s_main_module_again(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "import asyncio\n"
+        "from gesso.sandbox.studio import Order, Studio\n"
+        "print('started')\n"
+        "async def main():\n"
+        "    studio = Studio(1)\n"
+        "    print(len(await studio.paint(Order('dunes', 1, 64, 64, 'png'))) > 1000)\n"
+        "    await studio.close()\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["started", "True"]

@@ -6,10 +6,14 @@ import io
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from types import ModuleType
+from typing import TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
@@ -17,6 +21,9 @@ from gesso.sandbox.painter import Format, encode, paint
 from gesso.sandbox.painter.references import compose, mean_colours
 
 _MAX_REFERENCE_PIXELS = 64_000_000
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class BadReference(ValueError):
@@ -76,6 +83,21 @@ def _prepare_worker() -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Hides the main module while a painter starts.
+
+    A spawned process would first import its parent's main module again: for the command line that is the whole
+    product, seconds for nothing, and for a script without the usual guard it is the script itself.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 class Studio:
     """A lazily started pool of painters. `close()` ends it."""
 
@@ -89,22 +111,33 @@ class Studio:
             self._pool = ProcessPoolExecutor(self._workers, mp_context=spawn, initializer=_prepare_worker)
         return self._pool
 
-    async def paint(self, order: Order) -> bytes:
-        """The picture as a file. Raises BadReference when an input picture cannot be read."""
-        loop = asyncio.get_running_loop()
+    async def _run(self, work: Callable[[T], R], argument: T) -> R:
         pool = self._executor()
         try:
-            return await loop.run_in_executor(pool, _work, order)
+            with _without_main():
+                future = pool.submit(work, argument)
+            return await asyncio.wrap_future(future)
         except BrokenProcessPool:
-            # Somebody killed a painter: one fresh start, painting has no side effects.
+            # Somebody killed a painter. The pool is of no more use; whoever notices first puts it away.
             if self._pool is pool:
-                pool.shutdown(wait=False, cancel_futures=True)
                 self._pool = None
-            return await loop.run_in_executor(self._executor(), _work, order)
+                pool.shutdown(wait=False)
+            raise
+
+    async def _run_again(self, work: Callable[[T], R], argument: T) -> R:
+        """Painting has no side effects: after a broken pool it is simply done again in a new one."""
+        try:
+            return await self._run(work, argument)
+        except BrokenProcessPool:
+            return await self._run(work, argument)
+
+    async def paint(self, order: Order) -> bytes:
+        """The picture as a file. Raises BadReference when an input picture cannot be read."""
+        return await self._run_again(_work, order)
 
     async def measure(self, data: bytes) -> tuple[int, int]:
         """Width and height of a picture. Raises BadReference."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor(), _measure, data)
+        return await self._run_again(_measure, data)
 
     async def close(self) -> None:
         """Ends the painters after the pictures they are at; what waits is dropped."""
