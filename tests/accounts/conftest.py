@@ -54,7 +54,9 @@ async def app(db: Database, clock: FixedClock, settings: Settings, signed_up: li
 
     async def shell(request: Request) -> Shell | None:
         actor = await find_actor(request)
-        return actor and Shell(actor.name, actor.email, actor.workspace_name, 0, False, actor.is_operator, ())
+        if actor is None:
+            return None
+        return Shell(actor.name, actor.email, actor.workspace_name, 0, False, actor.is_operator, ())
 
     app = FastAPI()
     app.state.db, app.state.clock, app.state.settings = db, clock, settings
