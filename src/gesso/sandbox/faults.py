@@ -32,6 +32,7 @@ JOB: Mapping[str, str] = {
     "422-late": "submit works, the job ends in 422 with a detail list",
     "safety": "the job ends in 422 content_policy_violation",
     "nsfw": "has_nsfw_concepts is true for one picture; argument: which (default 0); models without the flag refuse",
+    "flagged": "the same as nsfw, for products whose own rules refuse that word in a prompt",
     "no-flag": "has_nsfw_concepts is missing",
     "fewer": "fewer pictures than asked; argument: how many are missing (default 1)",
     "no-credit": "403 User is locked: exhausted balance (status calls still work)",
@@ -116,6 +117,8 @@ def _parse(text: str, default_stage: str) -> Fault:
         raise UnknownFault(f"Unknown stage {match['stage']!r}; stages are {', '.join(STAGES)}")
     times = int(match["times"]) if match["times"] else None
     fault = Fault(match["name"], match["stage"] or default_stage, times, match["argument"])
+    if fault.name == "flagged":
+        fault = Fault("nsfw", fault.stage, times, fault.argument)
     if fault.name == "flaky":
         return Fault("500", fault.stage, int(fault.number(1)))
     if fault.name not in ("422", "fail"):
