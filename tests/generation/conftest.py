@@ -26,3 +26,11 @@ async def house(
     url = await create_database(postgres, f"gesso_flows_{uuid.uuid4().hex[:12]}", template)
     async with opened(settings_for(url, Path(tmp_path_factory.mktemp("house")), sandbox)) as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+async def healthy(request: pytest.FixtureRequest) -> None:
+    """What one test did to the connection is no matter of the next."""
+    if "house" in request.fixturenames:
+        house: House = request.getfixturevalue("house")
+        await house.rows("DELETE FROM connection_health")

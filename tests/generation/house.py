@@ -127,7 +127,7 @@ class Person:
 
     async def submit(self, prompt: str = "a lighthouse at dusk", *, key: str | None = None, **body: Any) -> httpx2.Response:
         headers = {"Idempotency-Key": key} if key else {}
-        given = {"model": FAST, "prompt": prompt, "count": 1, "size": "1024x1024", **body}
+        given = {"model": FAST, "prompt": prompt, "count": 1, **body}
         return await self.http.post("/api/generate/image", json=given, headers=headers)
 
     async def asked(self, prompt: str = "a lighthouse at dusk", **body: Any) -> UUID:
