@@ -177,3 +177,18 @@ async def test_verify_finds_what_was_tampered_with(fresh_db: Database, tamper: s
     assert any(mismatch.account.endswith(account) or f" {account} " in mismatch.account for mismatch in found)
     await verify_ledger(fresh_db)
     assert [metric.samples[0].value for metric in MISMATCHES.collect()] == [len(found)]
+
+
+async def test_a_damaged_wallet_does_not_keep_the_others_from_being_swept(fresh_db: Database) -> None:
+    damaged, sound = [Wallet(fresh_db, await make_user(fresh_db, name)) for name in ("Ada", "Ben")]
+    for wallet in (damaged, sound):
+        await wallet.grant(5)
+        await wallet.hold(credits(2))
+    async with fresh_db.elevated("test: damage") as tx:
+        await tx.execute_raw(
+            "UPDATE credit_balance SET held = 0, available = available + held WHERE workspace_id = $1",
+            damaged.workspace_id,
+        )
+        swept = await service.expire_due(tx, sound.now + HOUR)
+    assert (swept.workspaces, swept.holds, swept.failed) == (1, 1, (damaged.workspace_id,))
+    assert await sound.credits() == (5, 0)

@@ -26,7 +26,7 @@ from gesso.db import Database
 from tests.conftest import SECRET
 from tests.credits import model
 
-EXAMPLES, STEPS = 50, 50
+EXAMPLES, STEPS = 40, 50
 # Small figures, so that lots run out, expire and are refunded in the middle of things.
 hours = st.integers(1, 6).map(lambda count: timedelta(hours=count))
 asks = st.builds(

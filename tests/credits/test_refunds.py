@@ -85,3 +85,17 @@ async def test_what_expired_is_not_taken_back(wallet: Wallet) -> None:
 async def test_an_unknown_lot_is_not_found(wallet: Wallet) -> None:
     with pytest.raises(NotFound):
         await wallet.refund(new_id())
+
+
+async def test_a_refund_claims_its_part_from_holds_once(wallet: Wallet) -> None:
+    other = await wallet.grant(3, source="pack")
+    await _spend(wallet, 3)
+    pack = await wallet.grant(10, source="pack")
+    hold = await wallet.hold(credits(3), credits(2))
+    assert await wallet.refund(pack, amount=7 * MICRO) == Refunded(taken=5 * MICRO, owed=2 * MICRO)
+    await wallet.refund(other)
+    await wallet.release(hold, [0])
+    assert (await wallet.balances()).debt == 3 * MICRO
+    await wallet.release(hold, [1])
+    assert (await wallet.balances()).debt == 3 * MICRO
+    assert await wallet.credits() == (3, 0)

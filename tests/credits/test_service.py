@@ -262,3 +262,5 @@ async def test_senseless_asks_are_a_programming_error(wallet: Wallet) -> None:
     for ask in (OutputAsk(-1), OutputAsk(1, "image", 0), OutputAsk(1, "credit", 1)):
         with pytest.raises(ValueError, match="no output can cost"):
             await wallet.hold(ask)
+    with pytest.raises(ValueError, match="nothing is asked for"):
+        await wallet.hold()

@@ -210,12 +210,16 @@ async def refund(
 
 async def expire_due(tx: ElevatedSession, now: datetime | None = None) -> Swept:
     """End holds past their deadline and lots past their expiry in up to SWEEP_WALLETS workspaces."""
-    row = await tx.fetchrow("SELECT workspaces, skipped, holds, lots FROM ledger_expire($1, $2)", now, SWEEP_WALLETS)
+    row = await tx.fetchrow(
+        "SELECT workspaces, skipped, holds, lots, failed FROM ledger_expire($1, $2)", now, SWEEP_WALLETS
+    )
     assert row is not None
-    return Swept(**row)
+    return Swept(**{**row, "failed": tuple(row["failed"])})
 
 
 def _columns(asks: Sequence[OutputAsk]) -> tuple[list[int], list[str | None], list[int]]:
+    if not asks:
+        raise ValueError("nothing is asked for")
     for ask in asks:
         if ask.credits < 0 or (ask.allowance is not None and (ask.uses < 1 or ask.allowance == CREDIT)):
             raise ValueError(f"no output can cost {ask}")

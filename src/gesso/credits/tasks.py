@@ -47,7 +47,9 @@ async def sweep(db: Database, clock: Clock) -> None:
             swept = await service.expire_due(tx, clock.now())
         if swept.workspaces:
             log.info("ledger.expired", holds=swept.holds, lots=swept.lots, skipped=swept.skipped)
-        if swept.workspaces == 0 or swept.workspaces + swept.skipped < service.SWEEP_WALLETS:
+        for workspace_id in swept.failed:
+            log.error("ledger.expire_failed", workspace_id=str(workspace_id))
+        if swept.workspaces == 0 or swept.seen < service.SWEEP_WALLETS:
             return
 
 

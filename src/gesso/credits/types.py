@@ -119,12 +119,22 @@ class Refunded:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one round of the expiry sweep did. `skipped` wallets were in use; the next round sees them."""
+    """What one round of the expiry sweep did.
+
+    `skipped` wallets were in use; the next round sees them. `failed` names workspaces whose figures are damaged,
+    so that nothing could be done in them.
+    """
 
     workspaces: int
     skipped: int
     holds: int
     lots: int
+    failed: tuple[UUID, ...]
+
+    @property
+    def seen(self) -> int:
+        """How many workspaces had something due."""
+        return self.workspaces + self.skipped + len(self.failed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -430,16 +430,20 @@ END $$;
 
 -- The sweep, for the elevated role: ends holds past their deadline and lots past their expiry, in at most
 -- p_limit workspaces. A wallet in use is skipped, not waited for: the sweep must not stand in a customer's way
--- while it holds other wallets' locks; the next sweep finds it.
+-- while it holds other wallets' locks; the next sweep finds it. A wallet whose figures are damaged is left as it
+-- is and named in `failed`; it does not keep the others from being swept.
 CREATE FUNCTION ledger_expire(
     p_now timestamptz DEFAULT NULL, p_limit integer DEFAULT 100,
-    OUT workspaces integer, OUT skipped integer, OUT holds integer, OUT lots integer
+    OUT workspaces integer, OUT skipped integer, OUT holds integer, OUT lots integer, OUT failed uuid[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_now timestamptz := coalesce(p_now, now());
     v_workspace uuid;
     v_hold uuid;
+    v_holds integer;
+    v_lots integer;
 BEGIN
+    failed := '{}';
     workspaces := 0;
     skipped := 0;
     holds := 0;
@@ -457,14 +461,22 @@ BEGIN
             skipped := skipped + 1;
             CONTINUE;
         END IF;
+        v_holds := 0;
+        BEGIN
+            FOR v_hold IN
+                SELECT h.id FROM credit_hold h
+                WHERE h.workspace_id = v_workspace AND h.state = 'open' AND h.expires_at <= v_now ORDER BY h.id
+            LOOP
+                PERFORM ledger_give_back(v_workspace, v_hold, NULL, 'expired', 'deadline', v_now);
+                v_holds := v_holds + 1;
+            END LOOP;
+            v_lots := ledger_expire_lots(v_workspace, v_now);
+        EXCEPTION WHEN integrity_constraint_violation THEN
+            failed := failed || v_workspace;
+            CONTINUE;
+        END;
         workspaces := workspaces + 1;
-        FOR v_hold IN
-            SELECT h.id FROM credit_hold h
-            WHERE h.workspace_id = v_workspace AND h.state = 'open' AND h.expires_at <= v_now ORDER BY h.id
-        LOOP
-            PERFORM ledger_give_back(v_workspace, v_hold, NULL, 'expired', 'deadline', v_now);
-            holds := holds + 1;
-        END LOOP;
-        lots := lots + ledger_expire_lots(v_workspace, v_now);
+        holds := holds + v_holds;
+        lots := lots + v_lots;
     END LOOP;
 END $$;
