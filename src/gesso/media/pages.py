@@ -84,6 +84,32 @@ async def lightbox(request: Request, actor: CurrentActor, asset_id: str) -> Resp
     return await page(request, "media/lightbox.html", **context)
 
 
+# before the routes with an asset in this place, which it would match
+@router.post("/gallery/selection/{verb}")
+async def selection(request: Request, actor: CurrentActor, verb: str) -> Response:
+    """What the bar does with the chosen pictures (fields `pick`): download, favourite, unfavourite, delete."""
+    form = await request.form()
+    picks = picks_of((str(value) for value in form.getlist("pick")), archive.LIMIT)
+    back = local_path(str(form.get("back", "")), "/gallery")
+    async with _tx(request, actor) as tx:
+        if verb == "download":
+            chosen = tuple((await repository.by_ids(tx, picks)).values())
+        elif verb in ("favourite", "unfavourite"):
+            changed = await repository.favourite(tx, picks, verb == "favourite")
+        elif verb == "delete":
+            now = request.app.state.clock.now()
+            changed = await repository.delete(tx, picks, now)
+        else:
+            raise NotFound("There is nothing here.")
+    if verb == "download":
+        return _download(request, chosen)
+    response = Response(status_code=204) if is_htmx(request) else redirect(request, back)
+    if verb == "delete":
+        return _deleted_toast(response, len(changed), now)
+    words = "among your favourites" if verb == "favourite" else "no longer among your favourites"
+    return toast(response, f"{_pictures(len(changed))} {words}", "ok")
+
+
 @router.post("/gallery/{asset_id}/favourite")
 async def favourite_one(request: Request, actor: CurrentActor, asset_id: str) -> Response:
     """Mark or unmark one picture (field `value`: on, off)."""
@@ -110,31 +136,6 @@ async def delete_one(request: Request, actor: CurrentActor, asset_id: str) -> Re
         response = Response(status_code=204, headers={"X-Next": target})
         return _deleted_toast(response, 1, now)
     return _deleted_toast(redirect(request, target), 1, now)
-
-
-@router.post("/gallery/selection/{verb}")
-async def selection(request: Request, actor: CurrentActor, verb: str) -> Response:
-    """What the bar does with the chosen pictures (fields `pick`): download, favourite, unfavourite, delete."""
-    form = await request.form()
-    picks = picks_of((str(value) for value in form.getlist("pick")), archive.LIMIT)
-    back = local_path(str(form.get("back", "")), "/gallery")
-    async with _tx(request, actor) as tx:
-        if verb == "download":
-            chosen = tuple((await repository.by_ids(tx, picks)).values())
-        elif verb in ("favourite", "unfavourite"):
-            changed = await repository.favourite(tx, picks, verb == "favourite")
-        elif verb == "delete":
-            now = request.app.state.clock.now()
-            changed = await repository.delete(tx, picks, now)
-        else:
-            raise NotFound("There is nothing here.")
-    if verb == "download":
-        return _download(request, chosen)
-    response = Response(status_code=204) if is_htmx(request) else redirect(request, back)
-    if verb == "delete":
-        return _deleted_toast(response, len(changed), now)
-    words = "among your favourites" if verb == "favourite" else "no longer among your favourites"
-    return toast(response, f"{_pictures(len(changed))} {words}", "ok")
 
 
 @router.post("/gallery/restore/{moment}")

@@ -117,7 +117,9 @@ def title_of(asset: Asset) -> str:
 def file_name(asset: Asset) -> str:
     """A friendly name for the downloaded file: words of the prompt, then enough of the id to be one of its kind."""
     words = "".join(c if c.isascii() and c.isalnum() else " " for c in asset.prompt.casefold()).split()
-    stem = "-".join(words)[:48].rstrip("-") or asset.source
+    while len("-".join(words)) > 48 and len(words) > 1:
+        words.pop()
+    stem = "-".join(words)[:48] or asset.source
     return f"{stem}-{asset.id.hex[-8:]}.{_EXTENSIONS.get(asset.media_type, 'bin')}"
 
 

@@ -9,6 +9,8 @@ const box = document.getElementById("lightbox");
 const overlay = box.hasAttribute("data-gallery-overlay");
 const ADDRESS = /^\/gallery\/[0-9a-f-]{36}$/;
 const title = document.title;
+// whether the entry before this one in the history is the gallery that lies underneath
+let pushed = false;
 
 const shown = () => box.querySelector(".lightbox");
 const open = () => !box.hidden;
@@ -26,8 +28,8 @@ async function load(address) {
 
 async function show(address, { push }) {
   if (!(await load(address))) return;
-  if (push) history.pushState({ lightbox: true }, "", address);
-  else history.replaceState({ lightbox: overlay }, "", address);
+  history[push ? "pushState" : "replaceState"](null, "", address);
+  pushed ||= push;
   reveal();
 }
 
@@ -58,7 +60,7 @@ function hide() {
 }
 
 function close() {
-  if (history.state?.lightbox) history.back();
+  if (pushed) history.back();
   else location.assign(box.querySelector('[data-key="Escape"]').href);
 }
 
@@ -82,7 +84,11 @@ addEventListener("popstate", () => {
   if (!overlay) location.reload();
   else if (ADDRESS.test(location.pathname)) show(location.pathname + location.search, { push: false });
   else hide();
+  pushed = ADDRESS.test(location.pathname);
 });
+
+// htmx marks every entry as its own and would load the page again on the way back
+document.addEventListener("htmx:before:history:restore", (event) => event.preventDefault());
 
 document.addEventListener(
   "submit",
