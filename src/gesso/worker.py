@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
+import gesso.accounts.tasks
 import gesso.billing.tasks
 import gesso.credits.tasks
 import gesso.generation.tasks
@@ -41,6 +42,7 @@ async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: T
     tasks = tasks or Tasks()
     async with open_runtime(settings, clock or SystemClock()) as runtime:
         HouseKeeping(runtime).register(tasks)
+        gesso.accounts.tasks.register(tasks, runtime)
         gesso.credits.tasks.register(tasks, runtime)
         gesso.billing.tasks.register(tasks, runtime)
         gesso.media.tasks.register(tasks, runtime)

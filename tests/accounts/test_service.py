@@ -1,5 +1,6 @@
 """What only the command line and the worker use: making people and operators, cleaning up."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +15,15 @@ from gesso.core.errors import InvalidInput
 from gesso.db import Database
 from gesso.jobs import Tasks
 from tests.cast import PASSWORD, make_user, session_token, visit_now
+
+
+@dataclass
+class Worker:
+    """What the worker hands to the room's tasks."""
+
+    db: Database
+    clock: FixedClock
+
 
 HOOKS = AccountHooks(default_plan=lambda: "free")
 
@@ -47,9 +57,8 @@ async def test_what_ended_long_ago_is_removed_at_night(fresh_db: Database) -> No
     start = datetime(2026, 5, 1, tzinfo=UTC)
     old = await make_user(fresh_db, at=start)
     new = await make_user(fresh_db, "Ben", at=start + timedelta(days=60))
-    clock = FixedClock(start + timedelta(days=61))
     registry = Tasks()
-    tasks.register(registry, fresh_db, clock)
+    tasks.register(registry, Worker(fresh_db, FixedClock(start + timedelta(days=61))))
     _, tidy = registry.schedules["accounts.tidy"]
     await tidy()
 

@@ -1,6 +1,7 @@
 """House-keeping of accounts, by the clock."""
 
 from datetime import timedelta
+from typing import Protocol
 
 import structlog
 
@@ -15,12 +16,22 @@ KEPT_AFTER_END = timedelta(days=30)
 """How long ended sessions, spent tokens and outbox mails stay, for looking into what happened."""
 
 
-def register(tasks: Tasks, db: Database, clock: Clock) -> None:
+class Context(Protocol):
+    """What these tasks need of the worker."""
+
+    @property
+    def db(self) -> Database: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+
+def register(tasks: Tasks, ctx: Context) -> None:
     """Sessions and tokens that ended long ago go every night."""
 
     async def tidy() -> None:
-        async with db.elevated("accounts: remove what ended long ago") as tx:
-            removed = await repository.delete_stale(tx, clock.now() - KEPT_AFTER_END)
+        async with ctx.db.elevated("accounts: remove what ended long ago") as tx:
+            removed = await repository.delete_stale(tx, ctx.clock.now() - KEPT_AFTER_END)
         log.info("accounts.tidied", **removed)
 
     tasks.every("accounts.tidy", "20 3 * * *", tidy)
