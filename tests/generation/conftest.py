@@ -28,9 +28,21 @@ async def house(
         yield found
 
 
+@pytest.fixture(scope="session")
+async def idle(
+    postgres: EmbeddedPostgres, template: str, sandbox: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:
+    """A house without a worker: what is queued stays queued until a test starts one."""
+    url = await create_database(postgres, f"gesso_idle_{uuid.uuid4().hex[:12]}", template)
+    async with opened(settings_for(url, Path(tmp_path_factory.mktemp("idle")), sandbox), worker=False) as found:
+        yield found
+
+
 @pytest.fixture(autouse=True)
 async def healthy(request: pytest.FixtureRequest) -> None:
-    """What one test did to the connection is no matter of the next."""
-    if "house" in request.fixturenames:
-        house: House = request.getfixturevalue("house")
+    """What one test did to the connection, or left in the idle house's queue, is no matter of the next."""
+    for name in {"house", "idle"} & set(request.fixturenames):
+        house: House = request.getfixturevalue(name)
         await house.rows("DELETE FROM connection_health")
+        if name == "idle":
+            await house.rows("DELETE FROM generation WHERE finished_at IS NULL")

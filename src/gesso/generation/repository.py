@@ -321,7 +321,7 @@ async def place(tx: WorkspaceSession, generation: Generation) -> Place:
            AND (dispatched_at IS NOT NULL OR priority > $2 OR (priority = $2 AND id < $3))""",
         tx.workspace_id, generation.priority, generation.id,
     )  # fmt: skip
-    return Place(ahead + 1, generation.parallel)
+    return Place(ahead, generation.parallel)
 
 
 async def stuck(tx: ElevatedSession, *, limit: int = 500) -> list[tuple[UUID, UUID, int]]:
