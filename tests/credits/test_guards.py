@@ -47,7 +47,9 @@ async def test_another_workspace_changes_no_row(db: Database, used: Wallet) -> N
             "UPDATE credit_hold_part SET state = 'released'",
         ):
             assert await tx.execute_raw(change) == 0, change
-        assert await tx.fetchval("SELECT ledger_lock($1)", used.workspace_id) is False
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        async with db.workspace(ben.workspace_id, ben.user_id) as tx:
+            await tx.fetchval("SELECT ledger_lock($1)", used.workspace_id)
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
         async with db.workspace(ben.workspace_id, ben.user_id) as tx:
             await service.grant(tx, used.workspace_id, unit="credit", amount=1, source="admin", key="mine now")

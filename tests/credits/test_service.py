@@ -211,7 +211,7 @@ async def test_the_sweep_skips_a_wallet_in_use_and_finds_it_later(wallet: Wallet
     await wallet.grant(5, expires_at=wallet.now + HOUR)
     wallet.now += HOUR
     async with wallet.db.workspace(wallet.workspace_id) as tx:
-        assert await tx.fetchval("SELECT ledger_lock($1)", wallet.workspace_id)
+        await service.lock(tx)
         async with asyncio.timeout(5):
             await sweep(wallet.db, FixedClock(wallet.now))
     assert len(await wallet.journal()) == 1
@@ -234,6 +234,30 @@ async def test_first_grants_of_different_units_at_once(wallet: Wallet) -> None:
     units = ["credit", "image", "video", "chat", "prompt"]
     await asyncio.gather(*(wallet.grant(unit=unit, uses=1) for unit in units * 2))
     assert (await wallet.balances()).allowances == {"image": 2, "video": 2, "chat": 2, "prompt": 2}
+
+
+async def test_the_lock_holds_in_a_workspace_that_was_never_granted_anything(wallet: Wallet) -> None:
+    counted = 0
+
+    async def count() -> None:
+        nonlocal counted
+        async with wallet.db.workspace(wallet.workspace_id) as tx:
+            await service.lock(tx)
+            seen = counted
+            await asyncio.sleep(0.01)
+            counted = seen + 1
+
+    await asyncio.gather(*(count() for _ in range(8)))
+    assert counted == 8
+
+
+async def test_an_unknown_workspace_is_not_found(wallet: Wallet) -> None:
+    with pytest.raises(NotFound):
+        async with wallet.db.elevated("test") as tx:
+            await service.grant(tx, new_id(), unit="credit", amount=1, source="operator", key="k")
+    with pytest.raises(NotFound):
+        async with wallet.db.elevated("test") as tx:
+            await service.refund(tx, new_id(), new_id(), key="k", reason="returned")
 
 
 @pytest.mark.parametrize(

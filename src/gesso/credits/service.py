@@ -1,7 +1,7 @@
 """Move credits: grant, hold, capture, release, extend, refund, expire. Each is one call of one SQL function.
 
 The functions (migration 0003) decide and record under the workspace's lock; this module speaks Python.
-Every one of them holds that lock until the transaction ends: call them last, and never do anything slow after.
+Every one of them holds that lock until the transaction ends: call them late, and never do anything slow after.
 All take the moment as `now`; left out, it is the database's clock.
 """
 
@@ -153,7 +153,8 @@ async def grant(
 
     `key` names the occasion within the workspace ("plan:free:2026-11"), so that it is granted once.
     `user_id` is who brought it in; a workspace session's user unless given.
-    Raises InvalidInput for an amount outside 1 … 10^15, an unknown unit or source, an expiry in the past.
+    Raises InvalidInput for an amount outside 1 … 10^15, an unknown unit or source, an expiry in the past;
+    NotFound for an unknown workspace.
     """
     wrong: dict[str, str] = {}
     if not 1 <= amount <= MAX_AMOUNT:
@@ -167,11 +168,14 @@ async def grant(
     if wrong:
         raise InvalidInput("This cannot be granted.", fields=wrong)
     lot_id = new_id()
-    granted = await tx.fetchval(
-        "SELECT ledger_grant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        workspace_id, lot_id, unit, amount, source, key, scope, expires_at, reason,
-        user_id or getattr(tx, "user_id", None), now,
-    )  # fmt: skip
+    try:
+        granted = await tx.fetchval(
+            "SELECT ledger_grant($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            workspace_id, lot_id, unit, amount, source, key, scope, expires_at, reason,
+            user_id or getattr(tx, "user_id", None), now,
+        )  # fmt: skip
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFound("There is no such workspace.") from None
     if not granted:
         return None
     _announce(tx, workspace_id)
@@ -195,10 +199,13 @@ async def refund(
     The same `key` again changes nothing and returns the same. Raises NotFound, and Conflict when the lot has
     less left to take back than that (refunded before, or expired).
     """
-    row = await tx.fetchrow(
-        "SELECT outcome, taken, owed FROM ledger_refund($1, $2, $3, $4, $5, $6, $7)",
-        workspace_id, lot_id, amount, key, reason, user_id or getattr(tx, "user_id", None), now,
-    )  # fmt: skip
+    try:
+        row = await tx.fetchrow(
+            "SELECT outcome, taken, owed FROM ledger_refund($1, $2, $3, $4, $5, $6, $7)",
+            workspace_id, lot_id, amount, key, reason, user_id or getattr(tx, "user_id", None), now,
+        )  # fmt: skip
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFound("There is no such workspace.") from None
     assert row is not None
     if row["outcome"] == "absent":
         raise NotFound("There is no such grant.")

@@ -4,11 +4,23 @@
 -- the workspace's mutex (ledger_lock), so within a workspace they run one after another and need no other
 -- lock order. Moments are compared with p_now; NULL means the database's clock.
 
--- The mutex is the workspace's 'credit' balance row. False when the workspace was never granted anything.
-CREATE FUNCTION ledger_lock(p_workspace uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+-- An account with its balances, unless there is one.
+CREATE FUNCTION ledger_open(p_workspace uuid, p_unit text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM credit_balance WHERE workspace_id = p_workspace AND unit = p_unit) THEN
+        INSERT INTO credit_account (workspace_id, unit) VALUES (p_workspace, p_unit) ON CONFLICT DO NOTHING;
+        INSERT INTO credit_balance (workspace_id, unit) VALUES (p_workspace, p_unit) ON CONFLICT DO NOTHING;
+    END IF;
+END $$;
+
+-- The mutex is the workspace's 'credit' balance row; a workspace that was never granted anything gets it now.
+CREATE FUNCTION ledger_lock(p_workspace uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM credit_balance WHERE workspace_id = p_workspace AND unit = 'credit' FOR UPDATE;
-    RETURN FOUND;
+    IF NOT FOUND THEN
+        PERFORM ledger_open(p_workspace, 'credit');
+        PERFORM FROM credit_balance WHERE workspace_id = p_workspace AND unit = 'credit' FOR UPDATE;
+    END IF;
 END $$;
 
 -- One movement: a journal row, and the cached balances of the two accounts it touches. Nothing else writes
@@ -69,10 +81,7 @@ DECLARE
     v_now timestamptz := coalesce(p_now, now());
     v_repaid bigint := 0;
 BEGIN
-    IF NOT ledger_lock(p_workspace) THEN
-        PERFORM ledger_open(p_workspace, 'credit');
-        PERFORM ledger_lock(p_workspace);
-    END IF;
+    PERFORM ledger_lock(p_workspace);
     IF EXISTS (SELECT FROM credit_lot WHERE workspace_id = p_workspace AND key = p_key) THEN
         RETURN false;
     END IF;
@@ -91,14 +100,6 @@ BEGIN
         PERFORM ledger_move('repay', p_workspace, p_unit, v_repaid, p_lot, v_now, p_user => p_user);
     END IF;
     RETURN true;
-END $$;
-
-CREATE FUNCTION ledger_open(p_workspace uuid, p_unit text) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM credit_balance WHERE workspace_id = p_workspace AND unit = p_unit) THEN
-        INSERT INTO credit_account (workspace_id, unit) VALUES (p_workspace, p_unit) ON CONFLICT DO NOTHING;
-        INSERT INTO credit_balance (workspace_id, unit) VALUES (p_workspace, p_unit) ON CONFLICT DO NOTHING;
-    END IF;
 END $$;
 
 -- Decides output by output what pays: the allowance while it covers the output's uses, else credits.
