@@ -1,9 +1,10 @@
 """Composes the web application: parts, rooms, the frame around pages, errors, security."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from starlette.middleware.gzip import GZipMiddleware
@@ -35,11 +36,12 @@ from gesso.home import home
 from gesso.runtime import Runtime, open_runtime
 from gesso.shell import shell_of
 from gesso.web import errors
-from gesso.web.brand import Brand, brand_css
-from gesso.web.errors import Problem
+from gesso.web.brand import Brand, brand_css, corrections
 from gesso.web.events import EventHub
-from gesso.web.render import STATIC, page
+from gesso.web.render import STATIC, problem_page
 from gesso.web.security import SecurityMiddleware
+
+log = structlog.get_logger()
 
 WEBHOOK_PREFIX = "/api/webhooks/"
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -52,6 +54,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_runtime(settings, clock or SystemClock()) as runtime:
             _fill_state(app, runtime)
+            _warn_of_colours(runtime.catalog)
             await runtime.listener.start()
             await app.state.events.start()
             try:
@@ -71,7 +74,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     )
     app.state.settings = settings
     _include_rooms(app, settings)
-    errors.install(app, _error_page)
+    errors.install(app, problem_page)
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(
@@ -92,6 +95,7 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.listener = runtime.listener
     state.events = EventHub(runtime.listener)
     state.shell = shell_of
+    state.brand = lambda: _brand(runtime.catalog)
 
 
 def _include_rooms(app: FastAPI, settings: Settings) -> None:
@@ -119,12 +123,6 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
     if settings.site.development:
         app.include_router(gesso.web.stylepage.router)
 
-    @app.middleware("http")
-    async def brand_of_the_edition(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Any:
-        """Templates read the brand from the state; it follows the catalogue."""
-        request.app.state.brand = _brand(request.app.state.catalog)
-        return await call_next(request)
-
     @app.get("/brand.css", include_in_schema=False)
     async def brand(request: Request) -> Response:
         """The edition's colours."""
@@ -132,17 +130,14 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         return PlainTextResponse(css, media_type="text/css", headers={"Cache-Control": _IMMUTABLE})
 
 
+def _warn_of_colours(catalog: Catalog) -> None:
+    for sentence in corrections(catalog.edition.colours):
+        log.warning("edition.colour_corrected", detail=sentence)
+
+
 def _brand(catalog: Catalog) -> Brand:
     edition = catalog.edition
     return Brand(name=edition.brand.title, tagline=edition.brand.tagline, colours=edition.colours)
-
-
-async def _error_page(request: Request, status: int, problem: Problem) -> Response:
-    """The page for people. When even the frame cannot be drawn (no database), it is drawn without."""
-    try:
-        return await page(request, "error.html", status, problem=problem)
-    except Exception:  # noqa: BLE001 — an error page must not fail
-        return await page(request, "error.html", status, problem=problem, shell=None)
 
 
 class _Static(StaticFiles):

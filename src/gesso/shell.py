@@ -2,11 +2,9 @@
 
 from fastapi import Request
 
-from gesso.accounts.access import find_actor
+from gesso.accounts.access import Actor, find_actor
 from gesso.catalog import pricing
-from gesso.catalog.capabilities import check
 from gesso.catalog.registry import Catalog
-from gesso.core.errors import InvalidInput
 from gesso.credits import service as credits
 from gesso.web.shell import NavItem, Shell
 
@@ -33,16 +31,18 @@ async def shell_of(request: Request) -> Shell | None:
         balance_micro=held.balance,
         low=held.balance < _usual_price(catalog) and not held.allowances.get("image"),
         is_operator=actor.is_operator,
-        nav=[_PAGES[module] for module in catalog.edition.modules if module in _PAGES],
+        nav=_nav(request, actor, catalog),
     )
 
 
+def _nav(request: Request, actor: Actor, catalog: Catalog) -> list[NavItem]:
+    pages = [_PAGES[module] for module in catalog.edition.modules if module in _PAGES]
+    if actor.is_operator and request.app.state.mailer.has_outbox:
+        pages.append(NavItem("Outbox", "/admin/outbox", "mail", tab=False))
+    return pages
+
+
 def _usual_price(catalog: Catalog) -> int:
-    """What one output of the first model costs, in microcredits."""
+    """What one output of the first model costs, in microcredits; 0 when every model is off."""
     model = catalog.default_model
-    if model is None:
-        return 0
-    try:
-        return sum(ask.credits for ask in pricing.quote(model, check(model, {"prompt": "a picture"}), 1))
-    except InvalidInput:
-        return 0
+    return pricing.usual_price(model).credits if model is not None else 0

@@ -32,7 +32,7 @@ async def register(
     """
     if visit.ip is not None:
         await ratelimit.hit(
-            db, f"signup:ip:{visit.ip}", settings.limits.signups_per_hour, _HOUR_SECONDS,
+            db, f"signup:ip:{visit.ip}", settings.signups_per_hour, _HOUR_SECONDS,
             "Too many accounts were made from your address.",
         )  # fmt: skip
     applicant = await service.apply(email=email, name=name, password=password)

@@ -31,9 +31,9 @@ class SiteSettings(BaseSettings):
     model_config = _prefix("GESSO_")
 
     env: Literal["development", "production", "test"] = "development"
-    """`development` allows the sandbox, the outbox page and a generated secret; `production` refuses weak secrets."""
+    """`development` allows the sandbox, the outbox and a secret made by itself; `production` refuses weak secrets."""
     secret_key: SecretStr | None = None
-    """Seals provider keys and signs links. At least 32 characters. In development one is made and kept in the data folder."""
+    """Seals provider keys. At least 32 characters. In development one is made and kept in the data folder."""
     base_url: str | None = None
     """The address people use, such as `https://art.example.com`. Cookies become Secure when it is https."""
     host: str = "127.0.0.1"
@@ -81,7 +81,7 @@ class DatabaseSettings(BaseSettings):
     url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     """`postgresql://user:password@host/name` of the owner role, which must be able to create roles."""
     role_prefix: str = Field("gesso", pattern=r"^[a-z][a-z0-9_]{0,30}$")
-    """Prefix of the application's roles, `gesso_app` and `gesso_elevated`. Change it when two installations share a cluster."""
+    """Prefix of the roles `gesso_app` and `gesso_elevated`. Change it when two installations share a cluster."""
     pool_size: int = Field(10, ge=1, le=200)
     """Connections a process keeps for requests and jobs."""
     elevated_pool_size: int = Field(3, ge=1, le=50)
@@ -94,7 +94,7 @@ class StorageSettings(BaseSettings):
     model_config = _prefix("GESSO_STORAGE_")
 
     url: str | None = None
-    """`file:///folder`, `s3://bucket/prefix`, `gs://…`, `az://…` or `memory://`. Default: `files` in the data folder."""
+    """`file:///folder`, `s3://bucket/prefix`, `gs://…`, `az://…`, `memory://`. Default: `files` in the data folder."""
     max_upload_bytes: int = Field(20 * 2**20, ge=2**10)
     """The largest picture a person may upload."""
     max_output_bytes: int = Field(50 * 2**20, ge=2**10)
@@ -102,7 +102,7 @@ class StorageSettings(BaseSettings):
 
 
 class MailSettings(BaseSettings):
-    """How mail leaves. Without `GESSO_MAIL_SMTP_URL` it is kept on the operator's outbox page."""
+    """How mail leaves. Without `GESSO_MAIL_SMTP_URL`, in development, it is kept on the operator's outbox page."""
 
     model_config = _prefix("GESSO_MAIL_")
 
@@ -140,8 +140,8 @@ class LimitSettings(BaseSettings):
     """Length of the window for log-in, in seconds."""
     reset_mails_per_hour: int = Field(5, ge=1)
     """Password-reset mails per e-mail address an hour."""
-    signups_per_hour: int = Field(30, ge=1)
-    """New accounts per network address an hour."""
+    signups_per_hour: int | None = Field(None, ge=1)
+    """New accounts per network address an hour. Default: 30, in development 1,000."""
     waiting_generations: int = Field(200, ge=1)
     """Generations of one workspace that may wait before more are refused."""
 
@@ -212,6 +212,11 @@ class Settings:
         """The site's secret. `load_settings` has made sure that there is one."""
         assert self.site.secret_key is not None
         return self.site.secret_key.get_secret_value()
+
+    @property
+    def signups_per_hour(self) -> int:
+        """New accounts per network address an hour."""
+        return self.limits.signups_per_hour or (1000 if self.site.development else 30)
 
     @property
     def storage_url(self) -> str:

@@ -1,6 +1,5 @@
 """Errors become answers here and nowhere else: RFC 9457 problems for machines, a helping page for people."""
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
@@ -91,8 +90,6 @@ def install(app: FastAPI, error_page: ErrorPage) -> None:
                 status_code=problem.status,
                 headers=headers,
             )
-        if "hx-request" in request.headers:
-            return _toast(problem, headers)
         response = await error_page(request, problem.status, problem)
         response.headers.update(headers or {})
         return response
@@ -140,15 +137,6 @@ def install(app: FastAPI, error_page: ErrorPage) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, unexpected)
-
-
-def _toast(problem: Problem, headers: dict[str, str] | None) -> Response:
-    """For htmx: the page stays as it is, with what was typed, and says what went wrong in a corner."""
-    message = {"text": problem.title, "kind": "bad", "detail": problem.detail, "undo": ""}
-    return Response(
-        status_code=problem.status,
-        headers={"HX-Reswap": "none", "HX-Trigger": json.dumps({"gesso:toast": message}), **(headers or {})},
-    )
 
 
 def _to_login(request: Request) -> Response:

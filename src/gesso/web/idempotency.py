@@ -52,7 +52,8 @@ class Once:
             return None
         row = await tx.fetchrow(
             "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS mine, body_hash, response_status, "
-            "response_body FROM (SELECT 1) one LEFT JOIN idempotency_key ON workspace_id = $2 AND route = $3 AND key = $4",
+            "response_body FROM (SELECT 1) one "
+            "LEFT JOIN idempotency_key ON workspace_id = $2 AND route = $3 AND key = $4",
             f"idempotency/{tx.workspace_id}/{self.route}/{self.key}", tx.workspace_id, self.route, self.key,
         )  # fmt: skip
         assert row is not None
