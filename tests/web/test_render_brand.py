@@ -2,6 +2,7 @@
 
 import pytest
 
+from gesso.catalog.editions.colours import COLOURS
 from gesso.core.errors import InvalidInput
 from gesso.web.brand import DEFAULTS, Brand, brand_css, contrast, corrections
 
@@ -13,6 +14,11 @@ def test_good_colours_are_served_as_given() -> None:
 
 def test_the_stylesheets_own_colours_need_no_correction() -> None:
     assert corrections(DEFAULTS) == ()
+
+
+def test_every_colour_an_edition_has_is_known() -> None:
+    css = brand_css(dict.fromkeys(COLOURS, "#123456"))
+    assert css.count("--e-") == len(COLOURS) and "--e-bg:#123456;" in css
 
 
 def test_no_colours_change_nothing() -> None:

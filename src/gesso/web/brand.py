@@ -25,6 +25,8 @@ DEFAULTS = {
     "muted": "#9ca3af",
     "radius": "8px",
 }
+_OTHER_NAMES = {"background": "bg"}
+"""What editions call a colour otherwise than the stylesheet."""
 
 _HEX = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 _RADIUS = re.compile(r"(?:\d|1\d|2[0-4])(?:\.\d+)?px")
@@ -91,7 +93,7 @@ def _validated(colours: Mapping[str, str]) -> dict[str, str]:
     values: dict[str, str] = {}
     problems: dict[str, str] = {}
     for given, value in colours.items():
-        name = given.replace("_", "-")
+        name = _OTHER_NAMES.get(given, given.replace("_", "-"))
         if name not in DEFAULTS:
             problems[given] = f"Not a colour; there are {', '.join(DEFAULTS)}."
         elif name == "radius":
