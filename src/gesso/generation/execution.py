@@ -95,7 +95,9 @@ class Executor:
             if held is not None and (held[0] == before or self._tools.stopping.is_set()):
                 return None
             before, seconds = held or (None, 0.0)
-            await asyncio.sleep(min(seconds, leases.LEASE_SECONDS) + 0.2)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(seconds, leases.LEASE_SECONDS) + 0.2):
+                    await self._tools.stopping.wait()
 
     async def _start(self, tx: WorkspaceSession, generation: Generation) -> Generation | None:
         """queued → running, its deadline and its hold's counted from now. None when its time had run out."""

@@ -20,7 +20,7 @@ from gesso.generation.schemas import (
 )
 from gesso.generation.service import Ask
 from gesso.generation.state import GENERATION_STATES, GenerationState
-from gesso.web.errors import problems
+from gesso.web.errors import ANY_BODY, problems
 from gesso.web.idempotency import Answer, Once
 
 router = APIRouter(prefix="/api/generate", tags=["generate"])
@@ -36,7 +36,7 @@ PAGE = 20
 PAGE_MAX = 100
 
 
-@router.post("/estimate", responses=problems(401, 422))
+@router.post("/estimate", responses=problems(*ANY_BODY, 401, 422))
 async def estimate_generation(request: Request, actor: CurrentActor, body: EstimateRequest) -> EstimateAnswer:
     """What a request would cost now, and whether there is enough for it."""
     state = request.app.state
@@ -46,7 +46,7 @@ async def estimate_generation(request: Request, actor: CurrentActor, body: Estim
 
 
 @router.post(
-    "/image", status_code=202, response_model=SubmittedAnswer, responses=problems(401, 402, 403, 409, 422, 429)
+    "/image", status_code=202, response_model=SubmittedAnswer, responses=problems(*ANY_BODY, 401, 402, 409, 422, 429)
 )
 async def generate_image(
     request: Request, actor: VerifiedActor, body: GenerateImage, idempotency_key: IdempotencyKey = None
@@ -96,7 +96,7 @@ async def read_generation(request: Request, actor: CurrentActor, generation_id: 
         return StatusAnswer.of(await service.standing(tx, actor, generation_id, state.catalog, state.clock.now()))
 
 
-@router.post("/{generation_id}/cancel", responses=problems(401, 404, 422))
+@router.post("/{generation_id}/cancel", responses=problems(401, 403, 404, 422))
 async def cancel_generation(request: Request, actor: CurrentActor, generation_id: UUID) -> StatusAnswer:
     """Stop it. What has arrived stays and is paid for, the rest is given back at once. Again: nothing happens."""
     state = request.app.state
@@ -107,7 +107,7 @@ async def cancel_generation(request: Request, actor: CurrentActor, generation_id
 
 @router.post(
     "/{generation_id}/rerun", status_code=202, response_model=SubmittedAnswer,
-    responses=problems(401, 402, 403, 404, 409, 422, 429),
+    responses=problems(*ANY_BODY, 401, 402, 404, 409, 422, 429),
 )  # fmt: skip
 async def rerun_generation(
     request: Request,
