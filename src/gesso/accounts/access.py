@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyCookie
 
 from gesso.accounts import repository
 from gesso.core.errors import Forbidden, NotFound, NotSignedIn
@@ -86,7 +87,23 @@ async def current_operator(request: Request) -> Actor:
     return actor
 
 
-CurrentActor = Annotated[Actor, Depends(current_actor)]
+_session = APIKeyCookie(
+    name=COOKIE, scheme_name="session", auto_error=False,
+    description="Set by `POST /api/auth/signup` and `POST /api/auth/login`.",
+)  # fmt: skip
+SessionCookie = Annotated[str | None, Security(_session)]
+"""Taken by a dependency, it says in the OpenAPI document that the route needs a session."""
+
+
+async def _current(request: Request, _: SessionCookie) -> Actor:
+    return await current_actor(request)
+
+
+async def _verified(request: Request, _: SessionCookie) -> Actor:
+    return await verified_actor(request)
+
+
+CurrentActor = Annotated[Actor, Depends(_current)]
 OptionalActor = Annotated[Actor | None, Depends(find_actor)]
-VerifiedActor = Annotated[Actor, Depends(verified_actor)]
+VerifiedActor = Annotated[Actor, Depends(_verified)]
 CurrentOperator = Annotated[Actor, Depends(current_operator)]

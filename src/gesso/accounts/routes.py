@@ -9,11 +9,9 @@ from gesso.accounts import login, recovery, repository, sessions, signup
 from gesso.accounts.access import Actor, CurrentActor, OptionalActor, Role
 from gesso.accounts.visit import visit_of
 from gesso.core.sealed import hash_token
-from gesso.web.errors import problems
+from gesso.web.errors import ANY_BODY, problems
 
 router = APIRouter(prefix="/api/auth", tags=["Accounts"])
-_ANY_BODY = (400, 403, 413)
-"""What any request with a body may be answered: unreadable, from another site, too long."""
 
 
 class SignUp(BaseModel):
@@ -98,7 +96,7 @@ class Me(BaseModel):
         )  # fmt: skip
 
 
-@router.post("/signup", status_code=201, responses=problems(*_ANY_BODY, 409, 422, 429), summary="Make an account")
+@router.post("/signup", status_code=201, responses=problems(*ANY_BODY, 409, 422, 429), summary="Make an account")
 async def sign_up(request: Request, response: Response, body: SignUp, current: OptionalActor) -> Me:
     """Make an account with a personal workspace, and sign in."""
     state = request.app.state
@@ -110,7 +108,7 @@ async def sign_up(request: Request, response: Response, body: SignUp, current: O
     return await _signed_in(request, response, opened)
 
 
-@router.post("/login", responses=problems(*_ANY_BODY, 401, 422, 429), summary="Sign in")
+@router.post("/login", responses=problems(*ANY_BODY, 401, 422, 429), summary="Sign in")
 async def log_in(request: Request, response: Response, body: LogIn, current: OptionalActor) -> Me:
     """Open a session. A wrong password and an unknown address get the same answer."""
     state = request.app.state
@@ -131,7 +129,7 @@ async def log_out(request: Request, response: Response, current: OptionalActor) 
 
 
 @router.post(
-    "/reset-password", status_code=202, responses=problems(*_ANY_BODY, 422, 429), summary="Ask for a password reset"
+    "/reset-password", status_code=202, responses=problems(*ANY_BODY, 422, 429), summary="Ask for a password reset"
 )
 async def ask_reset(request: Request, body: ResetRequest) -> Accepted:
     """Mail a link that works once, for 30 minutes. The answer is the same for unknown addresses."""
@@ -143,7 +141,7 @@ async def ask_reset(request: Request, body: ResetRequest) -> Accepted:
     return Accepted(detail="If the address has an account, a mail with a link is on its way.")
 
 
-@router.post("/reset-password/confirm", responses=problems(*_ANY_BODY, 422), summary="Set a new password")
+@router.post("/reset-password/confirm", responses=problems(*ANY_BODY, 422), summary="Set a new password")
 async def confirm_reset(request: Request, response: Response, body: ResetConfirm) -> Me:
     """Set a new password with the token from the mail. All sessions end; a new one opens."""
     state = request.app.state

@@ -15,7 +15,7 @@ from gesso.media import repository, service
 from gesso.media.inputs import QUERY_LENGTH, parse_moment
 from gesso.media.models import Asset, Filters, Kind
 from gesso.media.views import asset_json
-from gesso.web.errors import problems
+from gesso.web.errors import ANY_BODY, problems
 from gesso.web.ratelimit import hit
 
 router = APIRouter(prefix="/api/media", tags=["media"])
@@ -96,7 +96,7 @@ async def read_media(
     )
 
 
-@router.post("/uploads", status_code=201, responses=problems(401, 413, 422, 429, 503))
+@router.post("/uploads", status_code=201, responses=problems(*ANY_BODY, 401, 422, 429, 503))
 async def upload(
     request: Request,
     actor: CurrentActor,
@@ -127,7 +127,7 @@ async def read_asset(request: Request, actor: CurrentActor, asset_id: UUID) -> A
         return AssetItem.of(await repository.get(tx, asset_id))
 
 
-@router.delete("/{asset_id}", status_code=204, responses=problems(401, 404, 422))
+@router.delete("/{asset_id}", status_code=204, responses=problems(401, 403, 404, 422))
 async def delete_asset(request: Request, actor: CurrentActor, asset_id: UUID) -> None:
     """Delete a picture. `restore` brings it back within 24 hours; then its files go for good."""
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
@@ -135,7 +135,7 @@ async def delete_asset(request: Request, actor: CurrentActor, asset_id: UUID) ->
             await _missing(tx, asset_id)
 
 
-@router.post("/{asset_id}/restore", responses=problems(401, 404, 422))
+@router.post("/{asset_id}/restore", responses=problems(401, 403, 404, 422))
 async def restore_asset(request: Request, actor: CurrentActor, asset_id: UUID) -> AssetItem:
     """Bring a deleted picture back. One that is not deleted is answered as it is."""
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
@@ -143,13 +143,13 @@ async def restore_asset(request: Request, actor: CurrentActor, asset_id: UUID) -
         return AssetItem.of(await repository.get(tx, asset_id))
 
 
-@router.put("/{asset_id}/favourite", responses=problems(401, 404, 422))
+@router.put("/{asset_id}/favourite", responses=problems(401, 403, 404, 422))
 async def mark_favourite(request: Request, actor: CurrentActor, asset_id: UUID) -> AssetItem:
     """Mark a picture as a favourite of the workspace."""
     return await _favourite(request, actor, asset_id, True)
 
 
-@router.delete("/{asset_id}/favourite", responses=problems(401, 404, 422))
+@router.delete("/{asset_id}/favourite", responses=problems(401, 403, 404, 422))
 async def unmark_favourite(request: Request, actor: CurrentActor, asset_id: UUID) -> AssetItem:
     """Take the mark away."""
     return await _favourite(request, actor, asset_id, False)

@@ -10,12 +10,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from gesso.core.errors import GessoError, NotSignedIn, TooManyRequests
 
 log = structlog.get_logger()
 
 API_PREFIXES = ("/api/", "/v1/")
+ANY_BODY = (400, 403, 413)
+"""What any request with a body may be answered: unreadable, from another site, too long."""
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 ErrorPage = Callable[[Request, int, "Problem"], Awaitable[Response]]
 
 
@@ -119,11 +123,15 @@ def install(app: FastAPI, error_page: ErrorPage) -> None:
         assert isinstance(error, HTTPException)
         title = _TITLES.get(error.status_code, "Something went wrong")
         codes = {404: "not_found", 405: "method_not_allowed", 400: "unreadable", 413: "too_large"}
+        headers = dict(error.headers or {})
+        detail = "There is nothing at this address." if error.status_code == 404 else str(error.detail)
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_allowed(request))
+            detail = f"This address takes {headers['Allow']}."
         problem = Problem(
-            title=title, status=error.status_code, code=codes.get(error.status_code, "error"),
-            detail="There is nothing at this address." if error.status_code == 404 else str(error.detail),
-        )  # fmt: skip
-        return await answer(request, problem, dict(error.headers or {}))
+            title=title, status=error.status_code, code=codes.get(error.status_code, "error"), detail=detail
+        )
+        return await answer(request, problem, headers)
 
     async def unexpected(request: Request, error: Exception) -> Response:
         log.error("request.failed", path=request.url.path, exc_info=error)
@@ -137,6 +145,17 @@ def install(app: FastAPI, error_page: ErrorPage) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, unexpected)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of this address. The router's own answer names those of the first route only."""
+    scope = {"type": "http", "path": request.scope["path"], "root_path": request.scope["root_path"], "headers": []}
+    routes = request.app.routes
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**scope, "method": method})[0] == Match.FULL for route in routes)
+    ]
 
 
 def _to_login(request: Request) -> Response:

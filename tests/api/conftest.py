@@ -1,0 +1,73 @@
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from gesso.core.ids import new_id
+from gesso.core.money import MICRO
+from gesso.core.settings import LimitSettings
+from gesso.credits import service as credits
+from gesso.db.embedded import EmbeddedPostgres
+from gesso.sandbox.app import create_app as create_sandbox
+from gesso.sandbox.pace import Pace
+from tests.api.people import Person
+from tests.cast import make_user, sign_in
+from tests.conftest import create_database
+from tests.product import Product, running, served, settings_for
+
+MANY = LimitSettings(signups_per_hour=100_000, login_attempts_per_address=100_000)
+"""All tests come from one network address."""
+
+
+@pytest.fixture(scope="session")
+async def sandbox() -> AsyncIterator[str]:
+    """A sandbox that takes no longer than it must."""
+    async with served(create_sandbox(pace=Pace.instant(), workers=1)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def product(
+    postgres: EmbeddedPostgres, template: str, sandbox: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Product]:
+    """The product on a database of its own, so that the whole ledger can be verified."""
+    url = await create_database(postgres, f"gesso_api_{uuid.uuid4().hex[:12]}", template)
+    settings = replace(settings_for(url, Path(tmp_path_factory.mktemp("api")), sandbox), limits=MANY)
+    async with running(settings) as found:
+        yield found
+
+
+@pytest.fixture
+async def stranger(product: Product) -> AsyncIterator[httpx2.AsyncClient]:
+    """Somebody without an account."""
+    async with product.client() as client:
+        yield client
+
+
+@pytest.fixture
+async def ada(product: Product) -> AsyncIterator[Person]:
+    """Somebody signed in, with 100 credits."""
+    async with product.client() as client:
+        yield await person(product, client, "Ada")
+
+
+@pytest.fixture
+async def bea(product: Product) -> AsyncIterator[Person]:
+    """Somebody else, with a workspace of their own."""
+    async with product.client() as client:
+        yield await person(product, client, "Bea")
+
+
+async def person(product: Product, client: httpx2.AsyncClient, name: str, credits_: int = 100) -> Person:
+    actor = await make_user(product.db, name)
+    if credits_:
+        async with product.db.workspace(actor.workspace_id, actor.user_id) as tx:
+            await credits.grant(
+                tx, actor.workspace_id, unit="credit", amount=credits_ * MICRO, source="operator",
+                key=f"test:{new_id()}", reason="for the test",
+            )  # fmt: skip
+    await sign_in(client, product.db, actor)
+    return Person(product, actor, client)
