@@ -1,0 +1,388 @@
+"""What the composer on the Create page shows. Pure: the catalogue and what was typed in, frozen values out.
+
+`Typed` is a form as browsers send it: a text by name, or several under one name. Nothing typed is lost: what a
+model does not take stays in the form unseen, so that going back to another model finds it again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import gcd
+from typing import Any, Literal
+from uuid import UUID
+
+from gesso.catalog.capabilities import Choice, Field, form_fields
+from gesso.catalog.items import Model, Plan
+from gesso.catalog.pricing import usual_price
+from gesso.catalog.rules import size_of
+from gesso.catalog.views import sample_url
+from gesso.core.errors import InvalidInput
+from gesso.media.models import Asset
+from gesso.media.views import media_url, title_of
+from gesso.web.render import credits_words
+
+Typed = Mapping[str, str | list[str]]
+ControlKind = Literal["segmented", "select", "slider", "number", "text", "switch", "size", "seed"]
+
+CARDS = 6
+"""More models than this do not all stand in the composer."""
+CARDS_SHOWN = 4
+_SEGMENTS = 6
+_SHORT_LABEL = 5
+_PLACED = frozenset({"prompt", "references"})
+"""Drawn at their own places, not among the controls."""
+_WORDY = frozenset({"text"})
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model to choose. `facts`: "1 credit · 9 s"."""
+
+    key: str
+    name: str
+    text: str
+    facts: str
+    sample: str
+    checked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice of a control. `shape` is width and height to draw; `pixels` "896 × 1,152"."""
+
+    value: str
+    label: str
+    checked: bool
+    locked_by: str
+    shape: tuple[int, int] | None = None
+    pixels: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One of the model's own controls. `percent` is where a slider's knob stands, `mode` what keypad a phone shows."""
+
+    name: str
+    kind: ControlKind
+    label: str
+    help: str
+    value: str
+    default: str
+    error: str
+    options: tuple[Option, ...] = ()
+    low: str = ""
+    high: str = ""
+    step: str = "any"
+    percent: float = 0.0
+    max_length: int = 0
+    locked_by: str = ""
+
+    @property
+    def chosen(self) -> Option | None:
+        """The option that is on."""
+        return next((option for option in self.options if option.checked), None)
+
+    @property
+    def words(self) -> bool:
+        """Whether its options need more than the room of "16:9"."""
+        return any(len(option.label) > _SHORT_LABEL for option in self.options)
+
+    @property
+    def changed(self) -> bool:
+        """Whether it stands elsewhere than where it begins."""
+        return self.value != self.default
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A picture to work from."""
+
+    id: UUID
+    src: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """The pictures to work from: those chosen and how many may be."""
+
+    label: str
+    help: str
+    slots: tuple[Slot, ...]
+    least: int
+    most: int
+    error: str
+    max_megabytes: int
+
+    @property
+    def full(self) -> bool:
+        return len(self.slots) >= self.most
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Who to ask: an address and how to call it."""
+
+    href: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The foot of the composer. Without `price` there is none to name (something in the form is wrong).
+
+    `missing` is empty unless the balance does not cover the price.
+    """
+
+    price: str = ""
+    balance: str = ""
+    after: str = ""
+    seconds: int = 0
+    missing: str = ""
+    grant: str = ""
+    grant_at: datetime | None = None
+    support: Support | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """Everything the composer shows. `hidden` are values that are kept but not drawn."""
+
+    key: str
+    open: bool
+    fold_open: bool
+    fold_wanted: str
+    prompt: str
+    prompt_help: str
+    prompt_max: int
+    cards: tuple[ModelCard, ...]
+    more: tuple[ModelCard, ...]
+    model: ModelCard
+    main: tuple[Control, ...]
+    advanced: tuple[Control, ...]
+    references: References | None
+    hidden: tuple[tuple[str, str], ...]
+    quote: Quote
+    errors: Mapping[str, str]
+    labels: Mapping[str, str]
+    notice: str
+
+    @property
+    def changed(self) -> int:
+        """How many of the advanced controls were changed."""
+        return sum(control.changed for control in self.advanced)
+
+    @property
+    def chips(self) -> tuple[tuple[str, str], ...]:
+        """What a phone shows of the folded-away choices: (control, words)."""
+        shown = [
+            (control.name, control.chosen.label) for control in self.main if control.chosen and control.name != "count"
+        ]
+        count = next((control for control in self.main if control.name == "count"), None)
+        if count is not None:
+            shown.append(("count", "1 picture" if count.value == "1" else f"{count.value} pictures"))
+        return tuple(shown)
+
+
+def text_of(typed: Typed, name: str) -> str:
+    """The text under a name; of several the last, as for a tick box after its hidden "false"."""
+    value = typed.get(name, "")
+    return value if isinstance(value, str) else (value[-1] if value else "")
+
+
+def texts_of(typed: Typed, name: str) -> list[str]:
+    """All texts under a name that are not empty."""
+    value = typed.get(name, [])
+    return [text for text in ([value] if isinstance(value, str) else value) if text]
+
+
+def typed_of(params: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """A request's parameters as if they had been typed."""
+    return {
+        name: [str(item) for item in value] if isinstance(value, list | tuple) else _text(value)
+        for name, value in params.items()
+        if value is not None
+    }
+
+
+def fitted(typed: Typed, model: Model, plan: Plan, plans: Sequence[Plan]) -> dict[str, str | list[str]]:
+    """What was typed, for another model: what fits stays, the rest falls back to the model's own defaults.
+
+    A shape is carried over between models that ask for pixels and those that ask for a ratio.
+    """
+    kept = dict(typed)
+    shape = _shape_of(typed)
+    for field in form_fields(model, plan, plans):
+        if field.kind == "references":
+            if field.max_items is not None and field.name in kept:
+                kept[field.name] = texts_of(typed, field.name)[: field.max_items]
+            continue
+        if field.name in kept and _fits(field, text_of(typed, field.name)):
+            continue
+        kept.pop(field.name, None)
+        if field.kind == "size" and shape is not None:
+            same = (choice for choice in field.choices if choice.aspect == shape and choice.locked_by is None)
+            if (choice := next(same, None)) is not None:
+                kept[field.name] = str(choice.value)
+    return kept
+
+
+def model_cards(models: Sequence[Model], chosen: Model) -> tuple[ModelCard, ...]:
+    """All models as cards, in their order. One without a price cannot be used and has none."""
+    cards = []
+    for model in models:
+        try:
+            price = credits_words(usual_price(model).credits)
+        except InvalidInput:
+            price = "Price by size"
+        facts = f"{price} · {model.typical_seconds} s"
+        cards.append(
+            ModelCard(model.key, model.name, model.description, facts, sample_url(model) or "", model is chosen)
+        )
+    return tuple(cards)
+
+
+def first_cards(cards: tuple[ModelCard, ...], everything: bool) -> tuple[ModelCard, ...]:
+    """Those that stand in the composer; the chosen one is always among them."""
+    if everything or len(cards) <= CARDS:
+        return cards
+    shown = cards[:CARDS_SHOWN]
+    chosen = next((card for card in cards if card.checked), None)
+    return shown if chosen is None or chosen in shown else (*shown[:-1], chosen)
+
+
+def controls(
+    model: Model, typed: Typed, errors: Mapping[str, str], plan: Plan, plans: Sequence[Plan]
+) -> tuple[tuple[Control, ...], tuple[Control, ...]]:
+    """The model's controls: those in sight (the shape first, the number of pictures last), and the advanced ones."""
+    fields = [field for field in form_fields(model, plan, plans) if field.name not in _PLACED]
+    drawn = [(field, _control(field, typed, errors)) for field in fields]
+    main = [control for field, control in drawn if not field.advanced]
+    main.sort(key=lambda control: (control.kind != "size", control.name == "count"))
+    advanced = [control for field, control in drawn if field.advanced]
+    advanced.sort(key=lambda control: (control.kind not in ("slider", "number"), control.kind in _WORDY))
+    return tuple(main), tuple(advanced)
+
+
+def reference_part(
+    model: Model, typed: Typed, found: Mapping[UUID, Asset], errors: Mapping[str, str], max_bytes: int
+) -> References | None:
+    """The part for pictures to work from; None for a model that takes none."""
+    prop = model.settings.get("references")
+    if prop is None:
+        return None
+    slots = tuple(
+        Slot(asset.id, media_url(asset.id, 320), title_of(asset))
+        for text in texts_of(typed, "references")
+        if (asset := found.get(UUID(text))) is not None
+    )
+    return References(
+        label=str(prop.get("title", "Reference pictures")),
+        help=str(prop.get("description", "")),
+        slots=slots,
+        least=prop.get("minItems", 0),
+        most=prop.get("maxItems", 10),
+        error=errors.get("references", ""),
+        max_megabytes=max_bytes // 2**20,
+    )
+
+
+def left_over(model: Model, typed: Typed) -> tuple[tuple[str, str], ...]:
+    """Pictures to work from and words to leave out that this model does not take, kept for one that does."""
+    kept = ((name, text) for name in ("references", "negative_prompt") for text in texts_of(typed, name))
+    return tuple(pair for pair in kept if pair[0] not in model.settings)
+
+
+def support_of(support: str | None) -> Support | None:
+    """An edition's e-mail address or link for help."""
+    if not support:
+        return None
+    return Support(support, "Get help") if "://" in support else Support(f"mailto:{support}", support)
+
+
+# --- one control ---------------------------------------------------------------------------------------
+
+
+def _control(field: Field, typed: Typed, errors: Mapping[str, str]) -> Control:
+    default = _text(field.default) if field.default is not None else ""
+    typed_text = text_of(typed, field.name)
+    value = typed_text if typed_text or (field.name in typed and field.kind in ("text", "seed")) else default
+    return Control(
+        name=field.name,
+        kind=_kind(field),
+        label=field.label,
+        help=field.help,
+        value=value,
+        default=default,
+        error=errors.get(field.name, ""),
+        options=tuple(_option(choice, value) for choice in field.choices),
+        low=_text(field.minimum),
+        high=_text(field.maximum),
+        step=_text(field.step) or "any",
+        percent=_percent(field, value),
+        max_length=field.max_length or 0,
+        locked_by=field.locked_by or "",
+    )
+
+
+def _kind(field: Field) -> ControlKind:
+    if field.kind == "count":
+        return "segmented" if len(field.choices) <= _SEGMENTS else "select"
+    if field.kind == "references":
+        raise ValueError("references are drawn at their own place")
+    return field.kind
+
+
+def _option(choice: Choice, value: str) -> Option:
+    pixels = f"{choice.pixels[0]:,} × {choice.pixels[1]:,}" if choice.pixels else ""
+    text = _text(choice.value)
+    return Option(text, choice.label, text == value, choice.locked_by or "", choice.aspect, pixels)
+
+
+def _percent(field: Field, value: str) -> float:
+    low, high = field.minimum, field.maximum
+    if low is None or high is None or high <= low:
+        return 0.0
+    try:
+        return round(min(max((float(value) - low) / (high - low), 0.0), 1.0) * 100, 2)
+    except ValueError:
+        return 0.0
+
+
+def _fits(field: Field, text: str) -> bool:
+    if field.choices:
+        return any(_text(choice.value) == text and choice.locked_by is None for choice in field.choices)
+    if field.kind in ("slider", "number", "seed") and text:
+        try:
+            number = float(text)
+        except ValueError:
+            return False
+        low, high = field.minimum, field.maximum
+        return (low is None or number >= low) and (high is None or number <= high)
+    return True
+
+
+def _shape_of(typed: Typed) -> tuple[int, int] | None:
+    """The shape that is chosen, in smallest whole numbers."""
+    if pixels := size_of(text_of(typed, "size")):
+        return _smallest(*pixels)
+    width, _, height = text_of(typed, "aspect_ratio").partition(":")
+    if width.isdecimal() and height.isdecimal() and int(width) and int(height):
+        return _smallest(int(width), int(height))
+    return None
+
+
+def _smallest(width: int, height: int) -> tuple[int, int]:
+    shared = gcd(width, height)
+    return width // shared, height // shared
+
+
+def _text(value: Any) -> str:
+    """A value as an HTML form holds it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

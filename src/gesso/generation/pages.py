@@ -1,0 +1,408 @@
+"""The Create page: the composer, the results, and what one does there.
+
+Everything works as plain pages and forms; with scripts the same addresses answer fragments. A generation that is
+asked for twice by the same form (a double click, a reload of the answer) is made once.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from starlette.datastructures import UploadFile
+
+from gesso.accounts.access import Actor, CurrentActor, VerifiedActor, verified_actor
+from gesso.billing.renewal import next_grant_at
+from gesso.catalog import capabilities
+from gesso.catalog.items import Model
+from gesso.catalog.registry import Catalog
+from gesso.core.errors import (
+    Conflict,
+    Forbidden,
+    GessoError,
+    InvalidInput,
+    NotFound,
+    OutOfCredits,
+    TooLarge,
+    TooManyRequests,
+)
+from gesso.core.sealed import token
+from gesso.credits import service as credits
+from gesso.db import Database, WorkspaceSession
+from gesso.generation import composer as compose
+from gesso.generation import service, views
+from gesso.generation.composer import Composer, Quote, Typed, text_of, texts_of
+from gesso.generation.prefill import model_of, prefilled
+from gesso.generation.service import Ask
+from gesso.media import repository as media
+from gesso.media import service as media_service
+from gesso.media.routes import UPLOADS_PER_HOUR
+from gesso.web.idempotency import Answer, Once
+from gesso.web.ratelimit import hit
+from gesso.web.render import credits_words, fragment, is_htmx, page, redirect
+
+router = APIRouter(include_in_schema=False)
+
+RUNS = 12
+"""Generations on a page of results."""
+_FIELDS, _FILES = 300, 12
+_REFUSALS = (InvalidInput, OutOfCredits, TooManyRequests, Forbidden)
+_TWIN_TRIES, _TWIN_PAUSE_SECONDS = 50, 0.1
+
+
+# --- the page ------------------------------------------------------------------------------------------
+
+
+@router.get("/create")
+async def create_page(request: Request, actor: CurrentActor) -> Response:
+    """Composer and results. A script gets older results (`before`) as a fragment."""
+    before = _before(request)
+    if before is not None and is_htmx(request):
+        return fragment(request, "generation/_runs.html", results=await _results(request, actor, before), key=token())
+    async with _tx(request, actor) as tx:
+        typed, notice = await prefilled(tx, actor, request.query_params, _catalog(request))
+        composer = await _composer(
+            request, actor, tx, typed, notice=notice, everything=request.query_params.get("all") == "1"
+        )
+    results = await _results(request, actor, before)
+    return await page(request, "generation/create.html", composer=composer, results=results, ideas=IDEAS, key=token())
+
+
+@router.get("/create/composer")
+async def composer_fragment(request: Request, actor: CurrentActor) -> Response:
+    """The composer filled in as the address says; without scripts the whole page."""
+    if not is_htmx(request):
+        return redirect(request, f"/create?{request.url.query}")
+    async with _tx(request, actor) as tx:
+        typed, notice = await prefilled(tx, actor, request.query_params, _catalog(request))
+        composer = await _composer(request, actor, tx, typed | {"sheet": "1"}, notice=notice)
+    return fragment(request, "generation/_composer.html", composer=composer)
+
+
+@router.get("/create/runs")
+async def newest_runs(request: Request, actor: CurrentActor) -> Response:
+    """The newest results, for a page that may have missed something."""
+    return fragment(request, "generation/_runs.html", results=await _results(request, actor, None), key=token())
+
+
+@router.post("/create/controls")
+async def change_composer(request: Request, actor: CurrentActor) -> Response:
+    """The composer after another model was chosen, or (without scripts) pictures were added or removed."""
+    typed = await _typed(request)
+    errors = await _take_uploads(request, actor, typed)
+    catalog = _catalog(request)
+    model = model_of(catalog, text_of(typed, "model"))
+    if model is not None:
+        typed = compose.fitted(typed, model, catalog.plan(actor.plan_key), catalog.plans())
+    async with _tx(request, actor) as tx:
+        composer = await _composer(request, actor, tx, typed, errors=errors)
+    return await _answer(request, actor, composer, 422 if errors else 200)
+
+
+@router.post("/create/estimate")
+async def estimate_fragment(request: Request, actor: CurrentActor) -> Response:
+    """The foot of the composer: what this would cost, what is left then, how long it takes."""
+    typed = await _typed(request)
+    async with _tx(request, actor) as tx:
+        composer = await _composer(request, actor, tx, typed)
+    return fragment(request, "generation/_foot.html", composer=composer)
+
+
+@router.post("/create")
+async def create(request: Request, actor: CurrentActor) -> Response:
+    """Ask for pictures. What is wrong comes back with everything that was typed."""
+    typed = await _typed(request)
+    errors = await _take_uploads(request, actor, typed)
+    if errors:
+        return await _refused(request, actor, typed, InvalidInput(errors["references"], fields=errors))
+    try:
+        await verified_actor(request)
+        catalog = _catalog(request)
+        model = catalog.model(text_of(typed, "model"))
+        ask = Ask("image", model.key, capabilities.from_form(model, typed), "page")
+        generation_id = await _once(request, actor, "create", text_of(typed, "key"), ask)
+    except _REFUSALS as error:
+        return await _refused(request, actor, typed, error)
+    if not is_htmx(request):
+        return redirect(request, "/create")
+    typed["key"] = ""
+    async with _tx(request, actor) as tx:
+        composer = await _composer(request, actor, tx, typed)
+        standing = await service.standing(tx, actor, generation_id, catalog, request.app.state.clock.now())
+    run = views.run(standing, request.app.state.clock.now())
+    return _on_top(
+        fragment(request, "generation/_created.html", run=run, composer=composer, key=token()), generation_id
+    )
+
+
+# --- one generation ------------------------------------------------------------------------------------
+
+
+@router.get("/generations/{generation_id}/card")
+async def card(request: Request, actor: CurrentActor, generation_id: str) -> Response:
+    """One run as it stands. With `mine=1` only one's own, as the results show them."""
+    return await _card(request, actor, _id(generation_id), mine=request.query_params.get("mine") == "1")
+
+
+@router.post("/generations/{generation_id}/cancel")
+async def cancel(request: Request, actor: CurrentActor, generation_id: str) -> Response:
+    """Stop it. What has arrived stays, the rest is given back at once."""
+    async with _tx(request, actor) as tx:
+        await service.cancel(tx, actor, _id(generation_id), request.app.state.clock.now())
+    if not is_htmx(request):
+        return redirect(request, "/create")
+    return await _card(request, actor, _id(generation_id))
+
+
+@router.post("/generations/{generation_id}/rerun")
+async def rerun(request: Request, actor: VerifiedActor, generation_id: str) -> Response:
+    """The same again with a new seed; with field `output`, only that one of its pictures."""
+    typed = await _typed(request)
+    async with _tx(request, actor) as tx:
+        earlier = await service.find(tx, actor, _id(generation_id))
+    params = {name: value for name, value in earlier.params.items() if name != "seed"}
+    if text_of(typed, "output"):
+        params["count"] = 1
+    ask = Ask(earlier.kind, earlier.model_key, params, "page", rerun_of=earlier.id)
+    route = f"rerun/{earlier.id}/{text_of(typed, 'output')[:9]}"
+    made = await _once(request, actor, route, text_of(typed, "key"), ask)
+    if not is_htmx(request):
+        return redirect(request, "/create")
+    return _on_top(await _card(request, actor, made), made)
+
+
+async def _card(request: Request, actor: Actor, generation_id: UUID, *, mine: bool = False) -> Response:
+    now = request.app.state.clock.now()
+    async with _tx(request, actor) as tx:
+        standing = await service.standing(tx, actor, generation_id, _catalog(request), now)
+    if mine and standing.generation.user_id != actor.user_id:
+        raise NotFound("There is no such generation.")
+    return fragment(request, "generation/_run.html", run=views.run(standing, now), key=token())
+
+
+def _on_top(response: Response, generation_id: UUID) -> Response:
+    """Let htmx put the card above all others, and the page know that credits have moved."""
+    response.headers["HX-Retarget"] = "#runs"
+    response.headers["HX-Reswap"] = "afterbegin"
+    response.headers["HX-Trigger"] = json.dumps({"gesso:credits": {}, "gesso:created": {"id": str(generation_id)}})
+    return response
+
+
+# --- asking --------------------------------------------------------------------------------------------
+
+
+async def _once(request: Request, actor: Actor, route: str, key: str, ask: Ask) -> UUID:
+    """Submit, or find what the same form has made already. A form that was changed since is another one.
+
+    Raises what `service.submit` does.
+    """
+    state = request.app.state
+    body = {"model": ask.model, "params": dict(ask.params)}
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()
+    once = Once.of(route, f"{key[:100]}/{digest}" if key else None, body)
+    for last in (False,) * _TWIN_TRIES + (True,):
+        try:
+            async with _tx(request, actor) as tx:
+                answer = await once.before(tx)
+                if answer is None:
+                    submitted = await service.submit(
+                        tx, actor, ask, state.catalog, now=state.clock.now(),
+                        waiting_limit=state.settings.limits.waiting_generations,
+                    )  # fmt: skip
+                    answer = Answer(202, {"id": str(submitted.id)})
+                    await once.after(tx, answer)
+            return UUID(answer.body["id"])
+        except Conflict:
+            # its twin is being worked on at this moment: wait for that one's answer
+            if last:
+                raise
+            await asyncio.sleep(_TWIN_PAUSE_SECONDS)
+    raise AssertionError("unreachable")
+
+
+async def _refused(request: Request, actor: Actor, typed: Typed, error: GessoError) -> Response:
+    """The form again, with what is wrong at its fields and at its top."""
+    async with _tx(request, actor) as tx:
+        composer = await _composer(request, actor, tx, typed, errors=error.fields or {"": error.detail})
+    response = await _answer(request, actor, composer, error.status)
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.facts.get("retry_after", 1))
+    return response
+
+
+async def _answer(request: Request, actor: Actor, composer: Composer | None, status: int) -> Response:
+    if is_htmx(request):
+        return fragment(request, "generation/_composer.html", status, composer=composer)
+    results = await _results(request, actor, None)
+    return await page(
+        request, "generation/create.html", status, composer=composer, results=results, ideas=IDEAS, key=token()
+    )
+
+
+# --- the composer --------------------------------------------------------------------------------------
+
+
+async def _composer(
+    request: Request,
+    actor: Actor,
+    tx: WorkspaceSession,
+    typed: Typed,
+    *,
+    errors: Mapping[str, str] | None = None,
+    notice: str = "",
+    everything: bool = False,
+) -> Composer | None:
+    """The composer as it stands with these values; None when no model is on."""
+    catalog, errors = _catalog(request), errors or {}
+    model = model_of(catalog, text_of(typed, "model"))
+    if model is None:
+        return None
+    plan, plans = catalog.plan(actor.plan_key), catalog.plans()
+    main, advanced = compose.controls(model, typed, errors, plan, plans)
+    cards = compose.model_cards(catalog.models("image"), model)
+    pictures = await media.by_ids(tx, _ids(texts_of(typed, "references")))
+    fold = text_of(typed, "fold")
+    return Composer(
+        key=text_of(typed, "key") or token(),
+        open=text_of(typed, "sheet") == "1",
+        fold_open=fold == "1" or any(control.error for control in advanced),
+        fold_wanted=fold,
+        prompt=text_of(typed, "prompt"),
+        prompt_help=str(model.settings["prompt"].get("description", "")),
+        prompt_max=model.settings["prompt"].get("maxLength", 2000),
+        cards=compose.first_cards(cards, everything),
+        more=() if everything or len(cards) <= compose.CARDS else cards,
+        model=next(card for card in cards if card.checked),
+        main=main,
+        advanced=advanced,
+        references=compose.reference_part(
+            model, _known(typed), pictures, errors, request.app.state.settings.storage.max_upload_bytes
+        ),
+        hidden=compose.left_over(model, typed),
+        quote=await _quote(request, actor, tx, model, typed),
+        errors=errors,
+        labels={name: capabilities.label_of(name, prop) for name, prop in model.settings.items()} | {"model": "Model"},
+        notice=notice,
+    )
+
+
+async def _quote(request: Request, actor: Actor, tx: WorkspaceSession, model: Model, typed: Typed) -> Quote:
+    catalog, now = _catalog(request), request.app.state.clock.now()
+    ask = Ask("image", model.key, capabilities.from_form(model, typed), "page")
+    try:
+        found = await service.estimate(tx, actor, ask, catalog)
+    except InvalidInput:
+        return Quote(balance=credits_words((await credits.balances(tx, now=now)).balance))
+    words = views.price_words(found.price)
+    if found.enough:
+        after = credits_words(found.balance - found.price.credits)
+        return Quote(words or "Free", credits_words(found.balance), after.split(" ")[0], found.seconds)
+    grant = catalog.plan(actor.plan_key).monthly_grants.get("credit", 0)
+    return Quote(
+        words, credits_words(found.balance), seconds=found.seconds,
+        missing=credits_words(max(found.price.credits - found.balance, 0)),
+        grant=credits_words(grant) if grant else "",
+        grant_at=await next_grant_at(tx, catalog, now) if grant else None,
+        support=compose.support_of(catalog.edition.brand.support),
+    )  # fmt: skip
+
+
+async def _results(request: Request, actor: Actor, before: UUID | None) -> views.Results:
+    now = request.app.state.clock.now()
+    async with _tx(request, actor) as tx:
+        found, following = await service.recent(tx, actor, _catalog(request), now, before=before, limit=RUNS)
+    return views.results(found, following, now, newest=before is None)
+
+
+# --- what comes in -------------------------------------------------------------------------------------
+
+
+async def _typed(request: Request) -> dict[str, str | list[str]]:
+    """The sent form. Browsers send line ends as two characters; what is counted and stored has one."""
+    found: dict[str, str | list[str]] = {}
+    data = await request.form(max_fields=_FIELDS, max_files=_FILES)
+    for name in data:
+        texts = [value.replace("\r\n", "\n") for value in data.getlist(name) if isinstance(value, str)]
+        if texts:
+            found[name] = texts[0] if len(texts) == 1 else texts
+    gone = set(texts_of(found, "remove"))
+    if gone:
+        found["references"] = [text for text in texts_of(found, "references") if text not in gone]
+    return found
+
+
+async def _take_uploads(request: Request, actor: Actor, typed: dict[str, str | list[str]]) -> dict[str, str]:
+    """Pictures that came with the form itself join its references. Returns errors, by field."""
+    state = request.app.state
+    limit = state.settings.storage.max_upload_bytes
+    chosen = texts_of(typed, "references")
+    files = [
+        value for value in (await request.form()).getlist("upload") if isinstance(value, UploadFile) and value.filename
+    ]
+    try:
+        for file in files:
+            await hit(
+                state.db, f"upload/{actor.workspace_id}", UPLOADS_PER_HOUR, 3600, "Too many pictures in one hour."
+            )
+            data = await file.read(limit + 1)
+            if len(data) > limit:
+                raise TooLarge(f"A picture may have at most {limit // 2**20} MB.")
+            asset = await media_service.take_upload(
+                state.db, state.storage, state.ingest, workspace_id=actor.workspace_id, user_id=actor.user_id,
+                data=data, declared_type=file.content_type,
+            )  # fmt: skip
+            chosen.append(str(asset.id))
+    except GessoError as error:
+        return {"references": error.detail}
+    finally:
+        typed["references"] = chosen
+    return {}
+
+
+def _known(typed: Typed) -> Typed:
+    """The form without references that cannot be any."""
+    return {**typed, "references": [str(found) for found in _ids(texts_of(typed, "references"))]}
+
+
+def _ids(texts: list[str]) -> list[UUID]:
+    found = []
+    for text in texts:
+        try:
+            found.append(UUID(text))
+        except ValueError:
+            continue
+    return found
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("There is no such generation.") from None
+
+
+def _before(request: Request) -> UUID | None:
+    """Where older results begin; an address that was cut short begins at the newest."""
+    found = _ids([request.query_params.get("before", "")])
+    return found[0] if found else None
+
+
+def _catalog(request: Request) -> Catalog:
+    catalog: Catalog = request.app.state.catalog
+    return catalog
+
+
+def _tx(request: Request, actor: Actor) -> AbstractAsyncContextManager[WorkspaceSession]:
+    db: Database = request.app.state.db
+    return db.workspace(actor.workspace_id, actor.user_id)
+
+
+IDEAS = (
+    "Amber glass bottle on a travertine plinth, warm side light, long soft shadow",
+    "Layered paper mountains at golden hour, pine silhouettes, soft drop shadows",
+    "Stained glass sunrise over a lagoon, lead lines, radial composition",
+)
+"""First prompts for someone who has made nothing yet."""

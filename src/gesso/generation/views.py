@@ -1,0 +1,255 @@
+"""A generation as a card among the results: its head, and one tile per picture asked for. Pure."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from gesso.catalog.rules import size_of
+from gesso.core.money import Price
+from gesso.generation.estimates import ALMOST
+from gesso.generation.models import Output
+from gesso.generation.service import Standing
+from gesso.media.models import Asset
+from gesso.media.views import media_url, title_of
+from gesso.web.render import credits_words
+
+TileState = Literal["pending", "running", "done", "failed", "cancelled"]
+
+JUST_NOW = timedelta(seconds=4)
+"""A picture that came within this time fades in."""
+WIDE = 1.3
+"""From this ratio on a picture needs more width to show anything."""
+_RULES = frozenset({"flagged", "rejected_safety"})
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The picture of a tile, as `components/tile.html` takes it."""
+
+    src: str
+    srcset: str
+    sizes: str
+    width: int
+    height: int
+    alt: str
+    blur: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One picture asked for. Its box keeps `ratio` (width ÷ height as asked) in every state.
+
+    While it is made, `percent` is how far it is and `eta` the seconds left.
+    """
+
+    id: UUID
+    index: int
+    state: TileState
+    ratio: str
+    title: str = ""
+    note: str = ""
+    icon: str = ""
+    percent: int | None = None
+    eta: int | None = None
+    image: Image | None = None
+    favourite: bool = False
+    new: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One generation among the results."""
+
+    id: UUID
+    prompt: str
+    facts: tuple[str, ...]
+    at: datetime
+    ended: bool
+    cols: int
+    wide: bool
+    tiles: tuple[Tile, ...]
+    ready: int
+    lost: int
+    note: str
+
+    @property
+    def count(self) -> int:
+        return len(self.tiles)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A page of runs, newest first. `next_href` leads to older ones."""
+
+    runs: tuple[Run, ...]
+    next_href: str
+    newest: bool
+
+    @property
+    def running(self) -> int:
+        """How many of them are not over."""
+        return sum(not run.ended for run in self.runs)
+
+
+def run(standing: Standing, now: datetime) -> Run:
+    """The card of one generation."""
+    generation = standing.generation
+    ratio = ratio_of(generation.params)
+    tiles = tuple(_tile(standing, output, ratio, now) for output in standing.outputs)
+    wide = ratio >= WIDE
+    return Run(
+        id=generation.id,
+        prompt=" ".join(generation.prompt.split()),
+        facts=_facts(standing),
+        at=generation.created_at,
+        ended=generation.ended,
+        cols=columns(len(tiles), ratio),
+        wide=wide,
+        tiles=tiles,
+        ready=sum(tile.state == "done" for tile in tiles),
+        lost=sum(tile.state == "failed" for tile in tiles),
+        note=" ".join(generation.warnings),
+    )
+
+
+def columns(count: int, ratio: float) -> int:
+    """How many tiles stand side by side, so that a row is neither tiny nor as high as the window."""
+    if ratio >= WIDE:
+        return 3 if count % 3 == 0 else 2
+    return 4 if count >= 4 or ratio < 0.7 else 3
+
+
+def ratio_of(params: Any) -> float:
+    """Width ÷ height as it was asked for; 1 when the model decides."""
+    if pixels := size_of(params.get("size")):
+        return pixels[0] / pixels[1]
+    width, _, height = str(params.get("aspect_ratio") or "").partition(":")
+    if width.isdecimal() and height.isdecimal() and int(height):
+        return int(width) / int(height)
+    return 1.0
+
+
+def price_words(price: Price) -> str:
+    """ "4 credits", "2 pictures of the plan", both, or "" when it is free."""
+    parts = [f"{uses} {unit}{'' if uses == 1 else 's'} of the plan" for unit, uses in price.allowances.items() if uses]
+    if price.credits:
+        parts.append(credits_words(price.credits))
+    return " + ".join(parts)
+
+
+def ordinal(number: int) -> str:
+    """1 → "1st", 2 → "2nd", 11 → "11th"."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"
+
+
+def _facts(standing: Standing) -> tuple[str, ...]:
+    generation = standing.generation
+    params = generation.params
+    size = size_of(params.get("size"))
+    shape = f"{size[0]:,} × {size[1]:,}" if size else str(params.get("aspect_ratio") or "")
+    if generation.ended:
+        money = price_words(standing.charged) or ("Nothing charged" if not standing.assets else "Free")
+    else:
+        money = f"{price_words(generation.price) or 'Nothing'} held"
+    took = ""
+    if generation.started_at and generation.finished_at and generation.state == "succeeded":
+        took = f"{(generation.finished_at - generation.started_at).total_seconds():.1f} s"
+    return tuple(fact for fact in (generation.model_name, shape, money, took) if fact)
+
+
+def _tile(standing: Standing, output: Output, ratio: float, now: datetime) -> Tile:
+    shape = f"{ratio:.4f}"
+    match output.state:
+        case "delivered":
+            return _delivered(standing, output, shape, now)
+        case "failed":
+            return _failed(output, shape)
+        case "cancelled":
+            held = price_words(Price.of([output.price]))
+            note = f"The {held} held {_was(output)} given back." if held else "Nothing was charged."
+            return Tile(output.asset_id, output.index, "cancelled", shape, "Cancelled", note, again=True)
+    if standing.generation.state == "queued":
+        return _waiting(standing, output, shape)
+    return _painting(standing, output, shape)
+
+
+def _was(output: Output) -> str:
+    one = output.price.credits == 1_000_000 or sum(output.price.allowances.values()) == 1
+    return "was" if one else "were"
+
+
+def _delivered(standing: Standing, output: Output, shape: str, now: datetime) -> Tile:
+    asset = standing.assets.get(output.index)
+    if asset is None:
+        return Tile(output.asset_id, output.index, "cancelled", shape, "Deleted", "You deleted this picture.")
+    return Tile(
+        output.asset_id, output.index, "done", shape,
+        image=_image(asset, standing.generation.count),
+        favourite=asset.favourite,
+        new=output.finished_at is not None and now - output.finished_at < JUST_NOW,
+    )  # fmt: skip
+
+
+def _failed(output: Output, shape: str) -> Tile:
+    sentence = output.error_message or "It could not be made."
+    stopped = output.error_code in _RULES
+    return Tile(
+        output.asset_id, output.index, "failed", shape,
+        title="Stopped by the rules" if stopped else "Not delivered",
+        note=sentence if "Nothing was charged." in sentence else f"{sentence} Nothing was charged.",
+        icon="shield" if stopped else "triangle-alert",
+        again=True,
+    )  # fmt: skip
+
+
+def _waiting(standing: Standing, output: Output, shape: str) -> Tile:
+    place = standing.queue_position or 1
+    title = "Next in the queue" if place == 1 else f"{ordinal(place)} in the queue"
+    note = f"ready in about {standing.eta_seconds} s" if standing.eta_seconds else "starts soon"
+    return Tile(output.asset_id, output.index, "pending", shape, title, note, eta=standing.eta_seconds)
+
+
+def _painting(standing: Standing, output: Output, shape: str) -> Tile:
+    """All that are under way began together, so what is known of the whole tells how far each is."""
+    ended = sum(one.state != "pending" for one in standing.outputs)
+    count = len(standing.outputs)
+    share = (standing.progress * count - ended) / max(count - ended, 1)
+    share = min(max(share, 0.0), ALMOST)
+    percent = round(share * 100)
+    if share >= ALMOST:
+        return Tile(
+            output.asset_id, output.index, "running", shape, "Painting", "taking longer than usual", percent=percent
+        )
+    note = f"{percent} % · about {standing.eta_seconds} s left"
+    return Tile(
+        output.asset_id, output.index, "running", shape, "Painting", note, percent=percent, eta=standing.eta_seconds
+    )
+
+
+def _image(asset: Asset, count: int) -> Image:
+    longest = max(asset.width, asset.height)
+    sources: dict[int, str] = {}
+    for side in (320, 640, 1280):
+        width = max(1, round(asset.width * min(side, longest) / longest))
+        sources.setdefault(width, f"{media_url(asset.id, side)} {width}w")
+    cols = columns(count, asset.width / asset.height)
+    return Image(
+        src=media_url(asset.id, 640),
+        srcset=", ".join(sources.values()),
+        sizes=f"(max-width: 767px) {'92vw' if asset.width / asset.height >= WIDE else '46vw'}, {round(64 / cols)}vw",
+        width=asset.width,
+        height=asset.height,
+        alt=title_of(asset),
+        blur=b64encode(asset.thumbhash).decode(),
+    )
+
+
+def results(standings: Sequence[Standing], following: UUID | None, now: datetime, *, newest: bool) -> Results:
+    """A page of runs."""
+    href = f"/create?before={following}" if following else ""
+    return Results(tuple(run(standing, now) for standing in standings), href, newest)

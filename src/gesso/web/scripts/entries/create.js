@@ -1,0 +1,7 @@
+// The Create page.
+import "../create/composer.js";
+import "../create/sheet.js";
+import "../create/references.js";
+import "../create/runs.js";
+import "../create/progress.js";
+import "../create/hearts.js";
