@@ -90,9 +90,7 @@ def json_app(settings: Settings) -> FastAPI:
 
 def settings_for(database_url: str, folder: Path, sandbox_url: str, **site: Any) -> Settings:
     return Settings(
-        site=SiteSettings(
-            env="test", secret_key=SecretStr(SECRET), data_dir=folder, sandbox_url=sandbox_url, **site
-        ),
+        site=SiteSettings(env="test", secret_key=SecretStr(SECRET), data_dir=folder, sandbox_url=sandbox_url, **site),
         database=DatabaseSettings().model_copy(update={"url": SecretStr(database_url), "pool_size": 20}),
         storage=StorageSettings(url=(folder / "files").as_uri()),
     )
@@ -125,7 +123,9 @@ class Person:
     actor: Actor
     http: httpx2.AsyncClient
 
-    async def submit(self, prompt: str = "a lighthouse at dusk", *, key: str | None = None, **body: Any) -> httpx2.Response:
+    async def submit(
+        self, prompt: str = "a lighthouse at dusk", *, key: str | None = None, **body: Any
+    ) -> httpx2.Response:
         headers = {"Idempotency-Key": key} if key else {}
         given = {"model": FAST, "prompt": prompt, "count": 1, **body}
         return await self.http.post("/api/generate/image", json=given, headers=headers)

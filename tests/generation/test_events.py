@@ -58,7 +58,8 @@ async def test_everything_that_happens_is_told_in_order(house: House) -> None:
                 assert event["data"] == {"id": str(generation_id)}
                 ids.append(int(event["id"]))
         assert credits_told and ids == sorted(ids)  # submitted, started, two pictures, the end
-        kinds = await house.rows("SELECT type FROM generation_event WHERE generation_id = $1 ORDER BY id", generation_id)
+        told = "SELECT type FROM generation_event WHERE generation_id = $1 ORDER BY id"
+        kinds = await house.rows(told, generation_id)
         assert [row["type"] for row in kinds] == ["submitted", "started", "delivered", "delivered", "succeeded"]
 
 

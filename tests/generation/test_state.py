@@ -51,7 +51,7 @@ def test_an_output_is_delivered_at_most_once(events: list[OutputEvent]) -> None:
 
 def test_every_state_can_be_reached_and_left_as_drawn() -> None:
     assert set(GENERATION_MOVES.values()) | {"queued"} == set(GENERATION_STATES)
-    assert {before for before, _ in GENERATION_MOVES} == OPEN
+    assert OPEN == {before for before, _ in GENERATION_MOVES}
     assert set(OUTPUT_MOVES.values()) | {"pending"} == set(OUTPUT_STATES)
     assert OPEN | ENDED == set(GENERATION_STATES) and not OPEN & ENDED
 

@@ -201,8 +201,8 @@ async def test_many_submits_at_once_never_pass_the_limit(idle: House) -> None:
 async def test_too_many_waiting_are_refused(idle: House) -> None:
     ada = await idle.person(credits_=1000)
     await idle.rows(  # a crowd, without waiting for it to be asked for one by one
-        """INSERT INTO generation (workspace_id, id, user_id, kind, state, source, model_key, model_id, model_name, prompt,
-               params, count, priority, parallel, hold_id, price, queue_deadline_at)
+        """INSERT INTO generation (workspace_id, id, user_id, kind, state, source, model_key, model_id, model_name,
+               prompt, params, count, priority, parallel, hold_id, price, queue_deadline_at)
            SELECT $1, gen_random_uuid(), $2, 'image', 'queued', 'api', 'm', gen_random_uuid(), 'M', 'p', '{}', 1, 0, 2,
                gen_random_uuid(), '{"credits": "0", "allowances": {}, "outputs": []}', now() + interval '1 day'
            FROM generate_series(1, 200)""",
@@ -236,7 +236,8 @@ async def test_history_pages_by_cursor(idle: House) -> None:
     await ada.http.post(f"/api/generate/{ids[0]}/cancel")
     seen, cursor = [], None
     while True:
-        page = (await ada.http.get("/api/generate", params={"limit": 2, **({"cursor": cursor} if cursor else {})})).json()
+        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = (await ada.http.get("/api/generate", params=query)).json()
         seen += [item["id"] for item in page["items"]]
         cursor = page["next"]
         if cursor is None:

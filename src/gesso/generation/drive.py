@@ -171,4 +171,3 @@ async def _cancel(tools: Tools, attempt: Attempt) -> str:
         log.info("cancel.not_told", attempt_id=str(attempt.id), error=type(error).__name__)
         return "The provider did not answer the wish to stop."
     return "The provider took the wish to stop." if taken else "It was too late to stop."
-

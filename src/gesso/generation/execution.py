@@ -1,12 +1,12 @@
 """The worker's side: take a generation, drive it to its end, or leave it so that the next worker can go on.
 
-    take the lease ─► (start) ─► drive its strands ─► finish, hand on
-                                      │
-                  ended by somebody ──┼─► ask the providers to stop
-                  lease lost ─────────┼─► leave it alone
-                  worker stops ───────┼─► give the lease back, hand the job over
-                  nothing to do now ──┼─► give the lease back, come again later
-                  deadline ───────────┴─► ask the providers to stop, fail what is missing
+take the lease ─► (start) ─► drive its strands ─► finish, hand on
+                                  │
+              ended by somebody ──┼─► ask the providers to stop
+              lease lost ─────────┼─► leave it alone
+              worker stops ───────┼─► give the lease back, hand the job over
+              nothing to do now ──┼─► give the lease back, come again later
+              deadline ───────────┴─► ask the providers to stop, fail what is missing
 """
 
 import asyncio

@@ -85,4 +85,3 @@ class LateResults:
 
     def _transaction(self, generation: Generation) -> AbstractAsyncContextManager[WorkspaceSession]:
         return self._tools.db.workspace(generation.workspace_id, generation.user_id)
-

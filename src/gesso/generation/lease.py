@@ -145,4 +145,3 @@ class Keeper:
                 lease.interrupt("lost")
             elif states[token] in ENDED:
                 lease.interrupt("ended")
-

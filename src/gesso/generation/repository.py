@@ -184,7 +184,8 @@ async def finish(
     code, message = error or (None, None)
     return await _move(
         tx, generation_id, event, names[event],
-        """finished_at = $4::timestamptz, charged = $5, warnings = warnings || $6::jsonb, error_code = $7, error_message = $8,
+        """finished_at = $4::timestamptz, charged = $5, warnings = warnings || $6::jsonb,
+           error_code = $7, error_message = $8,
            cancel_requested_at = CASE WHEN $9::boolean THEN $4::timestamptz END,
            progress = CASE WHEN $10::boolean THEN 1 ELSE progress END""",
         now, charged.to_json(), list(warnings), code, message, event == "cancel", event == "succeed",
@@ -367,4 +368,3 @@ async def waiting_workspaces(tx: ElevatedSession) -> list[UUID]:
 async def forget_events(tx: ElevatedSession, before: datetime) -> int:
     """Delete events older than `before`: they serve pages that reconnect, and nobody is away that long."""
     return await tx.execute_raw("DELETE FROM generation_event WHERE created_at < $1", before)
-

@@ -100,9 +100,7 @@ def _adapted(model: Model, params: Mapping[str, Any]) -> dict[str, Any] | None:
 def _covered(asks: Sequence[OutputAsk], held: Sequence[OutputPrice]) -> bool:
     """Whether each output's new quote fits into what is held for it."""
     return all(
-        ask.uses <= price.allowances.get(ask.allowance or "", 0)
-        if price.allowances
-        else ask.credits <= price.credits
+        ask.uses <= price.allowances.get(ask.allowance or "", 0) if price.allowances else ask.credits <= price.credits
         for ask, price in zip(asks, held, strict=True)
     )
 

@@ -249,23 +249,17 @@ class Strand:
         last = at + 1 >= len(self._drive.steps)
         return GiveUp() if isinstance(following, policy.Elsewhere) and last else following
 
-    async def _record(
-        self, attempt: Attempt | None, error: ProviderError, following: policy.Next, tries: int
-    ) -> None:
+    async def _record(self, attempt: Attempt | None, error: ProviderError, following: policy.Next, tries: int) -> None:
         """Close the call, tell the gate, and, when nothing is left to try, fail the outputs: one transaction."""
         uncertain = isinstance(error, OutcomeUnknown)
-        failure: Failure = (
-            policy.UNCERTAIN if uncertain else policy.exhausted(error.code, error.message, max(tries, 1))
-        )
+        failure: Failure = policy.UNCERTAIN if uncertain else policy.exhausted(error.code, error.message, max(tries, 1))
         log.warning(
             "attempt.failed", generation_id=str(self._generation.id), attempt_id=str(attempt.id) if attempt else None,
             kind=error.code, note=error.note, next=type(following).__name__,
         )  # fmt: skip
         async with self._drive.transaction() as tx:
             if isinstance(following, GiveUp):
-                await settlement.fail_outputs(
-                    tx, self._generation, self._indexes, failure, now=self._tools.clock.now()
-                )
+                await settlement.fail_outputs(tx, self._generation, self._indexes, failure, now=self._tools.clock.now())
             if attempt is not None:
                 await attempts.close(
                     tx, attempt.id, "uncertain" if uncertain else "failed", cost=self._cost(attempt, error),
