@@ -1,8 +1,7 @@
 """The database: engines, roles, transactions, paging, listening. Knows no feature."""
 
-from gesso.db.base import Base
 from gesso.db.database import Database
 from gesso.db.listen import Listener
 from gesso.db.session import ElevatedSession, PublicSession, Session, WorkspaceSession
 
-__all__ = ["Base", "Database", "ElevatedSession", "Listener", "PublicSession", "Session", "WorkspaceSession"]
+__all__ = ["Database", "ElevatedSession", "Listener", "PublicSession", "Session", "WorkspaceSession"]

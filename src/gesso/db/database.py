@@ -1,26 +1,26 @@
 """Engines, roles and the edge where transactions open and commit."""
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import UUID
 
 import asyncpg
 import structlog
-from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from gesso.core.errors import Unavailable
 from gesso.db.session import ElevatedSession, PublicSession, Session, WorkspaceSession
 
 log = structlog.get_logger()
-SessionType = TypeVar("SessionType", bound=Session)
 
-_ENTER_WORKSPACE = text("SELECT set_config('gesso.workspace', :workspace, true), set_config('gesso.user', :user, true)")
+ACQUIRE_SECONDS = 10.0
+CLOSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Roles:
 
 
 class Database:
-    """The connection pools of one process."""
+    """The connection pools of one process. They open on first use, in the event loop that uses them."""
 
     def __init__(
         self,
@@ -67,63 +67,66 @@ class Database:
         elevated_pool_size: int = 3,
     ) -> None:
         self.roles = Roles(normalise_url(owner_url), role_prefix, secret)
-        self._app = _engine(self.roles.url(self.roles.app), pool_size)
-        self._elevated = _engine(self.roles.url(self.roles.elevated), elevated_pool_size)
+        self._app = Pool(self.roles.url(self.roles.app), pool_size)
+        self._elevated = Pool(self.roles.url(self.roles.elevated), elevated_pool_size)
+        self._outgoing: dict[tuple[str, str], None] = {}
+        self._sender: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
     async def workspace(self, workspace_id: UUID, user_id: UUID | None = None) -> AsyncIterator[WorkspaceSession]:
         """A transaction in one workspace, on behalf of `user_id`; commits on a clean exit."""
-        async with self._transaction(WorkspaceSession, self._app) as session:
-            session.workspace_id, session.user_id = workspace_id, user_id
-            await session.execute(
-                _ENTER_WORKSPACE, {"workspace": str(workspace_id), "user": str(user_id) if user_id else ""}
-            )
-            yield session
+        async with self._app.connection() as connection:
+            session = WorkspaceSession(connection, workspace_id, user_id)
+            async with _transaction(connection, workspace_id, user_id):
+                yield session
+        await self._after_commit(session)
 
     @contextlib.asynccontextmanager
     async def public(self) -> AsyncIterator[PublicSession]:
         """A transaction that belongs to no workspace; commits on a clean exit."""
-        async with self._transaction(PublicSession, self._app) as session:
-            await session.execute(_ENTER_WORKSPACE, {"workspace": "", "user": ""})
-            yield session
+        async with self._app.connection() as connection:
+            session = PublicSession(connection)
+            async with _transaction(connection):
+                yield session
+        await self._after_commit(session)
 
     @contextlib.asynccontextmanager
     async def elevated(self, reason: str) -> AsyncIterator[ElevatedSession]:
         """A transaction across workspaces; `reason` says who needs it. Commits on a clean exit."""
-        async with self._transaction(ElevatedSession, self._elevated) as session:
-            session.reason = reason
-            await session.execute(_ENTER_WORKSPACE, {"workspace": "", "user": ""})
-            yield session
-
-    @contextlib.asynccontextmanager
-    async def _transaction(self, kind: type[SessionType], engine: AsyncEngine) -> AsyncIterator[SessionType]:
-        async with kind(engine, expire_on_commit=False) as session:
-            async with session.begin():
+        async with self._elevated.connection() as connection:
+            session = ElevatedSession(connection, reason)
+            async with _transaction(connection):
                 yield session
         await self._after_commit(session)
 
     async def _after_commit(self, session: Session) -> None:
         if session.pending_notifications:
-            await self.notify(list(session.pending_notifications))
+            self._outgoing.update(session.pending_notifications)
+            if self._sender is None or self._sender.done():
+                self._sender = asyncio.create_task(self._send())
         for action in session.pending_actions:
             try:
                 await action()
             except Exception:
                 log.exception("after_commit.failed")
 
-    async def notify(self, messages: list[tuple[str, str]]) -> None:
-        """Send (channel, payload) pairs now. A lost one costs at most a poll, so failure is only logged."""
-        try:
-            async with self._app.connect() as connection:
-                raw = await connection.get_raw_connection()
-                assert raw.driver_connection is not None
-                await raw.driver_connection.execute(
-                    "SELECT pg_notify(channel, payload) FROM unnest($1::text[], $2::text[]) AS m(channel, payload)",
-                    [channel for channel, _ in messages],
-                    [payload for _, payload in messages],
-                )
-        except Exception as error:  # noqa: BLE001 — whatever it is, the commit stands
-            log.warning("notify.failed", error=type(error).__name__, messages=len(messages))
+    async def _send(self) -> None:
+        """Send what is outgoing, everything that has gathered meanwhile in one statement.
+
+        A lost notification costs at most a poll, so failure is only logged.
+        """
+        while self._outgoing:
+            messages, self._outgoing = list(self._outgoing), {}
+            try:
+                async with self._app.connection() as connection:
+                    await connection.execute(
+                        "SELECT pg_notify(channel, payload) "
+                        "FROM unnest($1::text[], $2::text[]) AS m (channel, payload)",
+                        [channel for channel, _ in messages],
+                        [payload for _, payload in messages],
+                    )
+            except Exception as error:  # noqa: BLE001 — whatever it is, the commit stands
+                log.warning("notify.failed", error=type(error).__name__, messages=len(messages))
 
     async def dedicated(self, *, elevated: bool = False) -> asyncpg.Connection:
         """A connection outside the pools, for LISTEN and the queue. The caller closes it."""
@@ -133,9 +136,81 @@ class Database:
         return connection
 
     async def close(self) -> None:
-        """Close all pooled connections."""
-        await self._app.dispose()
-        await self._elevated.dispose()
+        """Send what is still outgoing and close all pooled connections."""
+        if self._sender is not None:
+            await asyncio.gather(self._sender, return_exceptions=True)
+        await self._app.close()
+        await self._elevated.close()
+
+
+class Pool:
+    """Connections of one role."""
+
+    def __init__(self, url: str, size: int) -> None:
+        self._url = url
+        self._size = size
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for the length of the block. Raises Unavailable when none gets free in time."""
+        pool = self._pool or await self._open()
+        try:
+            connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
+        except TimeoutError:
+            raise Unavailable("The site is very busy right now. Please try again in a moment.") from None
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
+
+    async def _open(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=0,
+                    max_size=self._size,
+                    max_inactive_connection_lifetime=300,
+                    init=set_json_codec,
+                    reset=_nothing_to_reset,
+                )
+        return self._pool
+
+    async def close(self) -> None:
+        """Close the connections, waiting a moment for those in use."""
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), CLOSE_SECONDS)
+            except TimeoutError:
+                self._pool.terminate()
+            self._pool = None
+
+
+async def _nothing_to_reset(_: asyncpg.Connection) -> None:
+    """Everything we set is local to its transaction, so a connection comes back as it went: a round trip less."""
+
+
+@contextlib.asynccontextmanager
+async def _transaction(
+    connection: asyncpg.Connection, workspace_id: UUID | None = None, user_id: UUID | None = None
+) -> AsyncIterator[None]:
+    """BEGIN and the scope in one round trip; COMMIT on a clean exit, else ROLLBACK.
+
+    Not `connection.transaction()`: that takes a round trip more, and this is the money path.
+    """
+    await connection.execute(
+        f"BEGIN; SET LOCAL gesso.workspace = '{workspace_id or ''}'; SET LOCAL gesso.\"user\" = '{user_id or ''}'"
+    )
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await connection.execute("ROLLBACK")
+        raise
+    if await connection.execute("COMMIT") != "COMMIT":
+        raise RuntimeError("a statement failed and its error was swallowed, so the transaction was rolled back")
 
 
 def normalise_url(url: str) -> str:
@@ -154,23 +229,3 @@ async def set_json_codec(connection: asyncpg.Connection) -> None:
 
 def _dumps(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)
-
-
-def _engine(url: str, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(
-        url.replace("postgresql://", "postgresql+asyncpg://", 1),
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=10,
-        pool_pre_ping=False,
-        pool_recycle=1800,
-        # the connection's own codec speaks Python values already
-        json_serializer=lambda value: value,
-        json_deserializer=lambda value: value,
-    )
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _prepare(connection: Any, _: Any) -> None:
-        connection.run_async(set_json_codec)
-
-    return engine

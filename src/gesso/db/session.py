@@ -1,7 +1,7 @@
 """Transactions and what they may see. The type of a session says which rows it reaches.
 
     WorkspaceSession   role `<prefix>_app`, row-level security set to one workspace
-    PublicSession      role `<prefix>_app`, no workspace: look-ups through SECURITY DEFINER functions, shared tables
+    PublicSession      role `<prefix>_app`, no workspace: look-ups through definer functions, shared tables
     ElevatedSession    role `<prefix>_elevated`: operators and jobs across workspaces
 
 One request or job step is one transaction, opened and committed at its edge by `Database`.
@@ -13,42 +13,37 @@ from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncSession
 
 AfterCommit = Callable[[], Awaitable[None]]
 
 
-class Session(AsyncSession):
-    """An open transaction with direct access to its own asyncpg connection."""
+class Session:
+    """An open transaction on one asyncpg connection."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._driver: asyncpg.Connection | None = None
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
         self.pending_notifications: dict[tuple[str, str], None] = {}
         self.pending_actions: list[AfterCommit] = []
 
     async def driver(self) -> asyncpg.Connection:
-        """The asyncpg connection of this very transaction, for the money path."""
-        if self._driver is None:
-            raw = await (await self.connection()).get_raw_connection()
-            self._driver = cast(asyncpg.Connection, raw.driver_connection)
-        return self._driver
+        """The asyncpg connection of this very transaction, for libraries that want one."""
+        return self._connection
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """All rows of a statement with $1-style parameters. jsonb goes in and comes out as Python values."""
-        return cast(list[asyncpg.Record], await (await self.driver()).fetch(sql, *args))
+        return cast(list[asyncpg.Record], await self._connection.fetch(sql, *args))
 
     async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
         """The first row or None."""
-        return await (await self.driver()).fetchrow(sql, *args)
+        return await self._connection.fetchrow(sql, *args)
 
     async def fetchval(self, sql: str, *args: Any) -> Any:
         """The first column of the first row, or None."""
-        return await (await self.driver()).fetchval(sql, *args)
+        return await self._connection.fetchval(sql, *args)
 
     async def execute_raw(self, sql: str, *args: Any) -> int:
         """Run a statement; how many rows it touched."""
-        status: str = await (await self.driver()).execute(sql, *args)
+        status: str = await self._connection.execute(sql, *args)
         last = status.rsplit(" ", 1)[-1]
         return int(last) if last.isdigit() else 0
 
@@ -67,8 +62,10 @@ class Session(AsyncSession):
 class WorkspaceSession(Session):
     """A transaction that sees one workspace's rows."""
 
-    workspace_id: UUID
-    user_id: UUID | None
+    def __init__(self, connection: asyncpg.Connection, workspace_id: UUID, user_id: UUID | None) -> None:
+        super().__init__(connection)
+        self.workspace_id = workspace_id
+        self.user_id = user_id
 
 
 class PublicSession(Session):
@@ -78,4 +75,6 @@ class PublicSession(Session):
 class ElevatedSession(Session):
     """A transaction across workspaces: for operators' and jobs' code that says so in its signature."""
 
-    reason: str
+    def __init__(self, connection: asyncpg.Connection, reason: str) -> None:
+        super().__init__(connection)
+        self.reason = reason

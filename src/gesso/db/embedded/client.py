@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,11 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+import structlog
+
 from gesso.db.embedded import supervisor
+
+log = structlog.get_logger()
 
 START_TIMEOUT_SECONDS = 60.0
 
@@ -49,19 +54,28 @@ class EmbeddedPostgres:
                 time.sleep(0.02)
 
     def running(self) -> bool:
-        """Whether the server answers now."""
+        """Whether the server answers now, under a supervisor that lives.
+
+        The file of one that was killed still stands there, and its server may answer while it ends.
+        """
         try:
-            port = json.loads((self.folder / "server.json").read_text())["port"]
-        except (FileNotFoundError, ValueError):
+            state = json.loads((self.folder / "server.json").read_text())
+            os.kill(state["supervisor"], 0)
+        except (FileNotFoundError, ValueError, ProcessLookupError):
             return False
-        return supervisor.accepting(port)
+        except PermissionError:
+            pass  # alive, and another user's
+        return supervisor.accepting(state["port"])
 
     async def keep_running(self) -> None:
         """Start a new supervisor whenever the old one was killed. Runs until cancelled."""
         while True:
             await asyncio.sleep(0.5)
-            if not (self.folder / "server.json").exists():
-                await asyncio.to_thread(self.start)
+            if not await asyncio.to_thread(self.running):
+                try:
+                    await asyncio.to_thread(self.start)
+                except EmbeddedPostgresError as error:
+                    log.error("embedded_postgres.down", detail=str(error))
 
     def url(self, database: str = "postgres") -> str:
         """`postgresql://` address of a database as the superuser, which owns everything here."""

@@ -4,7 +4,7 @@ Only the standard library is imported, so that it starts in milliseconds. The fo
 
     data/            the cluster           password   of the superuser `gesso`
     users.lock       flocked, shared, by every process that uses the server; the kernel lets go when one dies
-    supervisor.lock  flocked by this process    server.json   {"port", "pid"} while the server answers
+    supervisor.lock  flocked by this process    server.json   {"port", "pid", "supervisor"} while the server answers
     server.log       what PostgreSQL and this script had to say
 
 The server dies with this process (PR_SET_PDEATHSIG) and is restarted by it when it dies alone; this process
@@ -102,7 +102,10 @@ class Supervisor:
         deadline = time.monotonic() + 60
         while self.server.poll() is None and time.monotonic() < deadline:
             if accepting(port) and self._pid_file_says_ready():
-                _write(self.folder / "server.json", json.dumps({"port": port, "pid": self.server.pid}))
+                _write(
+                    self.folder / "server.json",
+                    json.dumps({"port": port, "pid": self.server.pid, "supervisor": os.getpid()}),
+                )
                 return
             time.sleep(0.02)
         raise SystemExit("PostgreSQL did not start; see the lines above")

@@ -5,6 +5,12 @@ from gesso.db import ddl
 revision = "0005"
 down_revision = "0004"
 
+# The parser drops what looks like markup and keeps paths whole: "<lora:ink>" and "sea/sky" would not be found.
+_PLAIN = """
+CREATE FUNCTION media_plain(p_text text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN translate(p_text, '<>/\\@', '     ');
+"""
+
 _TABLES = """
 CREATE TABLE asset (
     id uuid CONSTRAINT asset_pkey PRIMARY KEY,
@@ -37,7 +43,7 @@ CREATE TABLE asset (
     deleted_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     tsv tsvector NOT NULL GENERATED ALWAYS AS (
-        to_tsvector('simple'::regconfig, prompt || ' ' || coalesce(model_name, ''))
+        to_tsvector('simple'::regconfig, media_plain(prompt || ' ' || coalesce(model_name, '')))
     ) STORED
 );
 
@@ -119,7 +125,7 @@ CREATE FUNCTION media_words(p_words text) RETURNS tsquery LANGUAGE sql IMMUTABLE
 RETURN (
     SELECT to_tsquery('simple'::regconfig, string_agg(
         '''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || ''':*', ' & '))
-    FROM unnest(to_tsvector('simple'::regconfig, left(p_words, 200)))
+    FROM unnest(to_tsvector('simple'::regconfig, media_plain(left(p_words, 200))))
 );
 """
 
@@ -205,6 +211,7 @@ END $$;
 
 
 def upgrade() -> None:
+    ddl.script(_PLAIN)
     ddl.script(_TABLES)
     ddl.script(_USAGE)
     ddl.script(_WORDS)

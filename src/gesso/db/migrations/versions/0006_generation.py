@@ -1,7 +1,5 @@
 """Generations, their outputs, the calls made for them, their events, and the health of connections."""
 
-from alembic import op
-
 from gesso.db.ddl import definer, protect, script, share
 
 revision = "0006"
