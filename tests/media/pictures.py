@@ -49,9 +49,21 @@ def id_at(moment: datetime) -> UUID:
     return UUID(int=(int(moment.timestamp() * 1000) << 80) | (new_id().int & ((1 << 80) - 1)))
 
 
+_last = UUID(int=0)
+
+
+def next_id() -> UUID:
+    """A fresh id that sorts after all given before; plain ones of the same millisecond come in any order."""
+    global _last
+    while (fresh := new_id()) <= _last:
+        pass
+    _last = fresh
+    return fresh
+
+
 def row(actor: Actor, asset_id: UUID | None = None, **fields: Any) -> NewAsset:
     """A row without files, for what only looks at rows."""
-    asset_id = asset_id or new_id()
+    asset_id = asset_id or next_id()
     values: dict[str, Any] = {
         "id": asset_id, "user_id": actor.user_id, "storage_key": asset_key(actor.workspace_id, asset_id),
         "sha256": bytes(32), "media_type": "image/png", "size_bytes": 1000, "width": 64, "height": 48,

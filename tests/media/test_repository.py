@@ -124,6 +124,8 @@ async def test_dates_are_ranges_of_ids(db: Database) -> None:
         ("o'brien", {"c"}),
         ("seedream", {"c"}),
         ("sand-col", {"a"}),
+        ("lora ink", {"b"}),
+        ("sky", {"a", "b"}),
         ("nowhere", set()),
         ("!!!", set()),
         ("ridges & !violet | ' \\ :* <->", {"a"}),
@@ -136,7 +138,7 @@ async def test_search_takes_words_as_beginnings(db: Database, query: str, expect
     ada = await make_user(db)
     prompts = {
         "a": "Violet ridges, sand-coloured sky",
-        "b": "teal ridges at dawn",
+        "b": "teal ridges at dawn, sea/sky <lora:ink:0.8>",
         "c": "Portrait of O'Brien in teal",
     }
     made = {

@@ -11,7 +11,9 @@ let typing;
 function show(address) {
   clearTimeout(typing);
   history.replaceState(history.state, "", address);
-  return htmx.ajax("GET", address, { target: "#gallery-page", swap: "innerMorph" });
+  // of several asked for while one is under way only the last counts (hx-sync on the page)
+  const target = document.getElementById("gallery-page");
+  return htmx.ajax("GET", address, { source: target, target, swap: "innerMorph" });
 }
 
 function addressOf(form) {

@@ -11,6 +11,8 @@ const ADDRESS = /^\/gallery\/[0-9a-f-]{36}$/;
 const title = document.title;
 // whether the entry before this one in the history is the gallery that lies underneath
 let pushed = false;
+let turning = Promise.resolve();
+let wanted = "";
 
 const shown = () => box.querySelector(".lightbox");
 const open = () => !box.hidden;
@@ -18,7 +20,7 @@ const open = () => !box.hidden;
 /** Put the picture at `address` into the box; false when it could not be had. */
 async function load(address) {
   const before = shown();
-  await htmx.ajax("GET", address, { target: box, swap: "innerHTML" });
+  await htmx.ajax("GET", address, { source: box, target: box, swap: "innerHTML" });
   if (!shown() || shown() === before) return false;
   const name = box.querySelector("#lightbox-title").textContent;
   document.title = overlay ? `${name} · ${title}` : name;
@@ -26,7 +28,14 @@ async function load(address) {
   return true;
 }
 
-async function show(address, { push }) {
+/** One after the other; of several asked for meanwhile (a key held down) only the last counts. */
+function show(address, how) {
+  wanted = address;
+  turning = turning.then(() => (wanted === address ? turn(address, how) : null));
+  return turning;
+}
+
+async function turn(address, { push }) {
   if (!(await load(address))) return;
   history[push ? "pushState" : "replaceState"](null, "", address);
   pushed ||= push;

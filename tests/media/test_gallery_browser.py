@@ -1,0 +1,295 @@
+"""The gallery in a real browser: lightbox with its history and keys, filters in place, selection, undo."""
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import hatch_build
+import pytest
+import uvicorn
+from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+from playwright.async_api import Browser, Page, async_playwright
+
+from gesso.accounts.access import COOKIE, Actor
+from gesso.core.clock import SystemClock
+from gesso.db import Database
+from gesso.media import gallery
+from gesso.media.service import Ingest
+from gesso.media.storage import Storage
+from gesso.web.render import STATIC
+from tests.cast import make_user, session_token
+from tests.find_browser import chromium
+from tests.media.conftest import media_app
+from tests.media.pictures import id_at, keep, picture
+
+pytestmark = pytest.mark.browser
+
+AXE = hatch_build.ROOT / "node_modules/axe-core/axe.min.js"
+SHAPES = ((160, 120), (120, 160), (128, 128), (192, 108))
+TODAY, EARLIER = 5, 9
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    hatch_build.build()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def site(app: FastAPI) -> AsyncIterator[str]:
+    """The room's application on a port of its own."""
+    app.mount("/static", StaticFiles(directory=STATIC))
+
+    @app.get("/brand.css")
+    async def brand() -> Response:
+        return PlainTextResponse("", media_type="text/css")
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.02)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    await serving
+
+
+@pytest.fixture
+def app(db: Database, storage: Storage, ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
+    monkeypatch.setattr(gallery, "PAGE", 8)  # so that 14 pictures need a second page, in the middle of a day
+    return media_app(db, storage, ingest, SystemClock())
+
+
+OpenPage = Callable[..., Awaitable[Page]]
+
+
+@pytest.fixture
+async def ada(db: Database, storage: Storage) -> Actor:
+    """Ada with 14 pictures: 5 of today, 9 of three days ago."""
+    ada = await make_user(db, "Ada")
+    now = datetime.now(UTC).replace(hour=0, minute=0, second=30)
+    async with db.workspace(ada.workspace_id, ada.user_id) as tx:
+        for n in range(TODAY + EARLIER):
+            moment = now - timedelta(seconds=n, days=0 if n < TODAY else 3)
+            width, height = SHAPES[n % 4]
+            await keep(
+                tx, storage, picture(width, height, seed=n), id_at(moment),
+                prompt=f"{'teal' if n % 2 else 'amber'} picture number {n}", model_key="flux", model_name="Flux",
+            )  # fmt: skip
+    return ada
+
+
+@pytest.fixture
+async def visit(browser: Browser, site: str, db: Database, ada: Actor) -> AsyncIterator[OpenPage]:
+    """Opens a page of Ada's; at the end none of them may have complained."""
+    complaints: list[str] = []
+    contexts = []
+
+    async def open_page(path: str, *, width: int = 1200, bypass_csp: bool = False, scripts: bool = True) -> Page:
+        context = await browser.new_context(
+            viewport={"width": width, "height": 800}, bypass_csp=bypass_csp, java_script_enabled=scripts,
+            reduced_motion="reduce", timezone_id="UTC",
+        )  # fmt: skip
+        contexts.append(context)
+        await context.add_cookies([{"name": COOKIE, "value": await session_token(db, ada), "url": site}])
+        context.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        page = await context.new_page()
+        await page.goto(site + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        await context.close()
+    # /api/events belongs to another room and is not served here
+    assert [text for text in complaints if "404" not in text] == []
+
+
+async def until(page: Page, condition: str) -> None:
+    """Wait until a JavaScript condition holds. Polled from outside: the page's policy forbids eval."""
+    async with asyncio.timeout(15):
+        while not await page.evaluate(condition):
+            await asyncio.sleep(0.05)
+
+
+async def tiles(page: Page) -> int:
+    return await page.locator("#wall .tile").count()
+
+
+async def everything(page: Page) -> int:
+    """Scroll until all pictures are there."""
+    await page.mouse.move(600, 400)
+    await page.mouse.wheel(0, 5000)
+    await until(page, f"document.querySelectorAll('#wall .tile').length === {TODAY + EARLIER}")
+    await page.evaluate("scrollTo(0, 0)")
+    return TODAY + EARLIER
+
+
+async def test_rows_fill_their_width_and_nothing_jumps(visit: OpenPage) -> None:
+    page = await visit(f"/gallery?from={datetime.now(UTC).date()}")
+    shifts = """new Promise(done => new PerformanceObserver(list => done(
+        list.getEntries().reduce((sum, entry) => sum + entry.value, 0))).observe({type: "layout-shift", buffered: true})
+        || setTimeout(() => done(0), 400))"""
+    assert await page.evaluate(shifts) < 0.01
+    edges = "[...document.querySelectorAll('#wall .tile')].map(tile => tile.getBoundingClientRect().right)"
+    assert max(await page.evaluate(edges)) == pytest.approx(
+        await page.evaluate("document.querySelector('#wall .rows').getBoundingClientRect().right"), abs=2
+    )
+
+
+async def test_scrolling_joins_the_days(visit: OpenPage) -> None:
+    page = await visit("/gallery")
+    await everything(page)
+    assert await page.locator("#wall .rows").count() == 2
+    assert await page.locator("#wall .day").count() == 2
+    assert await page.locator("#wall .day span").all_inner_texts() == [str(TODAY), str(EARLIER)]
+    assert await page.locator(".more-link").count() == 0
+
+
+async def test_the_lightbox_has_its_place_in_the_history(visit: OpenPage, site: str) -> None:
+    page = await visit("/gallery")
+    third = page.locator("#wall .tile__link").nth(2)
+    await third.click()
+    await until(page, "document.querySelector('.lightbox__bar span')?.textContent === '3 of 14'")
+    assert re.fullmatch(rf"{site}/gallery/[0-9a-f-]{{36}}", page.url)
+    assert await page.evaluate("document.querySelector('main').inert")
+    assert await page.evaluate("document.activeElement.getAttribute('aria-label')") == "Close"
+
+    await page.keyboard.press("ArrowRight")
+    await until(page, "document.querySelector('.lightbox__bar span')?.textContent === '4 of 14'")
+    fourth = page.url
+    await page.keyboard.press("ArrowLeft")
+    await until(page, "document.querySelector('.lightbox__bar span')?.textContent === '3 of 14'")
+    await page.keyboard.press("f")
+    await until(page, "document.querySelector('.btn--heart').getAttribute('aria-pressed') === 'true'")
+    await page.keyboard.press("?")
+    await until(page, "document.getElementById('keys').open")
+    await page.keyboard.press("Escape")  # closes the list, not the picture
+    assert await page.locator(".lightbox").count() == 1
+    async with page.expect_download() as download:
+        await page.keyboard.press("d")
+    assert (await download.value).suggested_filename.startswith("amber-picture-number-2-")
+
+    await page.keyboard.press("Escape")
+    await until(page, "!document.querySelector('.lightbox')")
+    assert page.url == f"{site}/gallery"
+    assert await third.evaluate("link => link === document.activeElement")
+    assert not await page.evaluate("document.querySelector('main').inert")
+    await page.go_forward()
+    await until(page, "document.querySelector('.lightbox__bar span')?.textContent === '3 of 14'")
+    await page.go_back()
+    await until(page, "!document.querySelector('.lightbox')")
+    await page.goto(fourth)
+    assert await page.locator(".lightbox__bar span").inner_text() == "4 of 14"
+    await page.keyboard.press("ArrowRight")
+    await until(page, "document.querySelector('.lightbox__bar span')?.textContent === '5 of 14'")
+
+
+async def test_deleting_in_the_lightbox_goes_on_and_undo_brings_it_back(visit: OpenPage) -> None:
+    page = await visit("/gallery")
+    before = await everything(page)
+    await page.locator("#wall .tile__link").first.click()
+    await until(page, "document.querySelector('.lightbox__bar span')?.textContent === '1 of 14'")
+    first = await page.locator(".lightbox").get_attribute("data-asset")
+    await page.keyboard.press("Delete")
+    await until(page, "document.querySelector('.lightbox__bar span')?.textContent === '1 of 13'")
+    assert await tiles(page) == before - 1
+    assert await page.locator(".lightbox").get_attribute("data-asset") != first
+    await page.locator("#toasts [data-undo]").click()
+    await until(page, f"document.querySelectorAll('#wall .tile').length === {before}")
+    assert await page.locator("#wall .tile").first.get_attribute("id") == first
+
+
+async def test_filters_change_the_wall_in_place(visit: OpenPage, site: str) -> None:
+    page = await visit("/gallery")
+    await page.evaluate("window.stayed = true")
+    await page.fill("#gallery-q", "teal")
+    await until(page, "document.querySelectorAll('#wall .tile').length === 7")
+    assert page.url == f"{site}/gallery?q=teal"
+    assert await page.evaluate("document.activeElement.id") == "gallery-q"
+    await page.click("text=Favourites")
+    await page.wait_for_selector("text=Nothing found")
+    await page.click("text=Clear")
+    await until(page, "document.querySelectorAll('#wall .tile').length >= 8")
+    assert (page.url, await page.input_value("#gallery-q")) == (f"{site}/gallery", "")
+    await page.click("button.filter:has-text('Any time')")
+    await page.click(".menu__item:has-text('Today')")
+    await until(page, f"document.querySelectorAll('#wall .tile').length === {TODAY}")
+    height = "document.querySelector('#wall .tile').getBoundingClientRect().height"
+    medium = await page.evaluate(height)
+    await page.click("text=Large")
+    await until(page, f"{height} > {medium}")
+    assert await page.evaluate("window.stayed")
+
+
+async def test_selecting_downloading_and_deleting_several(visit: OpenPage) -> None:
+    page = await visit("/gallery")
+    await page.click("[data-select]")
+    assert await page.locator("[data-verb=delete]").is_disabled()
+    links = page.locator("#wall .tile__link")
+    await links.nth(1).click()
+    await links.nth(4).click(modifiers=["Shift"])
+    await links.nth(2).click()
+    assert await page.locator("[data-selected]").inner_text() == "3 selected"
+    async with page.expect_download() as download:
+        await page.click("[data-verb=download]")
+    assert (await download.value).suggested_filename.endswith(".zip")
+    assert await page.locator(".is-busy").count() == 0
+    before = await everything(page)
+    await page.click("[data-verb=delete]")
+    await until(page, f"document.querySelectorAll('#wall .tile').length === {before - 3}")
+    assert "3 pictures deleted" in await page.locator("#toasts").inner_text()
+    await page.locator("#toasts [data-undo]").click()
+    await until(page, f"document.querySelectorAll('#wall .tile').length === {before}")
+    assert await page.locator(".tile.is-selected").count() == 0
+    assert not await page.locator(".actionbar").is_visible()
+
+
+async def test_without_scripts_it_is_pages_and_forms(visit: OpenPage, site: str) -> None:
+    page = await visit("/gallery", scripts=False)
+    await page.click("text=Older pictures")
+    assert await tiles(page) == 6
+    await page.goto(f"{site}/gallery?select=1")
+    await page.locator(".tile__pick").nth(0).check()
+    await page.locator(".tile__pick").nth(1).check()
+    await page.click("[data-verb=delete]")
+    assert "2 pictures deleted" in await page.locator("#toasts").inner_text()
+    assert await page.locator("#wall .day span").first.inner_text() == str(TODAY - 2)
+    await page.locator("#wall .tile__link").first.click()
+    assert await page.locator(".lightbox__bar span").inner_text() == "1 of 12"
+    await page.click("[data-dir=next]")
+    assert await page.locator(".lightbox__bar span").inner_text() == "2 of 12"
+    await page.click(".lightbox__bar [aria-label=Close]")
+    assert page.url == f"{site}/gallery"
+
+
+@pytest.mark.parametrize("width", [1440, 390, 320])
+async def test_axe_finds_nothing_and_nothing_scrolls_sideways(visit: OpenPage, site: str, width: int) -> None:
+    page = await visit("/gallery", width=width, bypass_csp=True)
+    for path in ("/gallery", "/gallery?select=1", "/gallery?q=nowhere", "overlay", "lightbox"):
+        if path == "overlay":
+            await page.goto(f"{site}/gallery")
+            await page.locator("#wall .tile__link").first.click()
+            await page.wait_for_selector(".lightbox .pic")
+        elif path == "lightbox":
+            await page.goto(page.url)
+        else:
+            await page.goto(site + path)
+        await page.evaluate(Path(AXE).read_text())
+        report = await page.evaluate("axe.run()")
+        found = [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in report["violations"]]
+        assert found == [], f"{path}: {json.dumps(found, indent=1)}"
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
