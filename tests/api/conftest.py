@@ -1,6 +1,5 @@
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -8,7 +7,6 @@ import pytest
 
 from gesso.core.ids import new_id
 from gesso.core.money import MICRO
-from gesso.core.settings import LimitSettings
 from gesso.credits import service as credits
 from gesso.db.embedded import EmbeddedPostgres
 from gesso.sandbox.app import create_app as create_sandbox
@@ -17,9 +15,6 @@ from tests.api.people import Person
 from tests.cast import make_user, sign_in
 from tests.conftest import create_database
 from tests.product import Product, running, served, settings_for
-
-MANY = LimitSettings(signups_per_hour=100_000, login_attempts_per_address=100_000)
-"""All tests come from one network address."""
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +30,7 @@ async def product(
 ) -> AsyncIterator[Product]:
     """The product on a database of its own, so that the whole ledger can be verified."""
     url = await create_database(postgres, f"gesso_api_{uuid.uuid4().hex[:12]}", template)
-    settings = replace(settings_for(url, Path(tmp_path_factory.mktemp("api")), sandbox), limits=MANY)
-    async with running(settings) as found:
+    async with running(settings_for(url, Path(tmp_path_factory.mktemp("api")), sandbox)) as found:
         yield found
 
 
@@ -61,13 +55,12 @@ async def bea(product: Product) -> AsyncIterator[Person]:
         yield await person(product, client, "Bea")
 
 
-async def person(product: Product, client: httpx2.AsyncClient, name: str, credits_: int = 100) -> Person:
+async def person(product: Product, client: httpx2.AsyncClient, name: str) -> Person:
     actor = await make_user(product.db, name)
-    if credits_:
-        async with product.db.workspace(actor.workspace_id, actor.user_id) as tx:
-            await credits.grant(
-                tx, actor.workspace_id, unit="credit", amount=credits_ * MICRO, source="operator",
-                key=f"test:{new_id()}", reason="for the test",
-            )  # fmt: skip
+    async with product.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        await credits.grant(
+            tx, actor.workspace_id, unit="credit", amount=100 * MICRO, source="operator",
+            key=f"test:{new_id()}", reason="for the test",
+        )  # fmt: skip
     await sign_in(client, product.db, actor)
     return Person(product, actor, client)

@@ -63,7 +63,9 @@ class OutputPriceJson(BaseModel):
     """What one output costs: credits, or uses of an allowance."""
 
     credits: str
-    allowances: dict[str, int] = Field(default_factory=dict)
+    allowances: dict[str, int] = Field(
+        default_factory=dict, exclude_if=lambda uses: not uses, description="Only where they pay instead."
+    )
 
 
 class PriceJson(BaseModel):

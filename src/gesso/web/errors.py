@@ -111,7 +111,7 @@ def install(app: FastAPI, error_page: ErrorPage) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        fields = [FieldProblem(field=_field(item["loc"]), message=_sentence(item)) for item in error.errors()]
+        fields = [FieldProblem(field=_field(item), message=_sentence(item)) for item in error.errors()]
         first = fields[0] if fields else None
         detail = f"{first.field}: {first.message}" if first and first.field else "The request cannot be read."
         return await answer(
@@ -168,9 +168,11 @@ def _to_login(request: Request) -> Response:
     return RedirectResponse(target, status_code=303)
 
 
-def _field(location: tuple[int | str, ...]) -> str:
-    """("body", "size", 0) → "size.0"; a body that is no JSON names the body."""
-    parts = [str(part) for part in location if part not in ("body", "query", "path", "header", "form")]
+def _field(item: dict[str, Any]) -> str:
+    """("body", "size", 0) → "size.0"; "body" when there is something wrong with the whole of it."""
+    if item["type"] == "json_invalid":  # its location is a position in the text
+        return "body"
+    parts = [str(part) for part in item["loc"] if part not in ("body", "query", "path", "header", "form")]
     return ".".join(parts) or "body"
 
 
@@ -183,6 +185,8 @@ def _sentence(item: dict[str, Any]) -> str:
         return "This field is not known here; leave it out."
     if kind == "json_invalid":
         return "The body is not valid JSON."
+    if item["loc"] == ("body",) and kind in ("model_attributes_type", "model_type", "dict_type"):
+        return "Send a JSON object, with Content-Type application/json."
     if kind == "string_too_long":
         return f"At most {context['max_length']} characters."
     if kind == "string_too_short":
