@@ -1,118 +1,39 @@
-"""The product's JSON side and a worker around a real sandbox, in this process, with people who have credits."""
+"""The product and a worker around a real sandbox, in this process, with people who have credits."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx2
-import uvicorn
-from fastapi import FastAPI
-from pydantic import SecretStr
 
-import gesso.accounts.routes
-import gesso.credits.routes
-import gesso.generation.events
-import gesso.generation.routes
-import gesso.generation.webhooks
-import gesso.media.routes
 from gesso.accounts.access import COOKIE, Actor
-from gesso.catalog.editions import load_edition
-from gesso.catalog.service import seed
-from gesso.core.clock import SystemClock
+from gesso.app import create_app
+from gesso.catalog.registry import CHANNEL
 from gesso.core.ids import new_id
 from gesso.core.money import MICRO
-from gesso.core.settings import DatabaseSettings, Settings, SiteSettings, StorageSettings
+from gesso.core.settings import Settings
 from gesso.credits import service as credits
 from gesso.credits.types import Mismatch
 from gesso.db import Database
-from gesso.jobs import Tasks
-from gesso.runtime import open_database, open_runtime
-from gesso.web import errors
-from gesso.web.events import EventHub
-from gesso.worker import run_worker
+from gesso.runtime import open_database
+from tests import product
 from tests.cast import make_user, session_token
-from tests.conftest import SECRET
+from tests.product import running_worker as working
+from tests.product import served
+
+__all__ = ["FAST", "House", "Person", "opened", "served", "settings_for", "working"]
 
 FAST = "juggernaut-lightning"
 
 
-@contextlib.asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    """An ASGI application on a free port of loopback; gives its address."""
-    config = uvicorn.Config(app, port=0, log_config=None, lifespan="on", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        if task.done():
-            task.result()
-            raise RuntimeError("the server did not start")
-        await asyncio.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
-
-
-def json_app(settings: Settings) -> FastAPI:
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_runtime(settings, SystemClock()) as runtime:
-            state = app.state
-            state.db, state.clock, state.catalog, state.settings = runtime.db, runtime.clock, runtime.catalog, settings
-            state.storage, state.ingest = runtime.storage, runtime.ingest
-            state.mailer, state.account_hooks = runtime.mailer, runtime.hooks
-            state.events = EventHub(runtime.listener)
-            await runtime.listener.start()
-            await state.events.start()
-            yield
-            await state.events.close()
-
-    app = FastAPI(lifespan=lifespan)
-    app.state.settings = settings
-    for router in (
-        gesso.accounts.routes.router, gesso.credits.routes.router, gesso.generation.routes.router,
-        gesso.generation.events.router, gesso.generation.webhooks.router, gesso.media.routes.router,
-    ):  # fmt: skip
-        app.include_router(router)
-
-    async def page(*_: Any) -> Any:
-        raise AssertionError("no pages here")
-
-    errors.install(app, page)
-    return app
-
-
-def settings_for(database_url: str, folder: Path, sandbox_url: str, **site: Any) -> Settings:
-    return Settings(
-        site=SiteSettings(env="test", secret_key=SecretStr(SECRET), data_dir=folder, sandbox_url=sandbox_url, **site),
-        database=DatabaseSettings().model_copy(update={"url": SecretStr(database_url), "pool_size": 20}),
-        storage=StorageSettings(url=(folder / "files").as_uri()),
-    )
-
-
-async def seed_catalogue(settings: Settings) -> None:
-    db = open_database(settings)
-    async with db.elevated("test: seed") as tx:
-        await seed(tx, settings, load_edition(settings.site.edition))
-    await db.close()
-
-
-@contextlib.asynccontextmanager
-async def working(settings: Settings) -> AsyncIterator[None]:
-    """A worker in this process, for as long as the block lasts."""
-    tasks = Tasks()
-    worker = asyncio.create_task(run_worker(settings, tasks=tasks))
-    try:
-        yield
-    finally:
-        tasks.stopping.set()
-        await asyncio.wait_for(worker, 20)
+def settings_for(database_url: str, folder: Path, sandbox_url: str) -> Settings:
+    """Settings with a pool that many requests at once can share."""
+    settings = product.settings_for(database_url, folder, sandbox_url)
+    return replace(settings, database=settings.database.model_copy(update={"pool_size": 20}))
 
 
 @dataclass
@@ -192,6 +113,12 @@ class House:
         async with self.db.elevated("test: look behind") as tx:
             return [dict(row) for row in await tx.fetch(sql, *args)]
 
+    async def limit_connection(self, limits: str) -> None:
+        """Set the limits of the sandbox's connection, as an operator would."""
+        async with self.db.elevated("test: set limits") as tx:
+            await tx.execute_raw("UPDATE connection SET limits = $1::text::jsonb WHERE key = 'fal'", limits)
+            tx.notify_after_commit(CHANNEL, {})
+
     async def attempts(self, generation_id: UUID) -> list[dict[str, Any]]:
         return await self.rows("SELECT * FROM attempt WHERE generation_id = $1 ORDER BY id", generation_id)
 
@@ -213,10 +140,10 @@ class House:
 @contextlib.asynccontextmanager
 async def opened(settings: Settings, *, worker: bool = True) -> AsyncIterator[House]:
     """The house on free ports. The sandbox of `settings` must be running."""
-    await seed_catalogue(settings)
+    await product.seeded(settings)
     db = open_database(settings)
     async with contextlib.AsyncExitStack() as stack:
-        url = await stack.enter_async_context(served(json_app(settings)))
+        url = await stack.enter_async_context(served(create_app(settings)))
         if worker:
             await stack.enter_async_context(working(settings))
         house = House(settings, db, url, settings.site.sandbox_url or "")

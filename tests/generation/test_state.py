@@ -51,9 +51,9 @@ def test_an_output_is_delivered_at_most_once(events: list[OutputEvent]) -> None:
 
 def test_every_state_can_be_reached_and_left_as_drawn() -> None:
     assert set(GENERATION_MOVES.values()) | {"queued"} == set(GENERATION_STATES)
-    assert OPEN == {before for before, _ in GENERATION_MOVES}
+    assert {before for before, _ in GENERATION_MOVES} == OPEN
     assert set(OUTPUT_MOVES.values()) | {"pending"} == set(OUTPUT_STATES)
-    assert OPEN | ENDED == set(GENERATION_STATES) and not OPEN & ENDED
+    assert set(GENERATION_STATES) == OPEN | ENDED and not OPEN & ENDED
 
 
 def test_a_call_comes_to_an_end_from_every_live_state() -> None:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from gesso.catalog.registry import CHANNEL
 from gesso.core.clock import SystemClock
 from gesso.generation import execution
 from gesso.generation.tasks import Sweeps
@@ -115,16 +114,14 @@ async def test_a_paused_connection_is_waited_for_without_holding_a_place(idle: H
 
 async def test_a_connection_takes_so_many_calls_at_once(idle: House) -> None:
     ada, ben = await idle.person(), await idle.person("Ben")
-    await idle.rows("UPDATE connection SET limits = '{\"concurrency\": 2}' WHERE key = 'fal'")
-    await idle.db.notify([(CHANNEL, "{}")])
+    await idle.limit_connection('{"concurrency": 2}')
     try:
         async with working(idle.settings), working(idle.settings):  # two workers share one limit
             ids = [await ada.asked("harbour sandbox:slow=0.5", count=4), await ben.asked("hill", count=2)]
             assert (await ada.ended(ids[0]))["status"] == "succeeded"
             assert (await ben.ended(ids[1]))["status"] == "succeeded"
     finally:
-        await idle.rows("UPDATE connection SET limits = '{\"concurrency\": 40}' WHERE key = 'fal'")
-        await idle.db.notify([(CHANNEL, "{}")])
+        await idle.limit_connection('{"concurrency": 40}')
     most = await idle.rows(
         """SELECT max(n) AS n FROM (SELECT (SELECT count(*) FROM attempt b WHERE b.created_at <= a.created_at
            AND b.finished_at > a.created_at AND b.generation_id = ANY ($1)) AS n

@@ -5,7 +5,6 @@ stored: if the worker died between asking the provider and noting the answer, th
 found again. Answers 2xx at once; duplicates, late ones and unknown ones change nothing.
 """
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -16,6 +15,7 @@ from fastapi import APIRouter, FastAPI, Query, Request, Response
 
 from gesso import jobs
 from gesso.calls import attempts
+from gesso.calls.attempts import Reference
 from gesso.calls.pool import ProviderPool
 from gesso.calls.waker import CHANNEL, operation_name
 from gesso.catalog.items import Connection
@@ -59,17 +59,18 @@ async def receive_webhook(
     try:
         async with pool.use(connection) as line:
             notice = await line.provider.parse_webhook(dict(request.headers), body)
-            operation = line.provider.recall(await _upstream(state.db, call), notice.request_id) if call else None
+            lost = await _lost_call(state.db, connection, call) if call else None
+            operation = line.provider.recall(lost.upstream, notice.request_id) if lost else None
     except WebhookRejected as error:
         log.warning("webhook.rejected", connection=connection_key, reason=str(error))
         raise Forbidden("This notice cannot be trusted.") from None
     except ProviderError as error:
         log.warning("webhook.unchecked", connection=connection_key, note=error.note)
         raise Unavailable("The notice cannot be checked right now. Send it again later.") from None
-    if call is not None and operation is not None:
-        await _find_again(state.db, call, connection, operation)
-    name = operation_name(connection.id, notice.request_id)
-    await state.db.notify([(CHANNEL, json.dumps({"name": name}))])
+    if lost is not None and operation is not None:
+        await _found_again(state.db, lost, operation)
+    async with state.db.public() as tx:
+        tx.notify_after_commit(CHANNEL, {"name": operation_name(connection.id, notice.request_id)})
     return Response(status_code=202)
 
 
@@ -89,25 +90,24 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def _upstream(db: Database, client_key: UUID) -> str:
-    """The provider's id of the model that was called; empty for a call we do not know."""
-    async with db.public() as tx:
-        reference = await attempts.find(tx, client_key)
-    return reference.upstream if reference else ""
-
-
-async def _find_again(db: Database, client_key: UUID, connection: Connection, operation: Operation) -> None:
-    """A call whose operation we never got to store: store it, or, when it was given up already, keep its result."""
+async def _lost_call(db: Database, connection: Connection, client_key: UUID) -> Reference | None:
+    """The call with this client key, if it is one of the connection's whose operation is not known."""
     async with db.public() as tx:
         reference = await attempts.find(tx, client_key)
     if reference is None or reference.connection_id != connection.id:
-        return
-    async with db.workspace(reference.workspace_id) as work:
-        if reference.state == "started":
-            await attempts.submitted(work, reference.attempt_id, operation)
-        elif reference.state == "uncertain":
-            payload = {
-                "workspace_id": str(reference.workspace_id), "attempt_id": str(reference.attempt_id),
-                "operation": {"id": operation.id, "data": operation.data},
-            }  # fmt: skip
-            await jobs.enqueue(work, LATE_TASK, payload, dedupe_key=f"late:{reference.attempt_id}")
+        return None
+    return reference if reference.state in ("started", "uncertain") else None
+
+
+async def _found_again(db: Database, lost: Reference, operation: Operation) -> None:
+    """Store the operation that was never noted, or, when the call was given up already, collect its result."""
+    async with db.workspace(lost.workspace_id) as tx:
+        if lost.state == "started":
+            await attempts.submitted(tx, lost.attempt_id, operation)
+            return
+        payload = {
+            "workspace_id": str(lost.workspace_id),
+            "attempt_id": str(lost.attempt_id),
+            "operation": {"id": operation.id, "data": operation.data},
+        }
+        await jobs.enqueue(tx, LATE_TASK, payload, dedupe_key=f"late:{lost.attempt_id}")
