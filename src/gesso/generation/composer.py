@@ -205,19 +205,25 @@ def typed_of(params: Mapping[str, Any]) -> dict[str, str | list[str]]:
     }
 
 
-def fitted(typed: Typed, model: Model, plan: Plan, plans: Sequence[Plan]) -> dict[str, str | list[str]]:
+def fitted(
+    typed: Typed, model: Model, plan: Plan, plans: Sequence[Plan], before: Model | None = None
+) -> dict[str, str | list[str]]:
     """What was typed, for another model: what fits stays, the rest falls back to the model's own defaults.
 
-    A shape is carried over between models that ask for pixels and those that ask for a ratio.
+    What nobody changed in the model `before` is no wish: four steps are right for one model and too few for the
+    next. A shape is carried over between models that ask for pixels and those that ask for a ratio.
     """
     kept = dict(typed)
-    shape = _shape_of(typed)
+    for field in form_fields(before, plan, plans) if before is not None else ():
+        if field.default is not None and text_of(kept, field.name) == _text(field.default):
+            del kept[field.name]
+    shape = _shape_of(kept)
     for field in form_fields(model, plan, plans):
         if field.kind == "references":
             if field.max_items is not None and field.name in kept:
-                kept[field.name] = texts_of(typed, field.name)[: field.max_items]
+                kept[field.name] = texts_of(kept, field.name)[: field.max_items]
             continue
-        if field.name in kept and _fits(field, text_of(typed, field.name)):
+        if field.name in kept and _fits(field, text_of(kept, field.name)):
             continue
         kept.pop(field.name, None)
         if field.kind == "size" and shape is not None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -96,7 +97,8 @@ async def change_composer(request: Request, actor: CurrentActor) -> Response:
     catalog = _catalog(request)
     model = model_of(catalog, text_of(typed, "model"))
     if model is not None:
-        typed = compose.fitted(typed, model, catalog.plan(actor.plan_key), catalog.plans())
+        before = catalog.snapshot.models.get(text_of(typed, "was"))
+        typed = compose.fitted(typed, model, catalog.plan(actor.plan_key), catalog.plans(), before)
     async with _tx(request, actor) as tx:
         composer = await _composer(request, actor, tx, typed, errors=errors)
     return await _answer(request, actor, composer, 422 if errors else 200)
@@ -224,9 +226,12 @@ async def _once(request: Request, actor: Actor, route: str, key: str, ask: Ask) 
 
 
 async def _refused(request: Request, actor: Actor, typed: Typed, error: GessoError) -> Response:
-    """The form again, with what is wrong at its fields and at its top."""
+    """The form again, with what is wrong at its fields and at its top. Missing credits are told at its foot."""
+    errors = error.fields or {"": error.detail}
     async with _tx(request, actor) as tx:
-        composer = await _composer(request, actor, tx, typed, errors=error.fields or {"": error.detail})
+        composer = await _composer(request, actor, tx, typed, errors=errors)
+        if isinstance(error, OutOfCredits) and composer is not None and composer.quote.missing:
+            composer = replace(composer, errors={})
     response = await _answer(request, actor, composer, error.status)
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(error.facts.get("retry_after", 1))
@@ -267,7 +272,7 @@ async def _composer(
     fold = text_of(typed, "fold")
     return Composer(
         key=text_of(typed, "key") or token(),
-        open=text_of(typed, "sheet") == "1",
+        open=text_of(typed, "sheet") == "1" or any(name not in ("", "prompt") for name in errors),
         fold_open=fold == "1" or any(control.error for control in advanced),
         fold_wanted=fold,
         prompt=text_of(typed, "prompt"),

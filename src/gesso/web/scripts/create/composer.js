@@ -62,10 +62,16 @@ document.addEventListener("change", (event) => {
 document.addEventListener("gesso:credits", quote);
 document.addEventListener("gesso:resync", quote);
 
-document.addEventListener("htmx:after:settle", ({ target }) => {
+document.addEventListener("htmx:after:settle", ({ target, detail }) => {
   if (target.id !== "composer") return;
   takeOver(target);
-  if (target.querySelector("#composer-errors .errors")) target.querySelector(".composer__body").scrollTop = 0;
+  const body = target.querySelector(".composer__body");
+  if (target.querySelector("#composer-errors .errors")) body.scrollTop = 0;
+  // filled in from a picture or a run: that is where one goes on
+  if (!target.contains(detail.task.sourceElement)) {
+    body.scrollTop = 0;
+    target.querySelector("#prompt").focus({ preventScroll: true });
+  }
 });
 
 document.addEventListener("gesso:created", () => {

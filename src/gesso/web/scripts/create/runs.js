@@ -39,8 +39,9 @@ function insert(text) {
   return htmx.swap({ sourceElement: list(), target: next ?? list(), swap, text });
 }
 
-/** Older than everything here, and there is a page of older ones still to come: it will be in there. */
-function belongsFurtherDown(id) {
+/** On a page of older results, or older than all here while there is a page to come: it has its place elsewhere. */
+function belongsElsewhere(id) {
+  if (!list().hasAttribute("data-newest")) return true;
   const last = [...list().querySelectorAll(".run")].at(-1);
   return last && id < last.dataset.run && list().querySelector(".more-link");
 }
@@ -51,7 +52,7 @@ async function refresh(id) {
     return;
   }
   const known = cardOf(id);
-  if (!known && belongsFurtherDown(id)) return;
+  if (!known && belongsElsewhere(id)) return;
   under.set(id, "");
   asked.set(id, Date.now());
   const text = await read(`/generations/${id}/card${known ? "" : "?mine=1"}`);
@@ -65,6 +66,7 @@ async function refresh(id) {
 }
 
 async function refreshAll() {
+  if (!list().hasAttribute("data-newest")) return;
   const text = await read("/create/runs");
   if (text === null) return;
   const holder = document.createElement("template");
