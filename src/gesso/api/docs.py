@@ -68,10 +68,11 @@ def _operation(document: Mapping[str, Any], path: str, method: str, found: Mappi
     fields = [_parameter(document, parameter) for parameter in found.get("parameters", ())]
     for media in found.get("requestBody", {}).get("content", {}).values():
         fields.extend(_members(document, media.get("schema", {}), "body"))
+    title, _, text = found.get("description", "").partition("\n\n")
     answers = tuple(_answer(document, status, answer) for status, answer in found.get("responses", {}).items())
     return Operation(
-        id=found["operationId"], method=method.upper(), path=path, title=found.get("summary", ""),
-        text=found.get("description", ""), fields=tuple(fields), answers=answers,
+        id=found["operationId"], method=method.upper(), path=path, title=title, text=text.strip(),
+        fields=tuple(fields), answers=answers,
     )  # fmt: skip
 
 
