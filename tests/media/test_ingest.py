@@ -15,6 +15,10 @@ from gesso.media.ingest import HostileFile, Limits, clean_upload, prepare
 from tests.media.pictures import picture, png_chunk, png_claiming
 
 
+UPRIGHT = Image.Exif()
+UPRIGHT[Base.Orientation] = 1
+
+
 def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data))
 
@@ -27,7 +31,7 @@ def opened(data: bytes) -> Image.Image:
         ("JPEG", "image/jpeg", {"progressive": True}),
         ("WEBP", "image/webp", {"quality": 80}),
         ("WEBP", "image/webp", {"lossless": True}),
-        ("WEBP", "image/webp", {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"}),
+        ("WEBP", "image/webp", {"exif": UPRIGHT.tobytes()}),
         ("AVIF", "image/avif", {}),
     ],
 )

@@ -49,8 +49,11 @@ CREATE TABLE asset (
 
 -- Ids are UUIDv7: their order is the order of making, so paging needs no second column.
 CREATE INDEX asset_page_idx ON asset (workspace_id, id DESC) WHERE deleted_at IS NULL;
-CREATE INDEX asset_model_idx ON asset (workspace_id, model_key, id DESC) WHERE deleted_at IS NULL;
-CREATE INDEX asset_favourite_idx ON asset (workspace_id, id DESC) WHERE favourite AND deleted_at IS NULL;
+-- Their predicates leave deleted_at out, so that search can name what they serve and be served by nothing else.
+CREATE INDEX asset_model_idx ON asset (workspace_id, model_key, id DESC) WHERE model_key IS NOT NULL;
+CREATE INDEX asset_favourite_idx ON asset (workspace_id, id DESC) WHERE favourite;
+CREATE INDEX asset_upload_idx ON asset (workspace_id, id DESC) WHERE source = 'upload' AND deleted_at IS NULL;
+CREATE INDEX asset_video_idx ON asset (workspace_id, id DESC) WHERE kind = 'video' AND deleted_at IS NULL;
 CREATE INDEX asset_tsv_idx ON asset USING gin (workspace_id, tsv);
 CREATE INDEX asset_deleted_at_idx ON asset (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX asset_unused_idx ON asset (created_at)
@@ -134,8 +137,11 @@ RETURN (
 #
 # A frequent word is found fastest by walking the newest rows, a rare one by GIN, and guessing wrong costs 100 ms.
 # So nothing is guessed: it looks at the next 1,000 rows; if some matched, at as many more as should fill the page
-# (20,000 at most); the rest comes from GIN. There the conditions that a partial index could serve stand outside the
-# materialised part, and sequential scans are off, so that no stale statistics can talk the planner out of it.
+# (20,000 at most); the rest comes from GIN, or from the index of the model or the favourites. There the conditions
+# that the paging index could serve stand outside the materialised part, and sequential scans are off, so that no
+# stale statistics can talk the planner out of it.
+#
+# Without words it is the plain list, planned anew each time: a plan for any model walks all rows for a rare one.
 _SEARCH = """
 CREATE FUNCTION media_search(
     p_workspace uuid, p_words text, p_low uuid, p_high uuid, p_ascending boolean, p_limit integer,
@@ -144,8 +150,11 @@ CREATE FUNCTION media_search(
 DECLARE
     v_query tsquery := media_words(p_words);
     v_order text := CASE WHEN p_ascending THEN 'ASC' ELSE 'DESC' END;
-    v_filter text := ' AND ($4::text IS NULL OR a.source = $4) AND ($5::text IS NULL OR a.kind = $5)'
-        || ' AND ($6::text IS NULL OR a.model_key = $6) AND (NOT $7 OR a.favourite)';
+    v_indexed text := CASE WHEN p_model IS NULL THEN '' ELSE ' AND a.model_key = $4' END
+        || CASE WHEN p_favourite THEN ' AND a.favourite' ELSE '' END;
+    v_live text := ' AND a.deleted_at IS NULL AND a.id > $2 AND a.id < $3'
+        || coalesce(' AND a.source = ' || quote_literal(p_source), '')
+        || coalesce(' AND a.kind = ' || quote_literal(p_kind), '');
     v_low uuid := p_low;
     v_high uuid := p_high;
     v_window integer := 1000;
@@ -157,6 +166,13 @@ BEGIN
     IF p_workspace IS DISTINCT FROM gesso_workspace() THEN
         RAISE insufficient_privilege USING MESSAGE = 'media_search: not the workspace of this transaction';
     END IF;
+    IF p_words = '' THEN
+        RETURN QUERY EXECUTE format(
+            'SELECT a.id FROM asset a WHERE a.workspace_id = $1 %s %s ORDER BY a.id %s LIMIT $5',
+            v_indexed, v_live, v_order)
+        USING p_workspace, p_low, p_high, p_model, p_limit;
+        RETURN;
+    END IF;
     IF v_query IS NULL THEN
         RETURN;
     END IF;
@@ -164,10 +180,11 @@ BEGIN
         EXECUTE format(
             'SELECT array_agg(w.id ORDER BY w.id %1$s) FILTER (WHERE w.hit), count(*), '
             '(array_agg(w.id ORDER BY w.id %1$s))[count(*)] FROM ('
-            'SELECT a.id, a.tsv @@ $8 %2$s AS hit FROM asset a WHERE a.workspace_id = $1 AND a.deleted_at IS NULL '
-            'AND a.id > $2 AND a.id < $3 ORDER BY a.id %1$s LIMIT $9) w', v_order, v_filter)
+            'SELECT a.id, a.tsv @@ $5 %2$s %3$s AS hit FROM asset a WHERE a.workspace_id = $1 '
+            'AND a.deleted_at IS NULL AND a.id > $2 AND a.id < $3 ORDER BY a.id %1$s LIMIT $6) w',
+            v_order, v_indexed, v_live)
         INTO v_ids, v_seen, v_last
-        USING p_workspace, v_low, v_high, p_source, p_kind, p_model, p_favourite, v_query, v_window;
+        USING p_workspace, v_low, v_high, p_model, v_query, v_window;
         RETURN QUERY SELECT unnest(v_ids[1:p_limit - v_found]);
         v_found := v_found + coalesce(cardinality(v_ids), 0);
         IF v_found >= p_limit OR v_seen < v_window THEN
@@ -178,11 +195,10 @@ BEGIN
         v_window := least(20000, 2 * v_window * (p_limit - v_found) / v_found);
     END LOOP;
     RETURN QUERY EXECUTE format(
-        'WITH hits AS MATERIALIZED (SELECT a.id, a.source, a.kind, a.model_key, a.favourite, a.deleted_at '
-        'FROM asset a WHERE a.workspace_id = $1 AND a.tsv @@ $8) '
-        'SELECT a.id FROM hits a WHERE a.deleted_at IS NULL AND a.id > $2 AND a.id < $3 %2$s '
-        'ORDER BY a.id %1$s LIMIT $9', v_order, v_filter)
-    USING p_workspace, v_low, v_high, p_source, p_kind, p_model, p_favourite, v_query, p_limit - v_found;
+        'WITH hits AS MATERIALIZED (SELECT a.id, a.source, a.kind, a.deleted_at '
+        'FROM asset a WHERE a.workspace_id = $1 AND a.tsv @@ $5 %2$s) '
+        'SELECT a.id FROM hits a WHERE true %3$s ORDER BY a.id %1$s LIMIT $6', v_order, v_indexed, v_live)
+    USING p_workspace, v_low, v_high, p_model, v_query, p_limit - v_found;
 END $$;
 """
 
