@@ -68,9 +68,7 @@ async def served(app: Any) -> AsyncIterator[str]:
 def settings_for(database_url: str, folder: Path, sandbox_url: str, **site: Any) -> Settings:
     """Settings of a product under test."""
     return Settings(
-        site=SiteSettings(
-            env="test", secret_key=SecretStr(SECRET), data_dir=folder, sandbox_url=sandbox_url, **site
-        ),
+        site=SiteSettings(env="test", secret_key=SecretStr(SECRET), data_dir=folder, sandbox_url=sandbox_url, **site),
         database=DatabaseSettings().model_copy(update={"url": SecretStr(database_url)}),
         storage=StorageSettings(url=(folder / "files").as_uri()),
     )

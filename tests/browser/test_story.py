@@ -115,7 +115,10 @@ async def test_no_page_has_an_accessibility_fault_or_scrolls_sideways(
     browser: Browser, product: Product, theme: str
 ) -> None:
     context = await browser.new_context(
-        base_url=product.url, color_scheme=theme, reduced_motion="reduce", bypass_csp=True  # type: ignore[arg-type]
+        base_url=product.url,
+        color_scheme=theme,
+        reduced_motion="reduce",
+        bypass_csp=True,  # type: ignore[arg-type]
     )
     page = await context.new_page()
     for path in ("/", "/login", "/signup", "/reset", "/api/docs"):
