@@ -14,7 +14,6 @@ from gesso.media.containers import read_container
 from gesso.media.ingest import HostileFile, Limits, clean_upload, prepare
 from tests.media.pictures import picture, png_chunk, png_claiming
 
-
 UPRIGHT = Image.Exif()
 UPRIGHT[Base.Orientation] = 1
 
