@@ -2,9 +2,13 @@
 
 import asyncio
 import contextlib
+import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 import typer
@@ -12,9 +16,10 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from gesso.core.errors import GessoError
-from gesso.core.logs import setup_logging
+from gesso.core.logs import redact, setup_logging
 from gesso.core.settings import Settings, SettingsError, load_settings
 from gesso.db import Database
+from gesso.db.database import normalise_url
 from gesso.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from gesso.db.migrate import current_revision, newest_revision
 from gesso.runtime import open_database
@@ -24,11 +29,12 @@ errors = Console(stderr=True)
 Result = TypeVar("Result")
 
 EMBEDDED_DATABASE = "gesso"
+REACH_SECONDS = 5.0
 
 
 def fail(message: str) -> NoReturn:
     """End the command with a sentence and exit code 1."""
-    errors.print(f"[bold red]gesso:[/] {message}", highlight=False)
+    errors.print(f"[bold red]gesso:[/] {message}", highlight=False, soft_wrap=True)
     raise typer.Exit(1)
 
 
@@ -42,10 +48,29 @@ def settings_or_fail(**site: object) -> Settings:
     return settings
 
 
+def sandbox_note(settings: Settings) -> Path:
+    """The file in which a running `gesso up` says where its sandbox is."""
+    return settings.site.data_dir / "sandbox_url"
+
+
+def beside_up(settings: Settings) -> Settings:
+    """The settings with the sandbox of a `gesso up` that runs on the same data folder, if there is one."""
+    if settings.site.sandbox_url is not None or not settings.site.development:
+        return settings
+    try:
+        url = sandbox_note(settings).read_text().strip()
+        parts = urlsplit(url)
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=1).close()
+    except (OSError, ValueError):  # never written, or left by one that was killed
+        return settings
+    return replace(settings, site=settings.site.model_copy(update={"sandbox_url": url}))
+
+
 @contextlib.contextmanager
 def database_server(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPostgres | None]]:
     """Settings with a database address in them: the given one, or that of the embedded server, held meanwhile."""
     if settings.database.url is not None:
+        asyncio.run(_reach(owner_url(settings)))
         yield settings, None
         return
     server = EmbeddedPostgres(settings.site.data_dir / "postgres")
@@ -59,6 +84,21 @@ def database_server(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPost
         yield replace(settings, database=settings.database.model_copy(update={"url": url})), server
     finally:
         server.close()
+
+
+async def _reach(url: str) -> None:
+    """End the command with a sentence unless the database can be used; one that is just starting is waited for."""
+    deadline = time.monotonic() + REACH_SECONDS
+    while True:
+        try:
+            await (await asyncpg.connect(normalise_url(url), timeout=REACH_SECONDS)).close()
+            return
+        except (OSError, asyncpg.CannotConnectNowError) as error:
+            if time.monotonic() > deadline:
+                fail(f"The database does not answer ({type(error).__name__}). Look at DATABASE_URL.")
+        except asyncpg.PostgresError as error:
+            fail(f"The database refuses DATABASE_URL: {redact(str(error))}.")
+        await asyncio.sleep(0.1)
 
 
 async def _ensure_database(server: EmbeddedPostgres) -> None:
@@ -91,7 +131,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 
 def run_with_database(work: Callable[[Database, Settings], Awaitable[Result]]) -> Result:
     """Run one command's work against the migrated database; our own errors become a sentence."""
-    with database_server(settings_or_fail()) as (settings, _):
+    with database_server(beside_up(settings_or_fail())) as (settings, _):
 
         async def run() -> Result:
             async with opened(settings) as db:

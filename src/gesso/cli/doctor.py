@@ -7,7 +7,7 @@ from rich.table import Table
 
 from gesso.catalog import service
 from gesso.catalog.registry import Catalog
-from gesso.cli.common import console, database_server, fail, owner_url, settings_or_fail
+from gesso.cli.common import beside_up, console, database_server, fail, owner_url, settings_or_fail
 from gesso.core.errors import GessoError
 from gesso.core.sealed import Sealer
 from gesso.core.settings import Settings
@@ -23,7 +23,7 @@ Finding = tuple[str, bool, str]
 
 def doctor() -> None:
     """Check settings, database, schema, storage, workers, ledger and connections. Exit code 1 if anything is ill."""
-    with database_server(settings_or_fail()) as (settings, _):
+    with database_server(beside_up(settings_or_fail())) as (settings, _):
         findings = asyncio.run(_examine(settings))
     table = Table("part", "", "finding", box=None, header_style="dim")
     for part, well, text in findings:
@@ -36,10 +36,7 @@ def doctor() -> None:
 
 async def _examine(settings: Settings) -> list[Finding]:
     findings: list[Finding] = [("settings", True, f"{settings.site.env}, edition {settings.site.edition}")]
-    try:
-        revision = await current_revision(owner_url(settings))
-    except OSError as error:
-        return [*findings, ("database", False, f"It does not answer ({type(error).__name__}). Look at DATABASE_URL.")]
+    revision = await current_revision(owner_url(settings))
     migrated = revision == newest_revision()
     findings.append(("schema", migrated, f"revision {revision}" if migrated else "Run: gesso migrate"))
     findings.append(await _storage(settings))

@@ -12,11 +12,12 @@ from gesso.catalog.registry import Catalog
 from gesso.cli.common import console, fail, run_with_database
 from gesso.core.clock import SystemClock
 from gesso.core.ids import new_id
-from gesso.core.money import format_credits, parse_credits
+from gesso.core.money import parse_credits
 from gesso.core.settings import Settings
 from gesso.credits import service as credits
 from gesso.credits.types import CREDIT, UNITS
 from gesso.db import Database
+from gesso.web.render import credits_words
 
 users = typer.Typer(no_args_is_help=True, help="People.")
 grants = typer.Typer(no_args_is_help=True, help="Credits of a workspace.")
@@ -84,8 +85,8 @@ def grant(
             return workspace["name"], lot is not None
 
     name, granted = run_with_database(run)
-    shown = format_credits(_amount(unit, amount)) if unit == CREDIT else amount
-    console.print(f"{name} got {shown} {unit}." if granted else f"Nothing done: “{key}” was granted before.")
+    shown = credits_words(_amount(unit, amount)) if unit == CREDIT else f"{amount} × {unit}"
+    console.print(f"{name} got {shown}." if granted else f"Nothing done: “{key}” was granted before.")
 
 
 def _amount(unit: str, amount: str) -> int:

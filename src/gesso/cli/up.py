@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import httpx2
 from rich.panel import Panel
 
-from gesso.cli.common import console, database_server, errors, fail, owner_url, settings_or_fail
+from gesso.cli.common import console, database_server, errors, fail, owner_url, sandbox_note, settings_or_fail
 from gesso.cli.setup import prepare_database
 from gesso.core.settings import Settings
 from gesso.db.embedded import EmbeddedPostgres
@@ -91,6 +91,8 @@ async def _run(settings: Settings, server: EmbeddedPostgres | None) -> int:
         parts.insert(0, Part("sandbox", ["sandbox", "--port", str(sandbox_port)], environment))
     for part in parts:
         await part.start()
+    if sandbox_port is not None:
+        sandbox_note(settings).write_text(environment["GESSO_SANDBOX_URL"])
     keepers = [asyncio.create_task(part.keep(stopping)) for part in parts]
     if server is not None:
         keepers.append(asyncio.create_task(server.keep_running()))
@@ -101,6 +103,7 @@ async def _run(settings: Settings, server: EmbeddedPostgres | None) -> int:
         await stopping.wait()
     finally:
         await _stop(parts)
+        sandbox_note(settings).unlink(missing_ok=True)
         for keeper in keepers:
             keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)

@@ -87,6 +87,14 @@ class DatabaseSettings(BaseSettings):
     elevated_pool_size: int = Field(3, ge=1, le=50)
     """Connections a process keeps for cross-workspace work."""
 
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: SecretStr | None) -> SecretStr | None:
+        scheme, _, rest = (value.get_secret_value() if value else "postgresql://-").partition("://")
+        if scheme.split("+")[0] not in ("postgres", "postgresql") or not rest:
+            raise ValueError("must look like postgresql://user:password@host/name")
+        return value
+
 
 class StorageSettings(BaseSettings):
     """Where files live."""
@@ -246,7 +254,7 @@ def load_settings(**site: Any) -> Settings:
             variable = first["loc"][0] if first["loc"] else name
             known = str(variable) in owner.model_fields
             shown = env_name(owner, str(variable)) if known else str(variable).upper()
-            raise SettingsError(f"{shown}: {first['msg']}.") from None
+            raise SettingsError(f"{shown}: {first['msg'].removeprefix('Value error, ')}.") from None
     read["site"] = _with_secret(read["site"])
     return Settings(**read)
 

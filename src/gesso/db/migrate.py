@@ -6,7 +6,6 @@ import asyncpg
 import structlog
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -38,12 +37,14 @@ def newest_revision() -> str:
 
 async def current_revision(owner_url: str) -> str | None:
     """The schema a database has, None when it is empty."""
-    engine = create_async_engine(_sqlalchemy(owner_url))
+    connection = await asyncpg.connect(normalise_url(owner_url))
     try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+        revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    except asyncpg.UndefinedTableError:
+        revision = None
     finally:
-        await engine.dispose()
+        await connection.close()
+    return revision
 
 
 async def migrate(owner_url: str, *, secret: str, role_prefix: str = "gesso") -> str:
