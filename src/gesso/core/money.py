@@ -12,6 +12,7 @@ from typing import Any
 from gesso.core.errors import InvalidInput
 
 MICRO = 1_000_000
+MAX_MICRO = 10**18
 
 
 def format_credits(micro: int) -> str:
@@ -22,16 +23,20 @@ def format_credits(micro: int) -> str:
 
 
 def parse_credits(text: str) -> int:
-    """The microcredits of a decimal string. Raises InvalidInput for anything finer than a microcredit."""
+    """The microcredits of a decimal string. Raises InvalidInput for what is no exact, sensible amount."""
     try:
         micro = Decimal(text) * MICRO
     except InvalidOperation:
-        raise InvalidInput(f"“{text}” is not a number of credits.", fields={"credits": "Give a number."}) from None
-    if not micro.is_finite() or micro != micro.to_integral_value():
-        raise InvalidInput(
-            f"“{text}” is finer than a millionth of a credit.", fields={"credits": "At most 6 decimals."}
-        )
+        raise _no_amount(text, "Give a number.") from None
+    if not micro.is_finite() or abs(micro) > MAX_MICRO:
+        raise _no_amount(text, "At most a million million credits.")
+    if micro != micro.to_integral_value():
+        raise _no_amount(text, "At most 6 decimals.")
     return int(micro)
+
+
+def _no_amount(text: str, way_out: str) -> InvalidInput:
+    return InvalidInput(f"“{text[:40]}” is no amount of credits. {way_out}", fields={"credits": way_out})
 
 
 @dataclass(frozen=True, slots=True)
