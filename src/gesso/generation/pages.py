@@ -13,7 +13,6 @@ from dataclasses import replace
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from starlette.datastructures import UploadFile
 
 from gesso.accounts.access import Actor, CurrentActor, VerifiedActor, verified_actor
 from gesso.billing.renewal import next_grant_at
@@ -27,7 +26,6 @@ from gesso.core.errors import (
     InvalidInput,
     NotFound,
     OutOfCredits,
-    TooLarge,
     TooManyRequests,
 )
 from gesso.core.sealed import token
@@ -36,20 +34,23 @@ from gesso.db import Database, WorkspaceSession
 from gesso.generation import composer as compose
 from gesso.generation import service, views
 from gesso.generation.composer import Composer, Quote, Typed, text_of, texts_of
+from gesso.generation.inputs import ids_of, known_references, read, take_uploads
 from gesso.generation.prefill import model_of, prefilled
 from gesso.generation.service import Ask
 from gesso.media import repository as media
-from gesso.media import service as media_service
-from gesso.media.routes import UPLOADS_PER_HOUR
 from gesso.web.idempotency import Answer, Once
-from gesso.web.ratelimit import hit
 from gesso.web.render import credits_words, fragment, is_htmx, page, redirect
 
 router = APIRouter(include_in_schema=False)
 
 RUNS = 12
 """Generations on a page of results."""
-_FIELDS, _FILES = 300, 12
+IDEAS = (
+    "Amber glass bottle on a travertine plinth, warm side light, long soft shadow",
+    "Layered paper mountains at golden hour, pine silhouettes, soft drop shadows",
+    "Stained glass sunrise over a lagoon, lead lines, radial composition",
+)
+"""First prompts for someone who has made nothing yet."""
 _REFUSALS = (InvalidInput, OutOfCredits, TooManyRequests, Forbidden)
 _TWIN_TRIES, _TWIN_PAUSE_SECONDS = 50, 0.1
 
@@ -92,8 +93,8 @@ async def newest_runs(request: Request, actor: CurrentActor) -> Response:
 @router.post("/create/controls")
 async def change_composer(request: Request, actor: CurrentActor) -> Response:
     """The composer after another model was chosen, or (without scripts) pictures were added or removed."""
-    typed = await _typed(request)
-    errors = await _take_uploads(request, actor, typed)
+    typed = await read(request)
+    errors = await take_uploads(request, actor, typed)
     catalog = _catalog(request)
     model = model_of(catalog, text_of(typed, "model"))
     if model is not None:
@@ -107,7 +108,7 @@ async def change_composer(request: Request, actor: CurrentActor) -> Response:
 @router.post("/create/estimate")
 async def estimate_fragment(request: Request, actor: CurrentActor) -> Response:
     """The foot of the composer: what this would cost, what is left then, how long it takes."""
-    typed = await _typed(request)
+    typed = await read(request)
     async with _tx(request, actor) as tx:
         composer = await _composer(request, actor, tx, typed)
     return fragment(request, "generation/_foot.html", composer=composer)
@@ -116,8 +117,8 @@ async def estimate_fragment(request: Request, actor: CurrentActor) -> Response:
 @router.post("/create")
 async def create(request: Request, actor: CurrentActor) -> Response:
     """Ask for pictures. What is wrong comes back with everything that was typed."""
-    typed = await _typed(request)
-    errors = await _take_uploads(request, actor, typed)
+    typed = await read(request)
+    errors = await take_uploads(request, actor, typed)
     if errors:
         return await _refused(request, actor, typed, InvalidInput(errors["references"], fields=errors))
     try:
@@ -162,7 +163,7 @@ async def cancel(request: Request, actor: CurrentActor, generation_id: str) -> R
 @router.post("/generations/{generation_id}/rerun")
 async def rerun(request: Request, actor: VerifiedActor, generation_id: str) -> Response:
     """The same again with a new seed; with field `output`, only that one of its pictures."""
-    typed = await _typed(request)
+    typed = await read(request)
     async with _tx(request, actor) as tx:
         earlier = await service.find(tx, actor, _id(generation_id))
     params = {name: value for name, value in earlier.params.items() if name != "seed"}
@@ -268,7 +269,7 @@ async def _composer(
     plan, plans = catalog.plan(actor.plan_key), catalog.plans()
     main, advanced = compose.controls(model, typed, errors, plan, plans)
     cards = compose.model_cards(catalog.models("image"), model)
-    pictures = await media.by_ids(tx, _ids(texts_of(typed, "references")))
+    pictures = await media.by_ids(tx, ids_of(texts_of(typed, "references")))
     fold = text_of(typed, "fold")
     return Composer(
         key=text_of(typed, "key") or token(),
@@ -284,7 +285,7 @@ async def _composer(
         main=main,
         advanced=advanced,
         references=compose.reference_part(
-            model, _known(typed), pictures, errors, request.app.state.settings.storage.max_upload_bytes
+            model, known_references(typed), pictures, errors, request.app.state.settings.storage.max_upload_bytes
         ),
         hidden=compose.left_over(model, typed),
         quote=await _quote(request, actor, tx, model, typed),
@@ -322,64 +323,7 @@ async def _results(request: Request, actor: Actor, before: UUID | None) -> views
     return views.results(found, following, now, newest=before is None)
 
 
-# --- what comes in -------------------------------------------------------------------------------------
-
-
-async def _typed(request: Request) -> dict[str, str | list[str]]:
-    """The sent form. Browsers send line ends as two characters; what is counted and stored has one."""
-    found: dict[str, str | list[str]] = {}
-    data = await request.form(max_fields=_FIELDS, max_files=_FILES)
-    for name in data:
-        texts = [value.replace("\r\n", "\n") for value in data.getlist(name) if isinstance(value, str)]
-        if texts:
-            found[name] = texts[0] if len(texts) == 1 else texts
-    gone = set(texts_of(found, "remove"))
-    if gone:
-        found["references"] = [text for text in texts_of(found, "references") if text not in gone]
-    return found
-
-
-async def _take_uploads(request: Request, actor: Actor, typed: dict[str, str | list[str]]) -> dict[str, str]:
-    """Pictures that came with the form itself join its references. Returns errors, by field."""
-    state = request.app.state
-    limit = state.settings.storage.max_upload_bytes
-    chosen = texts_of(typed, "references")
-    files = [
-        value for value in (await request.form()).getlist("upload") if isinstance(value, UploadFile) and value.filename
-    ]
-    try:
-        for file in files:
-            await hit(
-                state.db, f"upload/{actor.workspace_id}", UPLOADS_PER_HOUR, 3600, "Too many pictures in one hour."
-            )
-            data = await file.read(limit + 1)
-            if len(data) > limit:
-                raise TooLarge(f"A picture may have at most {limit // 2**20} MB.")
-            asset = await media_service.take_upload(
-                state.db, state.storage, state.ingest, workspace_id=actor.workspace_id, user_id=actor.user_id,
-                data=data, declared_type=file.content_type,
-            )  # fmt: skip
-            chosen.append(str(asset.id))
-    except GessoError as error:
-        return {"references": error.detail}
-    finally:
-        typed["references"] = chosen
-    return {}
-
-
-def _known(typed: Typed) -> Typed:
-    """The form without references that cannot be any."""
-    return {**typed, "references": [str(found) for found in _ids(texts_of(typed, "references"))]}
-
-
-def _ids(texts: list[str]) -> list[UUID]:
-    found = []
-    for text in texts:
-        try:
-            found.append(UUID(text))
-        except ValueError:
-            continue
-    return found
+# --- small things --------------------------------------------------------------------------------------
 
 
 def _id(text: str) -> UUID:
@@ -391,7 +335,7 @@ def _id(text: str) -> UUID:
 
 def _before(request: Request) -> UUID | None:
     """Where older results begin; an address that was cut short begins at the newest."""
-    found = _ids([request.query_params.get("before", "")])
+    found = ids_of([request.query_params.get("before", "")])
     return found[0] if found else None
 
 
@@ -403,11 +347,3 @@ def _catalog(request: Request) -> Catalog:
 def _tx(request: Request, actor: Actor) -> AbstractAsyncContextManager[WorkspaceSession]:
     db: Database = request.app.state.db
     return db.workspace(actor.workspace_id, actor.user_id)
-
-
-IDEAS = (
-    "Amber glass bottle on a travertine plinth, warm side light, long soft shadow",
-    "Layered paper mountains at golden hour, pine silhouettes, soft drop shadows",
-    "Stained glass sunrise over a lagoon, lead lines, radial composition",
-)
-"""First prompts for someone who has made nothing yet."""

@@ -1,7 +1,7 @@
 """A generation as a card among the results: its head, and one tile per picture asked for. Pure."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -62,7 +62,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One generation among the results."""
+    """One generation among the results. A `wide` one's tiles take the whole width of a phone."""
 
     id: UUID
     prompt: str
@@ -100,7 +100,6 @@ def run(standing: Standing, now: datetime) -> Run:
     generation = standing.generation
     ratio = ratio_of(generation.params)
     tiles = tuple(_tile(standing, output, ratio, now) for output in standing.outputs)
-    wide = ratio >= WIDE
     return Run(
         id=generation.id,
         prompt=" ".join(generation.prompt.split()),
@@ -108,7 +107,7 @@ def run(standing: Standing, now: datetime) -> Run:
         at=generation.created_at,
         ended=generation.ended,
         cols=columns(len(tiles), ratio),
-        wide=wide,
+        wide=_alone_on_phones(len(tiles), ratio),
         tiles=tiles,
         ready=sum(tile.state == "done" for tile in tiles),
         lost=sum(tile.state == "failed" for tile in tiles),
@@ -123,7 +122,12 @@ def columns(count: int, ratio: float) -> int:
     return 4 if count >= 4 or ratio < 0.7 else 3
 
 
-def ratio_of(params: Any) -> float:
+def _alone_on_phones(count: int, ratio: float) -> bool:
+    """Whether a picture takes a phone's whole width: half of it would show too little, or leave the rest empty."""
+    return ratio >= WIDE or (count == 1 and ratio >= 1)
+
+
+def ratio_of(params: Mapping[str, Any]) -> float:
     """Width ÷ height as it was asked for; 1 when the model decides."""
     if pixels := size_of(params.get("size")):
         return pixels[0] / pixels[1]
@@ -237,11 +241,12 @@ def _image(asset: Asset, count: int) -> Image:
     for side in (320, 640, 1280):
         width = max(1, round(asset.width * min(side, longest) / longest))
         sources.setdefault(width, f"{media_url(asset.id, side)} {width}w")
-    cols = columns(count, asset.width / asset.height)
+    ratio = asset.width / asset.height
+    phone = "92vw" if _alone_on_phones(count, ratio) else "46vw"
     return Image(
         src=media_url(asset.id, 640),
         srcset=", ".join(sources.values()),
-        sizes=f"(max-width: 767px) {'92vw' if asset.width / asset.height >= WIDE else '46vw'}, {round(64 / cols)}vw",
+        sizes=f"(max-width: 767px) {phone}, {round(64 / columns(count, ratio))}vw",
         width=asset.width,
         height=asset.height,
         alt=title_of(asset),
