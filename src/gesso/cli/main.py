@@ -1,13 +1,15 @@
-"""The commands. Each parses, calls one function of a room, and prints what happened."""
+"""The commands. Each parses, calls one function of a room, and prints what happened.
+
+The long-running ones import what they run when they run it: so a part of `gesso up` holds only itself in
+memory, and `gesso ledger verify` need not load the web server.
+"""
 
 import asyncio
 from typing import Annotated
 
 import typer
-import uvicorn
 from rich.table import Table
 
-from gesso.app import create_app
 from gesso.cli import catalog, people
 from gesso.cli.common import console, database_server, fail, run_with_database, settings_or_fail
 from gesso.cli.doctor import doctor
@@ -16,8 +18,6 @@ from gesso.cli.up import up
 from gesso.core.settings import Settings
 from gesso.credits import service as credits
 from gesso.db import Database
-from gesso.sandbox.app import serve as serve_sandbox
-from gesso.worker import run_worker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="gesso: a self-hosted platform for AI pictures.")
 ledger = typer.Typer(no_args_is_help=True, help="The credit ledger.")
@@ -45,6 +45,10 @@ def up_command(
 @app.command()
 def serve() -> None:
     """Run the web server."""
+    import uvicorn
+
+    from gesso.app import create_app
+
     with database_server(settings_or_fail()) as (settings, _):
         uvicorn.run(
             create_app(settings),
@@ -63,6 +67,8 @@ def serve() -> None:
 @app.command()
 def work() -> None:
     """Run a worker."""
+    from gesso.worker import run_worker
+
     with database_server(settings_or_fail()) as (settings, _):
         asyncio.run(run_worker(settings))
 
@@ -73,6 +79,8 @@ def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Run the stand-in for the providers."""
+    from gesso.sandbox.app import serve as serve_sandbox
+
     serve_sandbox(host, port)
 
 

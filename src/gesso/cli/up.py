@@ -37,7 +37,7 @@ class Part:
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gesso", *self.arguments,
+            sys.executable, "-m", *self.arguments,
             env={**os.environ, **self.environment}, start_new_session=True, preexec_fn=_die_with_parent,
         )  # fmt: skip
 
@@ -84,11 +84,11 @@ async def _run(settings: Settings, server: EmbeddedPostgres | None) -> int:
     with console.status("Preparing the database …"):
         await prepare_database(settings)
     parts = [
-        Part("web", ["serve"], environment),
-        Part("worker", ["work"], environment),
+        Part("web", ["gesso", "serve"], environment),
+        Part("worker", ["gesso", "work"], environment),
     ]
     if sandbox_port is not None:
-        parts.insert(0, Part("sandbox", ["sandbox", "--port", str(sandbox_port)], environment))
+        parts.insert(0, Part("sandbox", ["gesso.sandbox", "--port", str(sandbox_port)], environment))
     for part in parts:
         await part.start()
     if sandbox_port is not None:

@@ -1,0 +1,56 @@
+"""The real `gesso` command, as an operator types it, on a data folder of its own."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gesso.db.embedded import EmbeddedPostgres
+
+GESSO = str(Path(sys.executable).parent / "gesso")
+_OURS = ("DATABASE_URL", "GESSO_", "FAL_", "PYTEST_")
+
+
+@dataclass
+class Home:
+    """An installation: its data folder, and what is in the environment of its commands."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+        return {**kept, "GESSO_DATA_DIR": str(self.folder), "COLUMNS": "200", "GESSO_SANDBOX_PAINT_SECONDS": "0"}
+
+    def gesso(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [GESSO, *arguments], env=self.environment | environment, capture_output=True, text=True, timeout=60
+        )
+
+    def start(self, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
+        """Start a command that goes on."""
+        with log.open("wb") as file:
+            return subprocess.Popen(
+                [GESSO, *arguments], env=self.environment, stdout=file, stderr=file, start_new_session=True
+            )
+
+    def database_url(self) -> str:
+        """The owner's address of the embedded database, which must be running."""
+        return EmbeddedPostgres(self.folder / "postgres").url("gesso")
+
+
+def said(done: subprocess.CompletedProcess[str], code: int, *words: str) -> str:
+    """The words of a command, checked for its exit code and for what it must say. No traceback ever."""
+    text = done.stdout + done.stderr
+    assert done.returncode == code, text
+    assert "Traceback" not in text and all(word in text for word in words), text
+    return text
+
+
+def make_home(base: Path) -> Home:
+    """A folder with a space in its name, which the database's own user can reach when the tests run as root."""
+    for path in (base, *list(base.parents)[:2]):
+        path.chmod(0o755)
+    return Home(base / "my data")

@@ -1,0 +1,74 @@
+"""Commands that do one thing and end: what they say, their exit codes, and that no secret is among it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from gesso.db.embedded import EmbeddedPostgres
+from tests.cast import PASSWORD
+from tests.cli.homes import Home, make_home, said
+
+pytestmark = pytest.mark.xdist_group("cli")
+
+EMAIL = "ada@example.test"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A migrated installation. Its database is held open, so that each command need not start it."""
+    found = make_home(tmp_path_factory.mktemp("commands"))
+    server = EmbeddedPostgres(found.folder / "postgres", ("fsync=off",))
+    server.start()
+    said(found.gesso("migrate"), 0, "up to date", "add", "juggernaut-lightning")
+    yield found
+    server.close()
+
+
+async def test_accounts_and_top_ups_and_a_ledger_that_notices_tampering(home: Home) -> None:
+    create = ("user", "create", EMAIL, "--name", "Ada", "--password", PASSWORD)
+    said(home.gesso(*create), 0, "can sign in now")
+    said(home.gesso(*create), 1, "gesso:")
+    said(home.gesso("credits", "grant", EMAIL, "50", "--reason", "welcome", "--key", "once"), 0, "50 credits")
+    said(home.gesso("credits", "grant", EMAIL, "50", "--reason", "welcome", "--key", "once"), 0, "granted before")
+    said(home.gesso("credits", "grant", "nobody@example.test", "1", "--reason", "x"), 1, "Nobody has the address")
+    said(home.gesso("ledger", "verify"), 0, "The ledger is right")
+
+    owner = await asyncpg.connect(home.database_url())
+    assert await owner.fetchval("SELECT available FROM credit_balance WHERE unit = 'credit'") == 75_000_000
+    tamper = "UPDATE credit_balance SET available = available + $1, issued = issued + $1 WHERE unit = 'credit'"
+    workspace = await owner.fetchval("SELECT workspace_id FROM credit_balance WHERE unit = 'credit'")
+    try:
+        await owner.execute(tamper, 5)
+        said(home.gesso("ledger", "verify"), 1, str(workspace), "credit/available", "75000000", "75000005", "differ")
+    finally:
+        await owner.execute(tamper, -5)
+        await owner.close()
+
+
+def test_connections(home: Home) -> None:
+    said(home.gesso("connection", "list"), 0, "fal", "sandbox")
+    said(home.gesso("connection", "test", "fal"), 1, "none is running")
+    secret = "0193-id:a-secret-nobody-may-see"
+    add = ("connection", "add", "fal-2", "--adapter", "fal", "--api-key", secret, "--base-url", "http://127.0.0.1:9")
+    assert secret not in said(home.gesso(*add), 0, "fal-2 is on")
+    assert secret not in said(home.gesso("connection", "test", "fal-2"), 1, "fal-2 cannot be used")
+    said(home.gesso("connection", "disable", "fal-2"), 0, "fal-2 is off")
+    listed = said(home.gesso("connection", "list"), 0, "fal-2", "off")
+    assert secret not in listed and secret[-4:] in listed
+
+
+def test_editions(home: Home, tmp_path: Path) -> None:
+    said(home.gesso("edition", "diff", "studio"), 0, "Nothing to change")
+
+    broken = tmp_path / "broken.toml"
+    broken.write_text('modules = ["image"\n')
+    said(home.gesso("edition", "diff", str(broken)), 1, "broken.toml")
+
+
+def test_doctor_and_settings(home: Home) -> None:
+    said(home.gesso("doctor"), 1, "every balance is right", "None. Run: gesso work", "2 of 7 parts need you")
+    weak = home.gesso("doctor", GESSO_ENV="production", GESSO_SECRET_KEY="hunter2hunter2")
+    assert "hunter2" not in said(weak, 1, "at least 32")
+    said(home.gesso("ledger", "verify", DATABASE_URL="mysql://u:p@host/x"), 1, "DATABASE_URL", "postgresql://")
