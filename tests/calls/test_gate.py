@@ -99,6 +99,13 @@ async def test_a_pause_that_a_provider_asked_for_holds_for_all(db: Database) -> 
     assert (await other.call())[0].admitted  # another connection is not slowed down
 
 
+async def test_an_older_success_does_not_end_a_pause_that_was_asked_for(db: Database) -> None:
+    ada = await caller(db)
+    await ada.failed(Busy(30))
+    await ada.succeeded()
+    assert (await ada.call())[0].reason == "busy"
+
+
 @pytest.mark.parametrize(("error", "reason"), [(Misconfigured("key"), "key"), (Misconfigured("credit"), "credit")])
 async def test_a_broken_account_pauses_its_connection(db: Database, error: Misconfigured, reason: str) -> None:
     ada = await caller(db)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gesso.db.embedded import EmbeddedPostgres
+from gesso.generation import policy
 from gesso.sandbox.app import create_app as create_sandbox
 from gesso.sandbox.pace import Pace
 from tests.conftest import create_database
@@ -24,8 +25,10 @@ async def house(
 ) -> AsyncIterator[House]:
     """One house for the flows, on a database of its own, so that the whole ledger can be verified."""
     url = await create_database(postgres, f"gesso_flows_{uuid.uuid4().hex[:12]}", template)
-    async with opened(settings_for(url, Path(tmp_path_factory.mktemp("house")), sandbox)) as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(policy, "BACKOFF_SECONDS", (0.1, 0.3))  # nobody here needs to recover
+        async with opened(settings_for(url, Path(tmp_path_factory.mktemp("house")), sandbox)) as found:
+            yield found
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ NO_FALLBACK = "flux-ultra"
 
 # fault → (code, states of the attempts, kind of the last)
 FAILURES = {
-    "429": ("busy", ["failed"] * 3, "busy"),
+    "429=1": ("busy", ["failed"] * 3, "busy"),
     "500": ("unavailable", ["failed"] * 3, "unavailable"),
     "503": ("unavailable", ["failed"] * 3, "unavailable"),
     "drop-before": ("uncertain", ["uncertain"], "outcome_unknown"),
@@ -31,7 +31,7 @@ FAILURES = {
     "private-redirect": ("result_refused", ["succeeded"], None),
     "private-url": ("result_refused", ["succeeded"], None),
 }
-HELPED = ["429*1", "429*1=1", "500*2", "503*1", "flaky=1", "500@status*3", "429@status*2", "drop@status*1",
+HELPED = ["429*1=1", "500*2", "503*1", "flaky=1", "500@status*3", "429@status*1=1", "drop@status*1",
           "malformed@status*1", "500@result*1", "500@file*1", "drop@file*1", "no-flag", "queue=3"]  # fmt: skip
 
 

@@ -35,7 +35,8 @@ def test_every_chain_of_errors_is_short() -> None:
 
 
 def test_each_kind_of_error_has_its_way() -> None:
-    assert [after("busy", tries) for tries in (1, 2, 3)] == [Again(1.0), Again(4.0), Elsewhere()]
+    first, second = policy.BACKOFF_SECONDS
+    assert [after("busy", tries) for tries in (1, 2, 3)] == [Again(first), Again(second), Elsewhere()]
     assert after("busy", 1, retry_after=20) == Again(20)
     assert after("rejected_failed", 1) == after("misconfigured_credit", 1) == Elsewhere()
     assert after("rejected_input", 1) == after("rejected_safety", 1) == after("outcome_unknown", 1) == GiveUp()

@@ -54,7 +54,7 @@ class Admission:
 
 
 async def report_success(tx: Session, connection_id: UUID) -> None:
-    """A call went well: close the breaker, lift any pause."""
+    """A call went well: close the breaker."""
     await tx.fetchval("SELECT calls_report_success($1)", connection_id)
 
 

@@ -5,7 +5,7 @@ take the lease ─► (start) ─► drive its strands ─► finish, hand on
               ended by somebody ──┼─► ask the providers to stop
               lease lost ─────────┼─► leave it alone
               worker stops ───────┼─► give the lease back, hand the job over
-              nothing to do now ──┼─► give the lease back, come again later
+              nothing to do now ──┼─► rest, come again later
               deadline ───────────┴─► ask the providers to stop, fail what is missing
 """
 
@@ -38,6 +38,7 @@ log = structlog.get_logger()
 
 LAST_LOOK_SECONDS = 30.0
 """A generation found past its deadline, after an outage, may still collect what its providers have finished."""
+REST_SLACK_SECONDS = 0.2
 HOLD_SLACK = timedelta(minutes=5)
 """The hold outlives the deadline by the time an uncertain call may take, and a little."""
 
@@ -186,5 +187,6 @@ class Executor:
     async def _defer(self, drive: Drive, seconds: float) -> None:
         """Nothing can be sent now: let others have our place, and come again."""
         async with drive.transaction() as tx:
-            await leases.give_up(tx, drive.lease)
-            await settlement.enqueue(tx, drive.generation.id, drive.generation.priority, timedelta(seconds=seconds))
+            await leases.rest(tx, drive.lease, seconds)
+            after = timedelta(seconds=seconds + REST_SLACK_SECONDS)
+            await settlement.enqueue(tx, drive.generation.id, drive.generation.priority, after)

@@ -83,6 +83,16 @@ async def give_up(tx: WorkspaceSession, lease: Lease) -> None:
     )  # fmt: skip
 
 
+async def rest(tx: WorkspaceSession, lease: Lease, seconds: float) -> None:
+    """Let nobody drive it for a while, not even us: there is nothing to do."""
+    await tx.execute_raw(
+        """UPDATE generation SET driver = gen_random_uuid(),
+               driven_until = clock_timestamp() + make_interval(secs => $4)
+           WHERE workspace_id = $1 AND id = $2 AND driver = $3""",
+        tx.workspace_id, lease.generation_id, lease.token, seconds,
+    )  # fmt: skip
+
+
 class Keeper:
     """Keeps all leases of this process with one statement a second, and looks at once when somebody calls."""
 

@@ -45,9 +45,19 @@ def job_of(workspace_id: UUID, generation_id: UUID) -> dict[str, str]:
     return {"workspace_id": str(workspace_id), "generation_id": str(generation_id)}
 
 
+def job_key(generation_id: UUID) -> str:
+    """Keeps a sweep from queueing a second job while the first one waits its turn."""
+    return f"generation.run:{generation_id}"
+
+
 async def enqueue(tx: WorkspaceSession, generation_id: UUID, priority: int, delay: timedelta | None = None) -> None:
-    """Queue the job that drives a dispatched generation. Higher `priority` goes first."""
-    await jobs.enqueue(tx, TASK, job_of(tx.workspace_id, generation_id), priority=priority, delay=delay)
+    """Queue the job that drives a dispatched generation. Higher `priority` goes first.
+
+    With a `delay` it is one more job beside the running one that asks for it.
+    """
+    payload = job_of(tx.workspace_id, generation_id)
+    key = job_key(generation_id) if delay is None else None
+    await jobs.enqueue(tx, TASK, payload, priority=priority, delay=delay, dedupe_key=key)
 
 
 async def hand_on(tx: WorkspaceSession, now: datetime) -> None:
@@ -75,6 +85,7 @@ async def deliver_late(
     tx: WorkspaceSession, generation: Generation, output: Output, asset: NewAsset, *, now: datetime
 ) -> None:
     """A picture that turned up after its output had failed: kept, and free. Raises AlreadyEnded."""
+    await credits.lock(tx)
     await _add(tx, generation, output, replace(asset, charged=OutputPrice(0).to_json()), late=True, now=now)
     sentence = "A picture turned up after we had given up on it. It is yours, free of charge."
     await repository.warn(tx, generation.id, [sentence])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 DEFER_AFTER_SECONDS = 5.0
-"""A drive that has nothing under way and waits this long for a connection gives its place to another."""
+"""A drive that has nothing under way and waits this long for a connection, or would have to, gives its place up."""
 DEFER_SECONDS = (2.0, 20.0)
 GATE_LOOK_SECONDS = (0.2, 2.0)
 UNCERTAIN_WINDOW = timedelta(minutes=15)
@@ -133,7 +133,7 @@ class Strand:
             waits += 1
 
     async def _wait_at_gate(self, admission: Admission, waited: float, waits: int) -> None:
-        if waited >= DEFER_AFTER_SECONDS and not self._drive.is_busy:
+        if max(waited, admission.wait_seconds) >= DEFER_AFTER_SECONDS and not self._drive.is_busy:
             least, most = DEFER_SECONDS
             raise Deferred(policy.jittered(min(max(admission.wait_seconds, least), most)))
         least, most = GATE_LOOK_SECONDS

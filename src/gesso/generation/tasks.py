@@ -86,7 +86,7 @@ class Sweeps:
             for workspace_id, generation_id, priority in stuck:
                 await jobs.enqueue(
                     tx, settlement.TASK, settlement.job_of(workspace_id, generation_id), priority=priority,
-                    dedupe_key=f"pick-up:{generation_id}",
+                    dedupe_key=settlement.job_key(generation_id),
                 )  # fmt: skip
         if stuck:
             log.info("generation.picked_up", count=len(stuck))

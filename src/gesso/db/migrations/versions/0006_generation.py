@@ -210,16 +210,24 @@ BEGIN
 END $$
 """
 
+# One row for all workers: read first, and touched only when there is something new to say, or once a minute.
+# A success closes the breaker. Other pauses (Retry-After, a refused key, an empty account) run their time: that
+# an earlier job has ended well says nothing about them.
 _REPORT_SUCCESS = """
-CREATE FUNCTION calls_report_success(p_connection uuid) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO connection_health (connection_id, last_success_at) VALUES (p_connection, now())
+CREATE FUNCTION calls_report_success(p_connection uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM connection_health WHERE connection_id = p_connection AND failures = 0
+               AND reason IS DISTINCT FROM 'unavailable' AND last_success_at > now() - interval '1 minute') THEN
+        RETURN;
+    END IF;
+    INSERT INTO connection_health AS h (connection_id, last_success_at) VALUES (p_connection, now())
     ON CONFLICT (connection_id) DO UPDATE SET
-        failures = 0, paused_until = NULL, reason = NULL, detail = NULL, last_success_at = now(), updated_at = now()
-    -- One row for all workers: touched only when it says something new, or once a minute.
-    WHERE connection_health.failures > 0 OR connection_health.paused_until IS NOT NULL
-        OR connection_health.last_success_at IS NULL
-        OR connection_health.last_success_at < now() - interval '1 minute'
-$$
+        failures = 0,
+        paused_until = CASE WHEN h.reason <> 'unavailable' THEN h.paused_until END,
+        reason = CASE WHEN h.reason <> 'unavailable' THEN h.reason END,
+        last_success_at = now(),
+        updated_at = now();
+END $$
 """
 
 _REPORT_FAILURE = """
