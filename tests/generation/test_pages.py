@@ -155,6 +155,7 @@ async def test_what_is_wrong_is_told_and_nothing_typed_is_lost(idle: House, head
     for name in ("steps", "seed"):
         assert f'id="{name}-error"' in answer.text and f'aria-describedby="{name}-error"' in answer.text
         assert f'href="#{name}"' in answer.text
+    assert "2 things need fixing" in back.words and "Steps: must be between" in back.words
     assert ("<!doctype" in answer.text.lower()) is (not headers)
     assert await generations(ada) == []
 
@@ -197,7 +198,8 @@ async def test_the_price_follows_the_form(idle: House) -> None:
     form = (await shown(ada)).with_(model="flux-ultra", count="2", prompt="")
     answer = await ada.http.post("/create/estimate", data=form, headers=HTMX)
     words = " ".join(Page(answer.text).words.split())
-    assert "6 credits" in words and "8 credits · 2 after this" in words and "about 9 s" in words
+    assert "2 pictures" in words and "6 credits" in words
+    assert "8 credits · 2 after this" in words and "about 9 s" in words
     answer = await ada.http.post("/create/estimate", data=form | {"count": "3"}, headers=HTMX)
     assert "1 credit short." in Page(answer.text).words
     answer = await ada.http.post("/create/estimate", data=form | {"count": "999"}, headers=HTMX)

@@ -173,6 +173,13 @@ class Composer:
         return sum(control.changed for control in self.advanced)
 
     @property
+    def summary(self) -> dict[str, str]:
+        """What is wrong, in the form's order, to stand after the field's name: "Steps" and "must be between …"."""
+        order = [name for name in self.labels if name in self.errors]
+        order += [name for name in self.errors if name not in self.labels]
+        return {name: self.errors[name].removeprefix(f"{self.labels.get(name, '')} ") for name in order}
+
+    @property
     def chips(self) -> tuple[tuple[str, str], ...]:
         """What a phone shows of the folded-away choices: (control, words)."""
         shown = [

@@ -111,7 +111,9 @@ async def estimate_fragment(request: Request, actor: CurrentActor) -> Response:
     typed = await read(request)
     async with _tx(request, actor) as tx:
         composer = await _composer(request, actor, tx, typed)
-    return fragment(request, "generation/_foot.html", composer=composer)
+    if composer is None:
+        return Response(status_code=204)
+    return fragment(request, "generation/_estimate.html", composer=composer)
 
 
 @router.post("/create")

@@ -2,8 +2,6 @@
 import htmx from "htmx.org";
 
 const PAUSE = 250;
-// what the price never depends on
-const FREE = new Set(["prompt", "negative_prompt", "seed"]);
 
 export function composer() {
   return document.getElementById("composer");
@@ -42,8 +40,9 @@ function clearErrors(form) {
   form.querySelector(".promptbox")?.classList.remove("is-invalid");
 }
 
+/** The price never depends on the prompt. */
 function priced(event) {
-  return event.target.closest("#composer") && event.target.name && !FREE.has(event.target.name);
+  return event.target.closest("#composer") && event.target.name && event.target.name !== "prompt";
 }
 
 document.addEventListener("input", (event) => {
