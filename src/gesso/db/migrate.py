@@ -82,15 +82,24 @@ def _upgrade(connection: Connection, role_prefix: str) -> None:
 
 
 async def _ensure_roles(roles: Roles) -> None:
-    """The two log-in roles with their derived passwords. They own nothing and bypass nothing."""
+    """The two log-in roles with their derived passwords. They own nothing and bypass nothing.
+
+    An existing role only gets its password: PostgreSQL lets nobody but a superuser so much as mention
+    NOSUPERUSER in ALTER ROLE, and the owner need not be one. Raises RuntimeError for a role with such rights.
+    """
     connection = await asyncpg.connect(roles.owner_url)
     try:
         for role in (roles.app, roles.elevated):
-            exists = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
-            verb = "ALTER" if exists else "CREATE"
-            await connection.execute(
-                f"{verb} ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{roles.password(role)}'"
+            found = await connection.fetchrow(
+                "SELECT rolsuper OR rolbypassrls AS mighty FROM pg_roles WHERE rolname = $1", role
             )
+            if found is not None and found["mighty"]:
+                raise RuntimeError(f"The role {role} is a superuser or bypasses row-level security. Take that from it.")
+            password = f"PASSWORD '{roles.password(role)}'"
+            if found is None:
+                await connection.execute(f"CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE {password}")
+            else:
+                await connection.execute(f"ALTER ROLE {role} LOGIN {password}")
             await connection.execute(f"GRANT USAGE ON SCHEMA public TO {role}")
     finally:
         await connection.close()
