@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gesso.core.errors import Unavailable
 from gesso.core.ids import new_id
 from gesso.db import Database, Listener
 
@@ -72,17 +73,22 @@ async def test_the_listener_comes_back_after_its_connection_was_cut(db: Database
     async def receive(_: dict[str, Any]) -> None:
         arrived.set()
 
+    async def fails() -> None:
+        raise Unavailable("The site is very busy right now.")
+
     async def reconnected() -> None:
         back.set()
 
     listener = Listener(db)
     listener.on("cut_channel", receive)
+    listener.on_reconnect(fails)
     listener.on_reconnect(reconnected)
     await listener.start()
     try:
         owner = await asyncpg.connect(database_url)
         await owner.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%cut_channel%' AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE query LIKE '%cut_channel%' AND pid <> pg_backend_pid()"
         )
         await owner.close()
         await asyncio.wait_for(back.wait(), 5)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import asyncpg
 import structlog
 
 from gesso.db.database import Database
@@ -56,7 +55,7 @@ class Listener:
         while True:
             try:
                 await self._hold_connection()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except Exception as error:  # noqa: BLE001 — whatever it was, a process that stops listening is deaf for good
                 log.warning("listener.lost", error=type(error).__name__)
             await asyncio.sleep(RECONNECT_SECONDS)
 
@@ -68,8 +67,7 @@ class Listener:
             for channel in self._callbacks:
                 await connection.add_listener(channel, self._received)
             if self._ready.is_set():
-                for callback in self._reconnected:
-                    await callback()
+                await self._catch_up()
             self._ready.set()
             while not closed.is_set():
                 with contextlib.suppress(TimeoutError):
@@ -79,6 +77,14 @@ class Listener:
         finally:
             with contextlib.suppress(Exception):
                 await connection.close(timeout=1)
+
+    async def _catch_up(self) -> None:
+        """Tell those who care that notifications were lost; one that fails keeps nobody else from hearing."""
+        for callback in self._reconnected:
+            try:
+                await callback()
+            except Exception:
+                log.exception("listener.catch_up_failed")
 
     def _received(self, _: Any, __: int, channel: str, payload: str) -> None:
         self._queue.put_nowait((channel, payload))
