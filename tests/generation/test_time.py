@@ -1,7 +1,10 @@
 """Deadlines, pauses, limits and what was lost on the way: nothing stays for ever, nothing is held for ever."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 from uuid import UUID
 
 import pytest
@@ -48,6 +51,22 @@ async def test_past_its_deadline_the_provider_is_told_to_stop(idle: House, monke
     assert (await idle.bill())[attempt["operation"]["id"]]["status"] == "cancelled"
     assert [one["state"] for one in await idle.attempts(generation_id)] == ["cancelled"]
     assert await ada.wallet() == ("100", "0")
+
+
+async def test_what_fails_for_ever_ends_with_its_deadline(idle: House) -> None:
+    ada = await idle.person()
+    generation_id = await ada.asked("harbour sandbox:slow=1")
+    async with working(idle.settings):
+        await submitted(idle, generation_id)
+    files = Path(url2pathname(urlsplit(idle.settings.storage_url).path))
+    files.mkdir(parents=True, exist_ok=True)
+    (files / str(ada.actor.workspace_id)).write_text("in the way: no picture of hers can be stored")
+    await idle.rows("UPDATE generation SET deadline_at = now() - interval '1 hour' WHERE id = $1", generation_id)
+    await asyncio.sleep(1)
+    async with working(idle.settings):
+        status = await ada.ended(generation_id)
+    assert (status["status"], status["error"]["code"], status["charged"]["credits"]) == ("failed", "deadline", "0")
+    assert await ada.wallet() == ("100", "0") and await idle.open_holds() == 0 and await idle.wrong() == ()
 
 
 async def test_what_is_ready_after_an_outage_is_still_delivered(idle: House) -> None:

@@ -41,7 +41,7 @@ async def test_the_application_roles_own_nothing_and_bypass_nothing(database_url
     finally:
         await owner.close()
     assert len(roles) == 2
-    assert not any(any(row[name] for name in row.keys() if name != "rolname") for row in roles)
+    assert not any(value for row in roles for name, value in row.items() if name != "rolname")
     assert owned == 0
 
 

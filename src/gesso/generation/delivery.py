@@ -60,10 +60,10 @@ async def deliver(
 
 async def _close(tx: WorkspaceSession, generation: Generation, attempt: Attempt, done: Done) -> bool:
     cost = Cost(done.cost_micro_usd, "actual") if done.cost_micro_usd is not None else None
-    await attempts.close(tx, attempt.id, "succeeded", cost=cost)
-    await gate.report_success(tx, attempt.connection_id)
     if done.warnings:
         await repository.warn(tx, generation.id, done.warnings)
+    await attempts.close(tx, attempt.id, "succeeded", cost=cost)
+    await gate.report_success(tx, attempt.connection_id)  # last: one row for the calls of everybody
     return True
 
 

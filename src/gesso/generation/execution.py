@@ -163,6 +163,12 @@ class Executor:
             await self._after_interruption(drive)
         except Deferred as deferred:
             await self._defer(drive, deferred.after_seconds)
+        except Exception:
+            # The job is tried again, but not for ever: whatever keeps failing, its time is up some day.
+            if self._tools.clock.now() < drive.deadline_at:
+                raise
+            log.exception("generation.given_up")
+            await self._past_deadline(drive)
         else:
             crashpoints.reach("generation.finishing")
             async with drive.transaction() as tx:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 
+from gesso import jobs
 from gesso.calls import attempts
 from gesso.calls.attempts import Attempt, Cost
 from gesso.core.fetch import SafeFetcher
@@ -33,7 +34,7 @@ class LateResults:
         self._tools = tools
 
     async def run_job(self, payload: dict[str, Any]) -> None:
-        """The job `generation.late`. Running it twice changes nothing."""
+        """The job `generation.late`. Running it twice changes nothing. Raises HandOver when the worker stops."""
         workspace_id, attempt_id = UUID(payload["workspace_id"]), UUID(payload["attempt_id"])
         operation = Operation(payload["operation"]["id"], payload["operation"]["data"])
         async with self._tools.db.workspace(workspace_id) as tx:
@@ -51,7 +52,9 @@ class LateResults:
 
     async def _result(self, provider: Provider, operation: Operation) -> Done | None:
         polls, until = 0, asyncio.get_running_loop().time() + WAIT_SECONDS
-        while asyncio.get_running_loop().time() < until and not self._tools.stopping.is_set():
+        while asyncio.get_running_loop().time() < until:
+            if self._tools.stopping.is_set():
+                raise jobs.HandOver
             try:
                 state = await provider.poll(operation)
             except ProviderError as error:

@@ -1,9 +1,10 @@
 """What workers do for this room: drive generations, keep late results, and sweep up after accidents."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Protocol
+from uuid import UUID
 
 import structlog
 
@@ -91,9 +92,10 @@ class Sweeps:
         if stuck:
             log.info("generation.picked_up", count=len(stuck))
         for workspace_id in idle:
-            async with self._db.workspace(workspace_id) as work:
-                await credits.lock(work)
-                await settlement.hand_on(work, self._clock.now())
+            with _apart(workspace_id):
+                async with self._db.workspace(workspace_id) as work:
+                    await credits.lock(work)
+                    await settlement.hand_on(work, self._clock.now())
 
     async def end_overdue(self) -> None:
         """Fail what has waited for a day without its turn; its hold is given back."""
@@ -101,12 +103,22 @@ class Sweeps:
         async with self._db.elevated("generation: find what waited too long") as tx:
             overdue = await repository.overdue_in_queue(tx, now)
         for workspace_id, generation_id in overdue:
-            async with self._db.workspace(workspace_id) as work:
-                generation = await repository.get(work, generation_id)
-                if generation is not None and generation.state == "queued":
-                    await settlement.finish(work, generation, now=now, because=policy.QUEUE_DEADLINE)
+            with _apart(workspace_id):
+                async with self._db.workspace(workspace_id) as work:
+                    generation = await repository.get(work, generation_id)
+                    if generation is not None and generation.state == "queued":
+                        await settlement.finish(work, generation, now=now, because=policy.QUEUE_DEADLINE)
 
     async def forget_events(self) -> None:
         """Events serve pages that reconnect; old ones have done so."""
         async with self._db.elevated("generation: forget old events") as tx:
             await repository.forget_events(tx, self._clock.now() - EVENTS_KEPT)
+
+
+@contextmanager
+def _apart(workspace_id: UUID) -> Iterator[None]:
+    """What fails in one workspace is logged and keeps no other one waiting; the next round tries it again."""
+    try:
+        yield
+    except Exception:
+        log.exception("generation.sweep_failed", workspace_id=str(workspace_id))

@@ -134,7 +134,8 @@ def install(app: FastAPI, error_page: ErrorPage) -> None:
         return await answer(request, problem, headers)
 
     async def unexpected(request: Request, error: Exception) -> Response:
-        log.error("request.failed", path=request.url.path, exc_info=error)
+        # the route's pattern and not the address: that may hold a mailed token
+        log.error("request.failed", route=getattr(request.scope.get("route"), "path", None), exc_info=error)
         problem = Problem(
             title=_TITLES[500], status=500, code="internal",
             detail="This is our fault, and it has been written down. Nothing was charged. Please try again.",
