@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from gesso.calls import attempts, gate
-from gesso.calls.attempts import NewAttempt
-from gesso.calls.gate import OPEN_AFTER, Admission, Limits
+from gesso.calls.attempts import Admission, NewAttempt
+from gesso.calls.gate import OPEN_AFTER, Limits
 from gesso.core.ids import new_id
 from gesso.db import Database
 from gesso.providers.base import Operation
@@ -58,25 +58,25 @@ async def test_many_at_once_never_pass_the_limit(db: Database) -> None:
     ada = await caller(db, in_flight=3)
     ben = await caller(db, ada.connection_id, in_flight=3)
     results = await asyncio.gather(*((ada, ben)[number % 2].call() for number in range(24)))
-    admitted = [attempt_id for admission, attempt_id in results if admission.admitted]
+    admitted = [attempt_id for admission, attempt_id in results if admission.attempt]
     assert len(admitted) == 3
-    assert {admission.reason for admission, _ in results if not admission.admitted} == {"full"}
+    assert {admission.reason for admission, _ in results if not admission.attempt} == {"full"}
     async with db.elevated("test: whose it was") as tx:
         owner = await tx.fetchval("SELECT workspace_id FROM attempt WHERE id = $1", admitted[0])
     await (ada if owner == ada.workspace_id else ben).end(admitted[0])
-    assert (await ben.call())[0].admitted and not (await ada.call())[0].admitted
+    assert (await ben.call())[0].attempt and not (await ada.call())[0].attempt
 
 
 async def test_without_limits_everything_passes(db: Database) -> None:
     ada = await caller(db)
-    assert all(admission.admitted for admission, _ in await asyncio.gather(*(ada.call() for _ in range(20))))
+    assert all(admission.attempt for admission, _ in await asyncio.gather(*(ada.call() for _ in range(20))))
 
 
 async def test_so_many_a_minute(db: Database) -> None:
     ada = await caller(db, per_minute=2)
     for _ in range(2):
         admission, attempt_id = await ada.call()
-        assert admission.admitted
+        assert admission.attempt
         await ada.end(attempt_id)
     refused, _ = await ada.call()
     assert refused.reason == "rate" and 50 < refused.wait_seconds <= 60
@@ -85,7 +85,7 @@ async def test_so_many_a_minute(db: Database) -> None:
             "UPDATE attempt SET created_at = created_at - interval '1 minute' WHERE connection_id = $1",
             ada.connection_id,
         )
-    assert (await ada.call())[0].admitted
+    assert (await ada.call())[0].attempt
 
 
 async def test_a_pause_that_a_provider_asked_for_holds_for_all(db: Database) -> None:
@@ -96,7 +96,7 @@ async def test_a_pause_that_a_provider_asked_for_holds_for_all(db: Database) -> 
     assert refused.reason == "busy" and 28 < refused.wait_seconds <= 30 and not refused.misconfigured
     await ada.failed(Busy(2))  # a shorter one does not shorten it
     assert (await ben.call())[0].wait_seconds > 25
-    assert (await other.call())[0].admitted  # another connection is not slowed down
+    assert (await other.call())[0].attempt  # another connection is not slowed down
 
 
 async def test_an_older_success_does_not_end_a_pause_that_was_asked_for(db: Database) -> None:
@@ -119,14 +119,14 @@ async def test_what_is_wrong_with_a_request_pauses_nothing(db: Database, error: 
     ada = await caller(db)
     for _ in range(OPEN_AFTER * 2):
         await ada.failed(error)
-    assert (await ada.call())[0].admitted
+    assert (await ada.call())[0].attempt
 
 
 async def test_the_breaker_opens_half_opens_and_closes(db: Database) -> None:
     ada = await caller(db, in_flight=10)
     for _ in range(OPEN_AFTER - 1):
         await ada.failed(Unavailable())
-    assert (await ada.call())[0].admitted
+    assert (await ada.call())[0].attempt
     await ada.failed(Unavailable())
     assert (await ada.call())[0].reason == "unavailable"
     async with db.elevated("test: let the pause pass") as tx:
@@ -137,12 +137,12 @@ async def test_the_breaker_opens_half_opens_and_closes(db: Database) -> None:
             "UPDATE attempt SET state = 'succeeded', finished_at = now() WHERE connection_id = $1", ada.connection_id
         )
     probe, _ = await ada.call()
-    assert probe.admitted and (await ada.call())[0].reason == "full"  # one probe at a time
+    assert probe.attempt and (await ada.call())[0].reason == "full"  # one probe at a time
     await ada.failed(Unavailable())
     again, _ = await ada.call()
     assert again.reason == "unavailable" and again.wait_seconds > 5  # longer than the first pause
     await ada.succeeded()
-    assert all(admission.admitted for admission, _ in [await ada.call() for _ in range(5)])
+    assert all(admission.attempt for admission, _ in [await ada.call() for _ in range(5)])
 
 
 async def test_a_call_moves_only_as_its_table_says(db: Database) -> None:

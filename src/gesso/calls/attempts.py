@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from gesso.calls.gate import Admission, Limits
+from gesso.calls.gate import Limits
 from gesso.calls.state import AttemptState, sources
 from gesso.core.logs import redact
 from gesso.db import PublicSession, WorkspaceSession
@@ -23,9 +23,9 @@ WITH door AS MATERIALIZED (SELECT * FROM calls_admit($3, $11, $12, $13)), made A
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10::bigint,
         CASE WHEN $10::bigint IS NULL THEN 'unknown' ELSE 'estimated' END, clock_timestamp()
     FROM door WHERE door.admitted
-    RETURNING id
+    RETURNING *
 )
-SELECT door.admitted, door.reason, door.wait_seconds, (SELECT count(*) FROM made) AS made FROM door
+SELECT door.reason, door.wait_seconds, made.* FROM door LEFT JOIN made ON true
 """
 
 
@@ -99,6 +99,20 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Admission:
+    """The call that may be made now; else why not (`full`, `rate`, or why its connection is paused), and how long."""
+
+    attempt: Attempt | None
+    reason: str | None = None
+    wait_seconds: float = 0.0
+
+    @property
+    def misconfigured(self) -> bool:
+        """Waiting will not help: the operator must act."""
+        return self.reason in ("key", "credit")
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """Where the call with a certain client key belongs."""
 
@@ -118,7 +132,7 @@ async def begin(tx: WorkspaceSession, new: NewAttempt, limits: Limits) -> Admiss
         limits.in_flight, limits.per_minute, limits.open_after,
     )  # fmt: skip
     assert row is not None
-    return Admission(row["admitted"], row["reason"], row["wait_seconds"])
+    return Admission(Attempt.from_row(row) if row["id"] else None, row["reason"], row["wait_seconds"])
 
 
 async def submitted(tx: WorkspaceSession, attempt_id: UUID, operation: Operation) -> bool:

@@ -13,7 +13,7 @@ import structlog
 
 from gesso.core.logs import redact
 from gesso.db import Session
-from gesso.providers.errors import Busy, Misconfigured, ProviderError, Unavailable
+from gesso.providers.errors import Busy, Misconfigured, OutcomeUnknown, ProviderError, Unavailable
 
 log = structlog.get_logger()
 
@@ -37,20 +37,6 @@ class Limits:
     def of(cls, limits: Mapping[str, int]) -> "Limits":
         """From a connection's `limits`: `concurrency` and `requests_per_minute`."""
         return cls(limits.get("concurrency"), limits.get("requests_per_minute"))
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """Whether a call may be made now. If not: `full`, `rate`, or why the connection is paused, and for how long."""
-
-    admitted: bool
-    reason: str | None = None
-    wait_seconds: float = 0
-
-    @property
-    def misconfigured(self) -> bool:
-        """Waiting will not help: the operator must act."""
-        return self.reason in ("key", "credit")
 
 
 async def report_success(tx: Session, connection_id: UUID) -> None:
@@ -78,6 +64,8 @@ def _meaning(error: ProviderError) -> tuple[str | None, float]:
     if isinstance(error, Busy):
         least, most = BUSY_PAUSE_SECONDS
         return "busy", min(max(error.retry_after, least), most)
+    if isinstance(error, OutcomeUnknown):  # a provider that loses calls is as good as down
+        return "unavailable", 0.0
     if isinstance(error, Unavailable):
         return "unavailable", min(error.retry_after or 0.0, BUSY_PAUSE_SECONDS[1])
     if isinstance(error, Misconfigured):

@@ -17,7 +17,6 @@ from gesso.generation import policy, repository
 from gesso.generation.lease import Lease
 from gesso.generation.models import Generation, Output
 from gesso.generation.request import Step, chain
-from gesso.generation.strand import Strand, gather
 from gesso.generation.tools import Tools
 from gesso.media import repository as media
 from gesso.providers.base import InputFile
@@ -39,7 +38,7 @@ class Drive:
         self.lease = lease
         self.generation = generation
         self.outputs = {output.index: output for output in outputs}
-        self._history = history
+        self.history = tuple(history)
         snapshot = tools.catalog.snapshot
         self.steps: tuple[Step, ...] = chain(
             generation, [output.price for output in outputs], snapshot.models.get, snapshot.connections.get
@@ -73,24 +72,6 @@ class Drive:
         """A transaction on behalf of whoever asked for the generation."""
         async with self.tools.db.workspace(self.generation.workspace_id, self.generation.user_id) as tx:
             yield tx
-
-    async def work(self) -> None:
-        """Bring every pending output to its end, all at once. Raises AlreadyEnded, Deferred."""
-        pending = [output.index for output in self.outputs.values() if output.state == "pending"]
-        covered = [attempt for attempt in self._history if attempt.state in LIVE]
-        strands = []
-        for attempt in covered:
-            indexes = tuple(index for index in attempt.output_indexes if index in pending)
-            strands.append(Strand(self, indexes or attempt.output_indexes, self._of(attempt.output_indexes)))
-            pending = [index for index in pending if index not in attempt.output_indexes]
-        size = max(1, self.steps[0].model.outputs_per_call) if self.steps else len(pending)
-        for start in range(0, len(pending), max(size, 1)):
-            indexes = tuple(pending[start : start + size])
-            strands.append(Strand(self, indexes, self._of(indexes)))
-        await gather([strand.run() for strand in strands])
-
-    def _of(self, indexes: Sequence[int]) -> list[Attempt]:
-        return [attempt for attempt in self._history if set(attempt.output_indexes) & set(indexes)]
 
     async def pending(self, indexes: Sequence[int]) -> list[Output]:
         """Those of `indexes` that are still open, as the rows say now."""

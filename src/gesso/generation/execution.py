@@ -26,12 +26,13 @@ from gesso.credits import service as credits
 from gesso.db import WorkspaceSession
 from gesso.generation import lease as leases
 from gesso.generation import policy, repository, settlement
+from gesso.generation.call import UNCERTAIN_WINDOW
 from gesso.generation.drive import Drive, close_calls
 from gesso.generation.lease import Lease
 from gesso.generation.models import Generation
 from gesso.generation.request import DEADLINE_BOUNDS, deadline
 from gesso.generation.settlement import AlreadyEnded
-from gesso.generation.strand import UNCERTAIN_WINDOW, Deferred
+from gesso.generation.strand import Deferred, drive_all
 from gesso.generation.tools import Tools
 
 log = structlog.get_logger()
@@ -123,7 +124,7 @@ class Executor:
         if drive.generation.ended:
             await close_calls(self._tools, drive.generation, because=drive.generation.state)
             return
-        work = asyncio.create_task(drive.work())
+        work = asyncio.create_task(drive_all(drive))
         interrupted = asyncio.create_task(drive.lease.interrupted.wait())
         stopping = asyncio.create_task(self._tools.stopping.wait())
         try:
