@@ -58,6 +58,24 @@ def test_connections(home: Home) -> None:
     listed = said(home.gesso("connection", "list"), 0, "fal-2", "off")
     assert secret not in listed and secret[-4:] in listed
 
+    other = "0193-id:another-key-nobody-may-see"
+    assert other not in said(home.gesso("connection", "key", "fal-2", "--api-key", other), 0, "It is off")
+    said(home.gesso("connection", "enable", "fal-2"), 0, "fal-2 is on")
+    assert other[-4:] in said(home.gesso("connection", "list"), 0, "fal-2")
+    said(home.gesso("connection", "key", "fal-3", "--api-key", other), 1, "no connection")
+    said(home.gesso("connection", "add", "practice", "--adapter", "fal", "--sandbox"), 0, "practice is on")
+    for key in ("fal-2", "practice"):
+        said(home.gesso("connection", "disable", key), 0, f"{key} is off")
+
+
+def test_models(home: Home) -> None:
+    said(home.gesso("model", "list"), 0, "flux-schnell", "image", "on", "credit")
+    said(home.gesso("model", "disable", "flux-schnell"), 0, "flux-schnell is off")
+    lines = [line.split() for line in home.gesso("model", "list").stdout.splitlines()]
+    assert [line[2] for line in lines if line[:1] == ["flux-schnell"]] == ["off"]
+    said(home.gesso("model", "enable", "flux-schnell"), 0, "flux-schnell is on")
+    said(home.gesso("model", "enable", "no-such-model"), 1, "There is no model")
+
 
 def test_editions(home: Home, tmp_path: Path) -> None:
     said(home.gesso("edition", "diff", "studio"), 0, "Nothing to change")

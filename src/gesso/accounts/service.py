@@ -111,6 +111,14 @@ async def make_operator(tx: ElevatedSession, email: str, *, visit: Visit) -> UUI
     return user_id
 
 
+async def workspace_of(tx: ElevatedSession, email: str) -> repository.Row:
+    """id and name of the workspace that the person with this address signs in to. Raises InvalidInput."""
+    found = await repository.find_workspace(tx, clean_email(email))
+    if found is None:
+        raise InvalidInput(f"Nobody has the address {email}.", fields={"email": "Nobody has this address."})
+    return found
+
+
 async def change_name(tx: WorkspaceSession, name: str, *, visit: Visit) -> str:
     """Rename the acting user. Returns the name as kept. Raises InvalidInput."""
     name = clean_name(name)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 
+from gesso.accounts import repository as accounts
 from gesso.accounts.hooks import SignUpHook
 from gesso.billing.periods import period_at
 from gesso.catalog.registry import Catalog
@@ -28,7 +29,7 @@ def sign_up_grants(catalog: Catalog, clock: Clock) -> SignUpHook:
     """The hook that gives a new workspace what its plan grants on sign-up. These lots do not expire."""
 
     async def grant(tx: WorkspaceSession, workspace_id: UUID, _: UUID) -> None:
-        plan = catalog.plan(await tx.fetchval("SELECT plan_key FROM workspace WHERE id = $1", workspace_id))
+        plan = catalog.plan((await accounts.plan_of(tx))["plan_key"])
         await _grant(
             tx, workspace_id, plan.signup_grants, source="sign_up", key="signup", expires_at=None,
             reason=f"{plan.name} plan: to start with", now=clock.now(),
@@ -47,7 +48,7 @@ async def renew_due(db: Database, clock: Clock, catalog: Catalog) -> int:
     after: tuple[datetime, UUID] | None = None
     while True:
         async with db.elevated("billing: find workspaces that renew") as tx:
-            due = await _due(tx, now, after)
+            due = await accounts.due_renewals(tx, now, after, BATCH)
         for renews_at, workspace_id in due:
             after = (renews_at, workspace_id)
             try:
@@ -61,36 +62,21 @@ async def renew_due(db: Database, clock: Clock, catalog: Catalog) -> int:
 
 async def next_grant_at(tx: WorkspaceSession, catalog: Catalog, now: datetime) -> datetime | None:
     """When the workspace gets its next monthly grant; None when its plan has none."""
-    row = await tx.fetchrow("SELECT plan_key, plan_renews_at FROM workspace WHERE id = $1", tx.workspace_id)
-    if row is None or row["plan_renews_at"] is None or not catalog.plan(row["plan_key"]).monthly_grants:
+    row = await accounts.plan_of(tx)
+    if row["plan_renews_at"] is None or not catalog.plan(row["plan_key"]).monthly_grants:
         return None
     renews_at: datetime = row["plan_renews_at"]
     return max(renews_at, now)  # one that is due comes with the next sweep
 
 
-async def _due(tx: ElevatedSession, now: datetime, after: tuple[datetime, UUID] | None) -> list[tuple[datetime, UUID]]:
-    rows = await tx.fetch(
-        "SELECT plan_renews_at, id FROM workspace WHERE plan_renews_at <= $1"
-        " AND ($2::timestamptz IS NULL OR (plan_renews_at, id) > ($2, $3::uuid))"
-        " ORDER BY plan_renews_at, id LIMIT $4",
-        now, after and after[0], after and after[1], BATCH,
-    )  # fmt: skip
-    return [(row["plan_renews_at"], row["id"]) for row in rows]
-
-
 async def _renew(tx: ElevatedSession, workspace_id: UUID, catalog: Catalog, now: datetime) -> bool:
     """Move one workspace to its current period and grant that. False when someone else was faster."""
-    row = await tx.fetchrow(
-        "SELECT plan_key, plan_anchor_at FROM workspace WHERE id = $1 AND plan_renews_at <= $2 FOR NO KEY UPDATE",
-        workspace_id, now,
-    )  # fmt: skip
+    row = await accounts.take_renewal(tx, workspace_id, now)
     if row is None:
         return False
     plan = catalog.plan(row["plan_key"])
     period = period_at(row["plan_anchor_at"], now)
-    await tx.execute_raw(
-        "UPDATE workspace SET plan_renews_at = $2, updated_at = $3 WHERE id = $1", workspace_id, period.end, now
-    )
+    await accounts.set_renewal(tx, workspace_id, period.end, now)
     # last, since it holds the wallet's lock until the commit
     await _grant(
         tx, workspace_id, plan.monthly_grants, source="plan", key=f"plan:{plan.key}:{period.start:%Y-%m-%d}",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gesso.accounts import repository as accounts
 from gesso.catalog import rows
 from gesso.catalog.changes import Change, Stored, compare, wanted_rows
 from gesso.catalog.editions import Edition
@@ -54,10 +55,10 @@ async def _stored(tx: ElevatedSession) -> Stored:
     document: Mapping[str, Any] = state["document"] if state else {}
     default_plan = str(document["defaults"]["plan"]) if state else ""
     by_plan: dict[str, int] = {}
-    for row in await tx.fetch("SELECT plan_key, count(*) AS workspaces FROM workspace GROUP BY plan_key"):
+    for plan_key, workspaces in (await accounts.count_by_plan(tx)).items():
         # a workspace on a plan that is gone is served as one on the default plan
-        key = str(row["plan_key"]) if row["plan_key"] in tables["plan"] else default_plan
-        by_plan[key] = by_plan.get(key, 0) + row["workspaces"]
+        key = plan_key if plan_key in tables["plan"] else default_plan
+        by_plan[key] = by_plan.get(key, 0) + workspaces
     return Stored(
         rows=tables,
         name=state["name"] if state else None,

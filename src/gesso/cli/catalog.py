@@ -1,4 +1,4 @@
-"""`gesso connection …` and `gesso edition …`: providers and the product's data from the terminal."""
+"""`gesso connection …`, `gesso model …` and `gesso edition …`: providers and the product's data from the terminal."""
 
 from typing import Annotated
 
@@ -6,18 +6,23 @@ import typer
 from pydantic import SecretStr
 from rich.table import Table
 
-from gesso.catalog import service
+from gesso.catalog import pricing, service
 from gesso.catalog.items import Connection
+from gesso.catalog.registry import Catalog
 from gesso.cli.common import console, fail, run_with_database
 from gesso.cli.setup import edition_or_fail, show_changes
 from gesso.core.sealed import Sealer
 from gesso.core.settings import Settings
 from gesso.db import Database
+from gesso.web.render import credits_words
 
 connections = typer.Typer(no_args_is_help=True, help="Accounts at outside providers.")
+models = typer.Typer(no_args_is_help=True, help="What can be asked for.")
 editions = typer.Typer(no_args_is_help=True, help="The product's data.")
 Key = Annotated[str, typer.Argument(help="Key of the connection, as `gesso connection list` shows it.")]
+ModelKey = Annotated[str, typer.Argument(help="Key of the model, as `gesso model list` shows it.")]
 File = Annotated[str, typer.Argument(help="Name of an edition, or path of its TOML file.")]
+_ASKED = "Asked for when left out, so that it stays out of the shell's history."
 
 
 @connections.command("list")
@@ -40,22 +45,42 @@ def list_all() -> None:
 def add(
     key: Annotated[str, typer.Argument(help="A short name of your own, such as fal-2.")],
     adapter: Annotated[str, typer.Option(help="Which provider's wire to speak, such as fal.")],
-    api_key: Annotated[str, typer.Option(prompt="Provider key", hide_input=True, help="Asked for when left out.")],
+    api_key: Annotated[str | None, typer.Option(help=_ASKED)] = None,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Let the sandbox answer; needs no key.")] = False,
     name: Annotated[str | None, typer.Option(help="What operators see.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Another address that speaks the same wire.")] = None,
     priority: Annotated[int, typer.Option(help="Lower comes first.")] = 100,
 ) -> None:
     """Add a connection. The key is sealed at once and never shown again."""
+    secret = None if sandbox and api_key is None else _secret(api_key)
 
     async def run(db: Database, settings: Settings) -> None:
         async with db.elevated("connection add") as tx:
             await service.add_connection(
-                tx, Sealer(settings.secret_key), key=key, adapter=adapter, name=name, api_key=SecretStr(api_key),
-                base_url=base_url, priority=priority,
+                tx, Sealer(settings.secret_key), key=key, adapter=adapter, name=name, api_key=secret,
+                base_url=base_url, sandbox=sandbox, priority=priority,
             )  # fmt: skip
 
     run_with_database(run)
     console.print(f"{key} is on. Try it: gesso connection test {key}")
+
+
+@connections.command("key")
+def replace_key(key: Key, api_key: Annotated[str | None, typer.Option(help=_ASKED)] = None) -> None:
+    """Replace a connection's key; it then talks to the provider itself and no longer to the sandbox."""
+    secret = _secret(api_key)
+
+    async def run(db: Database, settings: Settings) -> Connection:
+        async with db.elevated("connection key") as tx:
+            await service.replace_key(tx, Sealer(settings.secret_key), key, secret)
+            return await service.get_connection(tx, key)
+
+    after = "Try it: gesso connection test" if run_with_database(run).enabled else "It is off: gesso connection enable"
+    console.print(f"{key} has another key. {after} {key}")
+
+
+def _secret(given: str | None) -> SecretStr:
+    return SecretStr(given if given is not None else typer.prompt("Provider key", hide_input=True))
 
 
 @connections.command("test")
@@ -68,7 +93,7 @@ def test(key: Key) -> None:
         report = await service.test_connection(connection, Sealer(settings.secret_key), settings.site.sandbox_url)
         for sentence in report.sentences:
             console.print(sentence, highlight=False)
-        return report.reachable and report.key_accepted is not False and report.problem is None
+        return report.ok
 
     if not run_with_database(run):
         fail(f"{key} cannot be used as it is.")
@@ -90,6 +115,44 @@ def _switch(key: str, *, enabled: bool) -> None:
     async def run(db: Database, _: Settings) -> None:
         async with db.elevated("connection switch") as tx:
             await service.set_connection_enabled(tx, key, enabled)
+
+    run_with_database(run)
+    console.print(f"{key} is {'on' if enabled else 'off'}, in every process within a second.")
+
+
+@models.command("list")
+def list_models() -> None:
+    """Show all models, what one picture costs with the usual settings, and whether they can be used."""
+
+    async def run(db: Database, _: Settings) -> Catalog:
+        return await Catalog.load(db)
+
+    catalog = run_with_database(run)
+    usable = {model.key for model in catalog.models()}
+    table = Table("key", "kind", "state", "connection", "costs", box=None, header_style="dim")
+    for model in catalog.models(enabled_only=False):
+        state = "off" if not model.enabled else ("on" if model.key in usable else "its connection is off")
+        costs = credits_words(pricing.usual_price(model).credits) if model.price is not None else "no price yet"
+        table.add_row(model.key, model.kind, state, catalog.connection(model.connection_id).key, costs)
+    console.print(table)
+
+
+@models.command("disable")
+def disable_model(key: ModelKey) -> None:
+    """Take a model off the list. What is under way with it is finished."""
+    _switch_model(key, enabled=False)
+
+
+@models.command("enable")
+def enable_model(key: ModelKey) -> None:
+    """Offer a model; it needs a price."""
+    _switch_model(key, enabled=True)
+
+
+def _switch_model(key: str, *, enabled: bool) -> None:
+    async def run(db: Database, _: Settings) -> None:
+        async with db.elevated("model switch") as tx:
+            await service.set_model_enabled(tx, key, enabled)
 
     run_with_database(run)
     console.print(f"{key} is {'on' if enabled else 'off'}, in every process within a second.")

@@ -65,8 +65,11 @@ async def _inside(db: Database, settings: Settings) -> AsyncIterator[Finding]:
         connections = await service.list_connections(tx)
     yield "workers", workers > 0, f"{workers} seen within a minute" if workers else "None. Run: gesso work"
     yield "ledger", not mismatches, "every balance is right" if not mismatches else "Run: gesso ledger verify"
-    catalog = await Catalog.load(db)
-    models = len(catalog.models())
+    try:
+        models = len((await Catalog.load(db)).models())
+    except GessoError as error:  # no edition was applied yet
+        yield "models", False, error.detail
+        return
     yield "models", models > 0, f"{models} can be used" if models else "None is on. Look at: gesso connection list"
     for connection in connections:
         if connection.enabled:
@@ -77,5 +80,4 @@ async def _inside(db: Database, settings: Settings) -> AsyncIterator[Finding]:
             except GessoError as error:
                 yield f"connection {connection.key}", False, error.detail
             else:
-                well = report.reachable and report.key_accepted is not False and report.problem is None
-                yield f"connection {connection.key}", well, " ".join(report.sentences)
+                yield f"connection {connection.key}", report.ok, " ".join(report.sentences)

@@ -22,11 +22,6 @@ from gesso.web.render import credits_words
 users = typer.Typer(no_args_is_help=True, help="People.")
 grants = typer.Typer(no_args_is_help=True, help="Credits of a workspace.")
 
-_FIND_WORKSPACE = """
-SELECT w.id, w.name FROM workspace w JOIN membership m ON m.workspace_id = w.id JOIN app_user u ON u.id = m.user_id
-WHERE u.email = $1 ORDER BY w.created_at LIMIT 1
-"""
-
 
 @users.command("create")
 def create(
@@ -72,16 +67,11 @@ def grant(
 
     async def run(db: Database, _: Settings) -> tuple[str, bool]:
         async with db.elevated("credits grant") as tx:
-            workspace = await tx.fetchrow(_FIND_WORKSPACE, email)
-            if workspace is None:
-                fail(f"Nobody has the address {email}.")
+            workspace = await accounts.workspace_of(tx, email)
             lot = await credits.grant(
                 tx, workspace["id"], unit=unit, amount=_amount(unit, amount), source="operator",
                 key=f"operator:{key or new_id()}", reason=reason,
             )  # fmt: skip
-            tx.notify_after_commit(
-                "gesso_events", {"workspace": str(workspace["id"]), "type": "credits", "id": str(workspace["id"])}
-            )
             return workspace["name"], lot is not None
 
     name, granted = run_with_database(run)
