@@ -36,14 +36,12 @@ async def hold(
     asks: Sequence[OutputAsk],
     expires_at: datetime,
     scopes: frozenset[str] = frozenset(),
-    next_grant_at: datetime | None = None,
     now: datetime | None = None,
 ) -> Price:
     """Reserve the price of every output until `expires_at`; the price is fixed from here on.
 
     `subject_id` is what will be delivered (a generation). `scopes` names the scoped lots that may pay.
-    Raises OutOfCredits (facts: missing, price, balance, next_grant_at as given) and then changes nothing;
-    Conflict when the hold exists.
+    Raises OutOfCredits (facts: missing, price, balance) and then changes nothing; Conflict when the hold exists.
     """
     try:
         row = await tx.fetchrow(
@@ -61,7 +59,6 @@ async def hold(
             missing=format_credits(row["missing"]),
             price=price.to_json(),
             balance=format_credits(row["balance"]),
-            next_grant_at=next_grant_at.isoformat() if next_grant_at else None,
         )
     _announce(tx, tx.workspace_id)
     return price

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from gesso.accounts.access import Actor
+from gesso.billing.renewal import next_grant_at
 from gesso.catalog import capabilities, pricing
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.registry import Catalog
@@ -114,7 +115,8 @@ async def submit(
             scopes=_scopes(model),
         )  # fmt: skip
     except OutOfCredits as error:
-        error.facts["next_grant_at"] = await _next_grant_at(tx, plan)
+        grant_at = await next_grant_at(tx, catalog, now)
+        error.facts["next_grant_at"] = grant_at.isoformat() if grant_at else None
         raise
     new = NewGeneration(
         id=generation_id, user_id=actor.user_id, kind=ask.kind, source=ask.source, rerun_of=ask.rerun_of,
@@ -292,13 +294,3 @@ async def _inputs(tx: WorkspaceSession, params: Mapping[str, Any], now: datetime
 def _scopes(model: Model) -> frozenset[str]:
     """Which scoped lots may pay: those for what this model makes ("image", "video")."""
     return frozenset({model.kind})
-
-
-async def _next_grant_at(tx: WorkspaceSession, plan: Plan) -> str | None:
-    """When the workspace gets its next monthly grant, as ISO 8601."""
-    if not plan.monthly_grants:
-        return None
-    renews_at: datetime | None = await tx.fetchval(
-        "SELECT plan_renews_at FROM workspace WHERE id = $1", tx.workspace_id
-    )
-    return renews_at.isoformat() if renews_at else None
