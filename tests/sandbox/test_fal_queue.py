@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from PIL import Image
 
+from gesso.core.settings import SandboxSettings
 from gesso.sandbox.fal.endpoints import ENDPOINTS
 from gesso.sandbox.pace import Pace
 from tests.sandbox.conftest import SCHNELL, Customer
@@ -244,11 +245,10 @@ async def test_the_index_page_names_every_fault_and_endpoint(fal: Customer) -> N
     assert (await fal.http.get(f"{fal.origin}/healthz")).json() == {"status": "ok"}
 
 
-def test_pace_is_read_from_the_environment() -> None:
-    read = Pace.from_environment
-    assert read({}) == Pace()
-    pace = read({"GESSO_SANDBOX_QUEUE_SECONDS": "0", "GESSO_SANDBOX_PAINT_SECONDS": "0.1-0.2"})
-    assert (pace.queue_seconds, pace.paint_min_seconds, pace.paint_max_seconds) == (0, 0.1, 0.2)
-    assert 0.1 <= pace.paint_seconds() <= 0.2
-    with pytest.raises(ValueError, match="GESSO_SANDBOX_PAINT_SECONDS"):
-        read({"GESSO_SANDBOX_PAINT_SECONDS": "fast"})
+@pytest.mark.parametrize(
+    ("text", "low", "high"), [("1", 1.0, 1.0), ("0.8-1.5", 0.8, 1.5), ("2-1", 1.0, 2.0), ("0", 0.0, 0.0)]
+)
+def test_pace_is_as_the_settings_say(text: str, low: float, high: float) -> None:
+    pace = Pace.of(SandboxSettings(queue_seconds=0.1, paint_seconds=text))
+    assert (pace.queue_seconds, pace.paint_min_seconds, pace.paint_max_seconds) == (0.1, low, high)
+    assert low <= pace.paint_seconds() <= high

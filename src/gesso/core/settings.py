@@ -185,6 +185,17 @@ class ProviderSettings(BaseSettings):
     """Another origin that speaks Promptchan's wire."""
 
 
+class SandboxSettings(BaseSettings):
+    """How long the sandbox takes for things, so that it feels like a provider."""
+
+    model_config = _prefix("GESSO_SANDBOX_")
+
+    queue_seconds: float = Field(0.3, ge=0)
+    """Time a job waits in the sandbox's queue."""
+    paint_seconds: str = Field("0.8-1.5", pattern=r"^\d+(\.\d+)?(-\d+(\.\d+)?)?$")
+    """Time a picture takes, such as `1` or `0.8-1.5`."""
+
+
 class LogSettings(BaseSettings):
     """What is logged and how."""
 
@@ -198,7 +209,7 @@ class LogSettings(BaseSettings):
 
 SETTINGS_CLASSES: tuple[type[BaseSettings], ...] = (
     SiteSettings, DatabaseSettings, StorageSettings, MailSettings, WorkerSettings, LimitSettings,
-    ProviderSettings, LogSettings,
+    ProviderSettings, SandboxSettings, LogSettings,
 )  # fmt: skip
 
 
@@ -213,6 +224,7 @@ class Settings:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     providers: ProviderSettings = field(default_factory=ProviderSettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     @property

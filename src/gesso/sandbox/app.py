@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from gesso.core.settings import SandboxSettings
 from gesso.sandbox import index
 from gesso.sandbox.bill import Bill
 from gesso.sandbox.fal.face import Face
@@ -23,7 +24,7 @@ def create_app(*, pace: Pace | None = None, workers: int = 2, public_url: str | 
     `pace` says how long things take (default: from the environment), `workers` how many processes paint,
     `public_url` the origin to put into URLs (default: the one each client called).
     """
-    pace = pace or Pace.from_environment()
+    pace = pace or Pace.of(SandboxSettings())
     studio, bill = Studio(workers), Bill()
     face = Face(pace=pace, studio=studio, bill=bill, public_url=public_url)
 

@@ -1,9 +1,9 @@
 """How long things take. Life-like by default; tests use `Pace.instant()`."""
 
-import os
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
+
+from gesso.core.settings import SandboxSettings
 
 
 @dataclass(frozen=True)
@@ -38,33 +38,13 @@ class Pace:
         )
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Pace":
-        """Reads GESSO_SANDBOX_QUEUE_SECONDS ("0.3") and GESSO_SANDBOX_PAINT_SECONDS ("1" or "0.8-1.5").
-
-        Raises ValueError, naming the variable, when a value is not a number ≥ 0.
-        """
-        values = os.environ if environment is None else environment
-        queue = _seconds(values, "GESSO_SANDBOX_QUEUE_SECONDS")
-        paint = _seconds(values, "GESSO_SANDBOX_PAINT_SECONDS")
-        normal = cls()
-        return cls(
-            queue_seconds=queue[0] if queue else normal.queue_seconds,
-            paint_min_seconds=paint[0] if paint else normal.paint_min_seconds,
-            paint_max_seconds=paint[-1] if paint else normal.paint_max_seconds,
-        )
+    def of(cls, settings: SandboxSettings) -> "Pace":
+        """As the settings say; what they do not name is as usual."""
+        shortest, _, longest = settings.paint_seconds.partition("-")
+        low, high = sorted((float(shortest), float(longest or shortest)))
+        return cls(queue_seconds=settings.queue_seconds, paint_min_seconds=low, paint_max_seconds=high)
 
     def paint_seconds(self) -> float:
         """How long the next picture shall take."""
         share = secrets.randbelow(1001) / 1000
         return self.paint_min_seconds + share * (self.paint_max_seconds - self.paint_min_seconds)
-
-
-def _seconds(values: Mapping[str, str], name: str) -> tuple[float, ...]:
-    text = values.get(name, "").strip()
-    if not text:
-        return ()
-    try:
-        found = tuple(sorted(float(part) for part in text.split("-")))
-    except ValueError:
-        raise ValueError(f"{name} must be seconds such as 1 or 0.8-1.5, not {text!r}") from None
-    return found
