@@ -171,3 +171,14 @@ async def test_a_call_is_found_by_its_client_key_alone(db: Database) -> None:
         assert found is not None and found.attempt_id == attempt_id and found.workspace_id == ada.workspace_id
         assert await attempts.find(tx, uuid4()) is None
         assert await tx.fetch("SELECT * FROM attempt") == []
+
+
+async def test_an_operator_who_mended_a_connection_need_not_wait(db: Database) -> None:
+    ada = await caller(db)
+    await ada.failed(Misconfigured("key"))
+    refused, _ = await ada.call()
+    assert refused.misconfigured
+    async with db.elevated("test: the key was replaced") as tx:
+        await gate.resume(tx, ada.connection_id)
+    admitted, _ = await ada.call()
+    assert admitted.attempt is not None

@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from gesso.core.logs import redact
-from gesso.db import Session
+from gesso.db import ElevatedSession, Session
 from gesso.providers.errors import Busy, Misconfigured, OutcomeUnknown, ProviderError, Unavailable
 
 log = structlog.get_logger()
@@ -57,6 +57,11 @@ async def report_failure(tx: Session, connection_id: UUID, error: ProviderError)
         log.error("connection.misconfigured", connection_id=str(connection_id), kind=error.kind, detail=detail)
     elif reason == "unavailable":
         log.warning("connection.unavailable", connection_id=str(connection_id), failures=failures, detail=detail)
+
+
+async def resume(tx: ElevatedSession, connection_id: UUID) -> None:
+    """Forget what was wrong with a connection: an operator has mended or tried it."""
+    await tx.execute_raw("DELETE FROM connection_health WHERE connection_id = $1", connection_id)
 
 
 def _meaning(error: ProviderError) -> tuple[str | None, float]:

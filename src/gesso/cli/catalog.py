@@ -6,6 +6,7 @@ import typer
 from pydantic import SecretStr
 from rich.table import Table
 
+from gesso.calls import gate
 from gesso.catalog import pricing, service
 from gesso.catalog.items import Connection
 from gesso.catalog.registry import Catalog
@@ -73,7 +74,9 @@ def replace_key(key: Key, api_key: Annotated[str | None, typer.Option(help=_ASKE
     async def run(db: Database, settings: Settings) -> Connection:
         async with db.elevated("connection key") as tx:
             await service.replace_key(tx, Sealer(settings.secret_key), key, secret)
-            return await service.get_connection(tx, key)
+            connection = await service.get_connection(tx, key)
+            await gate.resume(tx, connection.id)
+            return connection
 
     after = "Try it: gesso connection test" if run_with_database(run).enabled else "It is off: gesso connection enable"
     console.print(f"{key} has another key. {after} {key}")
@@ -93,6 +96,9 @@ def test(key: Key) -> None:
         report = await service.test_connection(connection, Sealer(settings.secret_key), settings.site.sandbox_url)
         for sentence in report.sentences:
             console.print(sentence, highlight=False)
+        if report.ok:
+            async with db.elevated("connection test") as tx:
+                await gate.resume(tx, connection.id)
         return report.ok
 
     if not run_with_database(run):
@@ -115,6 +121,8 @@ def _switch(key: str, *, enabled: bool) -> None:
     async def run(db: Database, _: Settings) -> None:
         async with db.elevated("connection switch") as tx:
             await service.set_connection_enabled(tx, key, enabled)
+            if enabled:
+                await gate.resume(tx, (await service.get_connection(tx, key)).id)
 
     run_with_database(run)
     console.print(f"{key} is {'on' if enabled else 'off'}, in every process within a second.")
