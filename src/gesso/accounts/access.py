@@ -41,6 +41,11 @@ class Actor:
     email_verified: bool
     plan_key: str
 
+    @property
+    def only_user(self) -> UUID | None:
+        """Whose requests and spending the actor may see: None means everybody's in the workspace."""
+        return None if self.role == "admin" else self.user_id
+
 
 async def find_actor(request: Request) -> Actor | None:
     """The person behind the session cookie, or None. Asks the database once per request."""

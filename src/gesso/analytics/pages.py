@@ -25,17 +25,17 @@ Days = Annotated[Literal["7", "30", "365"], Query()]
 
 @router.get("/dashboard")
 async def dashboard(request: Request, actor: CurrentActor, days: Days = "30") -> Response:
-    """The workspace's figures over 7 days, 30 days or 12 months."""
+    """The figures of 7 days, 30 days or 12 months: a member's own, an admin's of the whole workspace."""
     now = request.app.state.clock.now()
     catalog: Catalog = request.app.state.catalog
-    period = views.Period.of(int(days), now)
+    period, whose = views.Period.of(int(days), now), actor.only_user
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         balances = await credits.balances(tx, now=now)
-        totals = await repository.totals(tx, period.start, period.end)
-        before = await repository.totals(tx, period.before, period.start)
-        spent = await repository.spent_by_step(tx, period.start, period.end, period.step)
-        models = await repository.by_model(tx, period.start, period.end)
-        rows = await repository.history(tx, limit=HISTORY_PAGE + 1)
+        totals = await repository.totals(tx, period.start, period.end, whose)
+        before = await repository.totals(tx, period.before, period.start, whose)
+        spent = await repository.spent_by_step(tx, period.start, period.end, period.step, whose)
+        models = await repository.by_model(tx, period.start, period.end, whose)
+        rows = await repository.history(tx, whose, limit=HISTORY_PAGE + 1)
         next_grant = await next_grant_at(tx, catalog, now)
     plan = catalog.plan(actor.plan_key)
     wide, narrow = views.charts(period, spent)
@@ -52,7 +52,7 @@ async def dashboard(request: Request, actor: CurrentActor, days: Days = "30") ->
 async def more_history(request: Request, actor: CurrentActor, before: UUID) -> Response:
     """Older lines of the history."""
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        rows = await repository.history(tx, before=before, limit=HISTORY_PAGE + 1)
+        rows = await repository.history(tx, actor.only_user, before=before, limit=HISTORY_PAGE + 1)
     if is_htmx(request):
         return fragment(request, "analytics/_history_rows.html", **_history(rows))
     return await page(request, "analytics/history.html", **_history(rows))
@@ -75,7 +75,7 @@ async def _csv(request: Request, actor: Actor, period: views.Period) -> AsyncIte
     before: UUID | None = None
     while True:
         async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-            rows = await repository.history(tx, before=before, since=period.start, limit=EXPORT_BATCH)
+            rows = await repository.history(tx, actor.only_user, before=before, since=period.start, limit=EXPORT_BATCH)
         if rows:
             yield _lines([views.csv_row(row) for row in rows])
             before = rows[-1].id

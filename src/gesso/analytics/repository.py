@@ -1,6 +1,7 @@
 """What a workspace used: SQL over its generations and their outputs.
 
-Rows are found by id: ids are time-ordered (UUIDv7), so a period is one range of the primary key.
+Rows are found by id: ids are time-ordered (UUIDv7), so a period is one range of the primary key. `only_user`
+leaves out what other members asked for; None counts everybody's.
 """
 
 from collections.abc import Mapping
@@ -19,18 +20,19 @@ SELECT coalesce({_MICRO}, 0)::bigint AS spent,
 FROM generation g CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE state = 'delivered') AS delivered, count(*) FILTER (WHERE state = 'failed') AS missed
     FROM output WHERE workspace_id = g.workspace_id AND generation_id = g.id) o
-WHERE g.id >= $1 AND g.id < $2
+WHERE g.id >= $1 AND g.id < $2 AND ($3::uuid IS NULL OR g.user_id = $3)
 """
 
 _BY_STEP = f"""
-SELECT date_trunc($3, g.created_at, 'UTC') AS start, coalesce({_MICRO}, 0)::bigint AS spent
-FROM generation g WHERE g.id >= $1 AND g.id < $2 GROUP BY 1
+SELECT date_trunc($4, g.created_at, 'UTC') AS start, coalesce({_MICRO}, 0)::bigint AS spent
+FROM generation g WHERE g.id >= $1 AND g.id < $2 AND ($3::uuid IS NULL OR g.user_id = $3) GROUP BY 1
 """
 
 _BY_MODEL = f"""
 SELECT g.model_key AS key, max(g.model_name) AS name, coalesce({_MICRO}, 0)::bigint AS spent, count(*) AS requests,
        avg(extract(epoch FROM g.finished_at - g.started_at)) FILTER (WHERE g.state = 'succeeded') AS seconds
-FROM generation g WHERE g.id >= $1 AND g.id < $2 GROUP BY 1 ORDER BY 3 DESC, 4 DESC LIMIT 8
+FROM generation g WHERE g.id >= $1 AND g.id < $2 AND ($3::uuid IS NULL OR g.user_id = $3)
+GROUP BY 1 ORDER BY 3 DESC, 4 DESC LIMIT 8
 """
 
 _HISTORY = """
@@ -42,7 +44,8 @@ SELECT g.id, g.prompt, g.model_name, g.state, g.count, g.price, g.charged, g.err
         WHERE o.workspace_id = g.workspace_id AND o.generation_id = g.id AND o.state = 'delivered'
         ORDER BY o.index LIMIT 1) AS asset_id
 FROM generation g WHERE ($1::uuid IS NULL OR g.id < $1) AND ($2::uuid IS NULL OR g.id >= $2)
-ORDER BY g.id DESC LIMIT $3
+    AND ($3::uuid IS NULL OR g.user_id = $3)
+ORDER BY g.id DESC LIMIT $4
 """
 
 
@@ -90,32 +93,39 @@ def first_id(moment: datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
-async def totals(tx: WorkspaceSession, start: datetime, end: datetime) -> Totals:
+async def totals(tx: WorkspaceSession, start: datetime, end: datetime, only_user: UUID | None) -> Totals:
     """Sums of what was asked for from `start` (included) to `end` (not included)."""
-    row = await tx.fetchrow(_TOTALS, first_id(start), first_id(end))
+    row = await tx.fetchrow(_TOTALS, first_id(start), first_id(end), only_user)
     assert row is not None
     return Totals(**row)
 
 
-async def spent_by_step(tx: WorkspaceSession, start: datetime, end: datetime, step: str) -> dict[datetime, int]:
+async def spent_by_step(
+    tx: WorkspaceSession, start: datetime, end: datetime, step: str, only_user: UUID | None
+) -> dict[datetime, int]:
     """Microcredits by the start of each "day" or "month" (UTC); steps without any are left out."""
-    rows = await tx.fetch(_BY_STEP, first_id(start), first_id(end), step)
+    rows = await tx.fetch(_BY_STEP, first_id(start), first_id(end), only_user, step)
     return {row["start"]: row["spent"] for row in rows}
 
 
-async def by_model(tx: WorkspaceSession, start: datetime, end: datetime) -> list[ModelUse]:
+async def by_model(tx: WorkspaceSession, start: datetime, end: datetime, only_user: UUID | None) -> list[ModelUse]:
     """The eight models that cost most."""
     return [
         ModelUse(**{**row, "seconds": float(row["seconds"]) if row["seconds"] is not None else None})
-        for row in await tx.fetch(_BY_MODEL, first_id(start), first_id(end))
+        for row in await tx.fetch(_BY_MODEL, first_id(start), first_id(end), only_user)
     ]
 
 
 async def history(
-    tx: WorkspaceSession, *, before: UUID | None = None, since: datetime | None = None, limit: int
+    tx: WorkspaceSession,
+    only_user: UUID | None,
+    *,
+    before: UUID | None = None,
+    since: datetime | None = None,
+    limit: int,
 ) -> list[HistoryRow]:
     """Generations, newest first, older than `before` and not older than `since`."""
-    rows = await tx.fetch(_HISTORY, before, first_id(since) if since else None, limit)
+    rows = await tx.fetch(_HISTORY, before, first_id(since) if since else None, only_user, limit)
     return [
         HistoryRow(**{**row, "seconds": float(row["seconds"]) if row["seconds"] is not None else None}) for row in rows
     ]

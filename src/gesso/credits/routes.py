@@ -112,7 +112,6 @@ async def read_history(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> HistoryAnswer:
     """Grants, spending, expiry and refunds, newest first. A member sees own spending, an admin everybody's."""
-    only_user = None if actor.role == "admin" else actor.user_id
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        items, following = await service.history(tx, cursor=cursor, limit=limit, only_user=only_user)
+        items, following = await service.history(tx, cursor=cursor, limit=limit, only_user=actor.only_user)
     return HistoryAnswer(items=[HistoryLine.of(item) for item in items], next=following)

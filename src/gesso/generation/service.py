@@ -141,7 +141,7 @@ async def submit(
 async def find(tx: WorkspaceSession, actor: Actor, generation_id: UUID) -> Generation:
     """The generation, if the actor may see it. Raises NotFound."""
     generation = await repository.get(tx, generation_id)
-    if generation is None or (generation.user_id != actor.user_id and actor.role != "admin"):
+    if generation is None or actor.only_user not in (None, generation.user_id):
         raise NotFound("There is no such generation.")
     return generation
 
