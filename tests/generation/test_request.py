@@ -40,7 +40,7 @@ def generation(params: Mapping[str, Any], count: int = 1, **changes: Any) -> Gen
         negative_prompt=None, params={"prompt": "a harbour", "count": count, **params}, inputs=(), count=count,
         seed=7, priority=0, parallel=2, hold_id=new_id(), price=price, charged=None, progress=0.0, warnings=(),
         error_code=None, error_message=None, created_at=NOW, queue_deadline_at=NOW, dispatched_at=NOW,
-        started_at=NOW, deadline_at=NOW, cancel_requested_at=None, finished_at=None,
+        started_at=NOW, deadline_at=NOW, finished_at=None,
     )  # fmt: skip
     return replace(made, **changes)
 

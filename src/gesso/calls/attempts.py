@@ -36,10 +36,6 @@ class Cost:
     micro_usd: int | None
     state: CostState
 
-    @classmethod
-    def estimated(cls, micro_usd: int | None) -> Self:
-        return cls(micro_usd, "unknown" if micro_usd is None else "estimated")
-
 
 NOTHING_BILLED = Cost(0, "estimated")
 """The provider did not take the call, so it should not bill it."""

@@ -47,7 +47,6 @@ class Generation:
     dispatched_at: datetime | None
     started_at: datetime | None
     deadline_at: datetime | None
-    cancel_requested_at: datetime | None
     finished_at: datetime | None
 
     @property

@@ -15,7 +15,7 @@ from uuid import UUID
 from gesso.core.money import Price
 from gesso.db import ElevatedSession, WorkspaceSession
 from gesso.generation.models import Generation, NewGeneration, Output
-from gesso.generation.state import GENERATION_MOVES, GenerationEvent, GenerationState, OutputState
+from gesso.generation.state import GenerationEvent, GenerationState, OutputEvent, output_path, path
 
 _INSERT = """
 WITH load AS (
@@ -69,7 +69,7 @@ RETURNING id AS event_id, generation_id, (SELECT priority FROM sent WHERE sent.i
 _END_OUTPUTS = """
 WITH ended AS (
     UPDATE output SET state = $4, error_code = $5, error_message = $6, finished_at = $7
-    WHERE workspace_id = $1 AND generation_id = $2 AND state = 'pending'
+    WHERE workspace_id = $1 AND generation_id = $2 AND state = ANY ($8::text[])
         AND ($3::integer[] IS NULL OR index = ANY ($3::integer[]))
     RETURNING index
 )
@@ -196,8 +196,7 @@ async def _move(
     tx: WorkspaceSession, generation_id: UUID, event: GenerationEvent, noted: str, assignments: str, *values: Any
 ) -> int | None:
     """`UPDATE … WHERE state = expected`, with the event's row, in one statement."""
-    expected = [before for before, by in GENERATION_MOVES if by == event]
-    target = GENERATION_MOVES[expected[0], event]
+    expected, target = path(event)
     last = 3 + len(values)
     event_id: int | None = await tx.fetchval(
         f"""WITH moved AS (
@@ -206,7 +205,7 @@ async def _move(
             )
             INSERT INTO generation_event (workspace_id, generation_id, type)
             SELECT $1, moved.id, ${last + 1} FROM moved RETURNING id""",
-        tx.workspace_id, generation_id, expected, *values, noted,
+        tx.workspace_id, generation_id, list(expected), *values, noted,
     )  # fmt: skip
     return event_id
 
@@ -215,21 +214,23 @@ async def deliver_output(
     tx: WorkspaceSession,
     generation_id: UUID,
     index: int,
+    event: OutputEvent,
     *,
-    expected: OutputState,
     seed: int | None,
-    late: bool,
+    free: bool,
     now: datetime,
 ) -> int | None:
-    """The output is stored: `expected` → delivered.
+    """The output is stored: `event` is "deliver", or "late" for one that had failed. `free`: nothing was charged.
 
-    The event's id, or None when the output was not in the state expected. Under the ledger's lock.
+    The event's id, or None when the output's state does not allow it any more. Under the ledger's lock.
     """
+    expected, target = output_path(event)
     event_id: int | None = await tx.fetchval(
         """WITH delivered AS (
-               UPDATE output SET state = 'delivered', seed = coalesce($4, seed), late = $5, finished_at = $6,
+               UPDATE output SET state = $8, seed = coalesce($4, seed), late = $5, finished_at = $6,
                    error_code = NULL, error_message = NULL
-               WHERE workspace_id = $1 AND generation_id = $2 AND index = $3 AND state = $7 RETURNING index
+               WHERE workspace_id = $1 AND generation_id = $2 AND index = $3 AND state = ANY ($7::text[])
+               RETURNING index
            ), counted AS (
                UPDATE generation SET progress = greatest(progress, least(1, (1 + (
                    SELECT count(*) FROM output WHERE workspace_id = $1 AND generation_id = $2 AND state <> 'pending'
@@ -237,10 +238,10 @@ async def deliver_output(
                FROM delivered WHERE workspace_id = $1 AND id = $2 AND state = 'running'
            )
            INSERT INTO generation_event (workspace_id, generation_id, type, data)
-           SELECT $1, $2, CASE WHEN $7 = 'failed' THEN 'late' ELSE 'delivered' END,
-               jsonb_build_object('index', delivered.index)
+           SELECT $1, $2, $9, jsonb_build_object('index', delivered.index)
            FROM delivered RETURNING id""",
-        tx.workspace_id, generation_id, index, seed, late, now, expected,
+        tx.workspace_id, generation_id, index, seed, free, now, list(expected), target,
+        "late" if event == "late" else target,
     )  # fmt: skip
     return event_id
 
@@ -248,20 +249,21 @@ async def deliver_output(
 async def end_outputs(
     tx: WorkspaceSession,
     generation_id: UUID,
-    state: OutputState,
+    event: OutputEvent,
     *,
     now: datetime,
     indexes: Sequence[int] | None = None,
     error: tuple[str, str] | None = None,
 ) -> list[int]:
-    """Pending outputs (all, or those of `indexes`) become `failed` with (code, sentence), or `cancelled`.
+    """Pending outputs (all, or those of `indexes`) end by `event`: "fail" with (code, sentence), or "cancel".
 
     Which ones did. Under the ledger's lock.
     """
     code, message = error or (None, None)
+    expected, target = output_path(event)
     rows = await tx.fetch(
-        _END_OUTPUTS, tx.workspace_id, generation_id, None if indexes is None else list(indexes), state,
-        code, message, now,
+        _END_OUTPUTS, tx.workspace_id, generation_id, None if indexes is None else list(indexes), target,
+        code, message, now, list(expected),
     )  # fmt: skip
     return [row["index"] for row in rows]
 

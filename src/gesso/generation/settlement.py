@@ -19,6 +19,7 @@ from gesso.db import WorkspaceSession
 from gesso.generation import policy, repository
 from gesso.generation.models import Generation, Output, charged
 from gesso.generation.policy import Failure
+from gesso.generation.state import OutputEvent
 from gesso.media import repository as media
 from gesso.media.models import NewAsset
 
@@ -75,10 +76,10 @@ async def deliver(
     When the hold has run out meanwhile the picture is given free.
     """
     try:
-        price, late = await credits.capture(tx, generation.hold_id, output.index), False
+        price, free = await credits.capture(tx, generation.hold_id, output.index), False
     except Conflict:
-        price, late = OutputPrice(0), True
-    await _add(tx, generation, output, replace(asset, charged=price.to_json()), late=late, now=now)
+        price, free = OutputPrice(0), True
+    await _add(tx, generation, output, replace(asset, charged=price.to_json()), "deliver", free=free, now=now)
 
 
 async def deliver_late(
@@ -86,16 +87,23 @@ async def deliver_late(
 ) -> None:
     """A picture that turned up after its output had failed: kept, and free. Raises AlreadyEnded."""
     await credits.lock(tx)
-    await _add(tx, generation, output, replace(asset, charged=OutputPrice(0).to_json()), late=True, now=now)
+    await _add(tx, generation, output, replace(asset, charged=OutputPrice(0).to_json()), "late", free=True, now=now)
     sentence = "A picture turned up after we had given up on it. It is yours, free of charge."
     await repository.warn(tx, generation.id, [sentence])
 
 
 async def _add(
-    tx: WorkspaceSession, generation: Generation, output: Output, asset: NewAsset, *, late: bool, now: datetime
+    tx: WorkspaceSession,
+    generation: Generation,
+    output: Output,
+    asset: NewAsset,
+    event: OutputEvent,
+    *,
+    free: bool,
+    now: datetime,
 ) -> None:
     event_id = await repository.deliver_output(
-        tx, generation.id, output.index, expected=output.state, seed=asset.seed, late=late, now=now
+        tx, generation.id, output.index, event, seed=asset.seed, free=free, now=now
     )
     if event_id is None:
         raise AlreadyEnded
@@ -108,7 +116,7 @@ async def fail_outputs(
 ) -> None:
     """Give up on these outputs and give back what was held for them."""
     await credits.release(tx, generation.hold_id, indexes)
-    ended = await repository.end_outputs(tx, generation.id, "failed", now=now, indexes=indexes, error=failure)
+    ended = await repository.end_outputs(tx, generation.id, "fail", now=now, indexes=indexes, error=failure)
     if ended:
         event_id = await repository.note(tx, generation.id, "missed", {"indexes": ended, "code": failure[0]})
         announce(tx, generation.id, event_id)
@@ -123,7 +131,7 @@ async def finish(
     somebody else had ended it.
     """
     await credits.release(tx, generation.hold_id)
-    await repository.end_outputs(tx, generation.id, "failed", now=now, error=because)
+    await repository.end_outputs(tx, generation.id, "fail", now=now, error=because)
     outputs = await repository.outputs(tx, generation.id)
     delivered = [output for output in outputs if output.state == "delivered"]
     failures = [(output.error_code, output.error_message) for output in outputs if output.state == "failed"]
@@ -146,7 +154,7 @@ async def cancel(tx: WorkspaceSession, generation: Generation, *, now: datetime)
     Whoever drives it is told after the commit and asks the provider to stop. False when it had ended already.
     """
     await credits.release(tx, generation.hold_id)
-    await repository.end_outputs(tx, generation.id, "cancelled", now=now)
+    await repository.end_outputs(tx, generation.id, "cancel", now=now)
     outputs = await repository.outputs(tx, generation.id)
     event_id = await repository.finish(tx, generation.id, "cancel", now=now, charged=charged(outputs))
     if event_id is not None:

@@ -54,26 +54,13 @@ OUTPUT_MOVES: dict[tuple[OutputState, OutputEvent], OutputState] = {
 }
 
 
-class IllegalMove(Exception):
-    """The event cannot happen in this state. Attributes: state, event."""
-
-    def __init__(self, state: str, event: str) -> None:
-        super().__init__(f"{event!r} cannot happen to something {state!r}")
-        self.state = state
-        self.event = event
+def path(event: GenerationEvent) -> tuple[tuple[GenerationState, ...], GenerationState]:
+    """The states in which `event` can happen, and the one it leads to: for `UPDATE … WHERE state = ANY`."""
+    before = tuple(state for state, happens in GENERATION_MOVES if happens == event)
+    return before, GENERATION_MOVES[before[0], event]
 
 
-def move(current: GenerationState, event: GenerationEvent) -> GenerationState:
-    """The state after `event`. Raises IllegalMove."""
-    try:
-        return GENERATION_MOVES[current, event]
-    except KeyError:
-        raise IllegalMove(current, event) from None
-
-
-def move_output(current: OutputState, event: OutputEvent) -> OutputState:
-    """The output's state after `event`. Raises IllegalMove."""
-    try:
-        return OUTPUT_MOVES[current, event]
-    except KeyError:
-        raise IllegalMove(current, event) from None
+def output_path(event: OutputEvent) -> tuple[tuple[OutputState, ...], OutputState]:
+    """The same for an output."""
+    before = tuple(state for state, happens in OUTPUT_MOVES if happens == event)
+    return before, OUTPUT_MOVES[before[0], event]

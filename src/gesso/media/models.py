@@ -8,7 +8,6 @@ from uuid import UUID
 
 Kind = Literal["image", "video"]
 Source = Literal["generated", "upload"]
-Variant = Literal["original", "320", "640", "1280"]
 
 _LOWEST, _HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
 

@@ -50,11 +50,6 @@ class EventHub:
         listener.on(CHANNEL, self._deliver)
         listener.on_reconnect(self._resync)
 
-    @property
-    def open_streams(self) -> int:
-        """How many streams this process holds."""
-        return sum(len(streams) for streams in self._streams.values())
-
     async def start(self) -> None:
         """Begin to tick."""
         self._ticker = asyncio.create_task(self._tick())
