@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gesso.core.errors import GessoError, NotSignedIn, TooManyRequests
 
@@ -133,9 +134,7 @@ def install(app: FastAPI, error_page: ErrorPage) -> None:
         )
         return await answer(request, problem, headers)
 
-    async def unexpected(request: Request, error: Exception) -> Response:
-        # the route's pattern and not the address: that may hold a mailed token
-        log.error("request.failed", route=getattr(request.scope.get("route"), "path", None), exc_info=error)
+    async def unexpected(request: Request) -> Response:
         problem = Problem(
             title=_TITLES[500], status=500, code="internal",
             detail="This is our fault, and it has been written down. Nothing was charged. Please try again.",
@@ -145,7 +144,34 @@ def install(app: FastAPI, error_page: ErrorPage) -> None:
     app.add_exception_handler(GessoError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(Exception, unexpected)
+    app.add_middleware(_Unexpected, answer=unexpected)
+
+
+class _Unexpected:
+    """Answers what nobody expected. A middleware, since the framework's own place for it lies outside all others:
+    the answer would come without security headers, and the log's line without the request's id."""
+
+    def __init__(self, app: ASGIApp, *, answer: Callable[[Request], Awaitable[Response]]) -> None:
+        self.app = app
+        self.answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except Exception:
+            # the route's pattern and not the address: that may hold a mailed token
+            log.exception("request.failed", route=getattr(scope.get("route"), "path", None))
+            if not begun and scope["type"] == "http":
+                response = await self.answer(Request(scope, receive))
+                await response(scope, receive, send)
+            raise  # for the server, and for tests
 
 
 def _allowed(request: Request) -> list[str]:
