@@ -3,7 +3,6 @@
 from typing import Protocol
 
 import structlog
-from prometheus_client import Gauge
 
 from gesso.core.clock import Clock
 from gesso.credits import service
@@ -12,7 +11,6 @@ from gesso.jobs import Tasks
 
 log = structlog.get_logger()
 
-MISMATCHES = Gauge("gesso_ledger_mismatches", "Figures of the ledger that differ from its journal.")
 LOGGED_MISMATCHES = 20
 """So many are written out; the log says how many there were."""
 
@@ -54,10 +52,9 @@ async def sweep(db: Database, clock: Clock) -> None:
 
 
 async def verify_ledger(db: Database) -> None:
-    """Recompute the ledger; an operator is alerted through the log and the gauge."""
+    """Recompute the ledger; an operator is alerted through the log."""
     async with db.elevated("credits: verify the ledger") as tx:
         mismatches = await service.verify(tx)
-    MISMATCHES.set(len(mismatches))
     for mismatch in mismatches[:LOGGED_MISMATCHES]:
         log.error(
             "ledger.mismatch",
