@@ -191,7 +191,10 @@ async def refused_everywhere(client: httpx2.AsyncClient) -> None:
     problem(answer, 401, "not_signed_in")
 
 
-@pytest.mark.parametrize("cookie", ["", "x", "x" * 43, "N0gO7Kx9_9wfSwOp6SFtWKw-yM6mIfXj8OxK7e7Le8s", "A" * 5_000, "é", "../../etc/passwd"])
+@pytest.mark.parametrize(
+    "cookie",
+    ["", "x", "x" * 43, "N0gO7Kx9_9wfSwOp6SFtWKw-yM6mIfXj8OxK7e7Le8s", "A" * 5_000, "é", "../../etc/passwd"],
+)
 async def test_a_forged_cookie_opens_nothing(stranger: httpx2.AsyncClient, cookie: str) -> None:
     stranger.headers["Cookie"] = f"{COOKIE}={cookie}".encode().decode("latin-1")
     await refused_everywhere(stranger)
