@@ -13,7 +13,7 @@ import gesso.generation.tasks
 import gesso.media.tasks
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.settings import Settings
-from gesso.jobs import Tasks, Worker
+from gesso.jobs import Tasks, Worker, forget_log
 from gesso.runtime import Runtime, open_runtime
 from gesso.web import idempotency, ratelimit
 
@@ -30,11 +30,11 @@ class HouseKeeping:
         tasks.every("house.clean", "*/10 * * * *", self.clean)
 
     async def clean(self) -> None:
-        """Forget windows that are over, old idempotency keys, workers not seen for a day."""
+        """Forget windows that are over, old idempotency keys, the queue's old log, workers not seen for a day."""
         async with self.runtime.db.elevated("house: clean up") as tx:
-            windows, keys = await ratelimit.clean(tx), await idempotency.clean(tx)
+            windows, keys, lines = await ratelimit.clean(tx), await idempotency.clean(tx), await forget_log(tx)
             await tx.execute_raw("DELETE FROM worker_seen WHERE seen_at < now() - interval '1 day'")
-        log.info("house.cleaned", rate_windows=windows, idempotency_keys=keys)
+        log.info("house.cleaned", rate_windows=windows, idempotency_keys=keys, queue_log=lines)
 
 
 async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: Tasks | None = None) -> None:

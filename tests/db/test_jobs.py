@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gesso.db import Database
-from gesso.jobs import HandOver, Tasks, Worker, enqueue
+from gesso.jobs import HandOver, Tasks, Worker, enqueue, forget_log
 
 
 class Running:
@@ -86,3 +86,19 @@ async def test_schedules_run(db: Database) -> None:
     tasks.every("test.tick", "* * * * * *", tick)
     async with Running(db, tasks):
         await asyncio.wait_for(ran.wait(), 5)
+
+
+async def test_the_log_of_old_jobs_goes_and_a_waiting_job_stays(db: Database) -> None:
+    async with db.elevated("test: two jobs, one of them long ago") as tx:
+        await enqueue(tx, "test.old", {})
+        await tx.execute_raw(
+            "UPDATE pgqueuer_log SET created = now() - interval '8 days' WHERE entrypoint = 'test.old'"
+        )
+        await enqueue(tx, "test.new", {})
+        assert await forget_log(tx) >= 1
+        kept = await tx.fetch(
+            "SELECT DISTINCT entrypoint FROM pgqueuer_log WHERE entrypoint IN ('test.old', 'test.new')"
+        )
+        assert [row["entrypoint"] for row in kept] == ["test.new"]
+        assert await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = 'test.old'") == 1
+        await tx.execute_raw("DELETE FROM pgqueuer WHERE entrypoint IN ('test.old', 'test.new')")

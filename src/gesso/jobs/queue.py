@@ -9,8 +9,10 @@ from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.domain.settings import DBSettings
 from pgqueuer.queries import Queries
 
-from gesso.db import Session
+from gesso.db import ElevatedSession, Session
 
+LOG_KEPT = timedelta(days=7)
+"""How long the queue's own log of what became of each job stays. No job lives that long."""
 WAKE_CHANNEL = DBSettings().channel
 _WAKE = {
     "channel": WAKE_CHANNEL, "operation": "insert", "sent_at": "1970-01-01T00:00:00Z", "table": "pgqueuer",
@@ -39,3 +41,8 @@ async def enqueue(
     )  # type: ignore[call-overload]  # fmt: skip
     tx.notify_after_commit(WAKE_CHANNEL, _WAKE)
     return ids[0] is not None
+
+
+async def forget_log(tx: ElevatedSession) -> int:
+    """Remove old lines of the queue's log, three or more for each job, which the library never does itself."""
+    return await tx.execute_raw("DELETE FROM pgqueuer_log WHERE created < now() - $1::interval", LOG_KEPT)
