@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from gesso.catalog.items import Plan
 from gesso.catalog.registry import Catalog
 from gesso.credits.types import CREDIT
+from gesso.generation.composer import model_cards
 from gesso.web import landing
 from gesso.web.landing import PlanCard
 from gesso.web.render import credits_words
@@ -17,7 +18,9 @@ async def index(request: Request) -> Response:
     """The landing page."""
     catalog: Catalog = request.app.state.catalog
     plan = catalog.default_plan
-    return await landing.landing(request, [_card(plan, catalog)], offer=_offer(plan))
+    models = catalog.models()
+    prices = model_cards(models, models[0]) if models else ()
+    return await landing.landing(request, [_card(plan, catalog)], _offer(plan), prices)
 
 
 @home.get("/start")

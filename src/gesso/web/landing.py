@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
@@ -37,6 +38,19 @@ class Picture:
         return round(self.width / self.height, 4)
 
 
+class ModelLine(Protocol):
+    """A model as the price list names it: `facts` are its price and usual time ("1 credit · 9 s")."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def facts(self) -> str: ...
+    @property
+    def sample(self) -> str: ...
+
+
 # Painted by the sandbox's painter; shown in two rows, in this order.
 DEMO: tuple[tuple[Picture, ...], ...] = (
     (
@@ -55,9 +69,11 @@ DEMO: tuple[tuple[Picture, ...], ...] = (
 )
 
 
-async def landing(request: Request, plans: Sequence[PlanCard], offer: str) -> Response:
-    """Draw `/`. `offer` is what a new account gets, in words ("25 credits at sign-up, no card")."""
-    return await page(request, "landing/index.html", plans=plans, demo=DEMO, offer=offer)
+async def landing(
+    request: Request, plans: Sequence[PlanCard], offer: str, models: Sequence[ModelLine] = ()
+) -> Response:
+    """Draw `/`. `offer` is what a new account gets, in words ("25 credits at sign-up, no card"); `models` the price list."""
+    return await page(request, "landing/index.html", plans=plans, models=models, demo=DEMO, offer=offer)
 
 
 async def start(request: Request) -> Response:
