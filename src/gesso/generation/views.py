@@ -20,8 +20,12 @@ TileState = Literal["pending", "running", "done", "failed", "cancelled"]
 
 JUST_NOW = timedelta(seconds=4)
 """A picture that came within this time fades in."""
+GONE = timedelta(seconds=30)
+"""After this time a run without any picture is drawn small; before, its boxes keep still under the reader's eyes."""
 WIDE = 1.3
 """From this ratio on a picture needs more width to show anything."""
+HIGHEST = 52
+"""How high a tile gets, in percent of the window (see .run__tiles)."""
 _RULES = frozenset({"flagged", "rejected_safety"})
 
 
@@ -62,7 +66,11 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One generation among the results. A `wide` one's tiles take the whole width of a phone."""
+    """One generation among the results. A `wide` one's tiles take the whole width of a phone; a `quiet` one came
+    to nothing a while ago and needs no room for pictures.
+
+    `ratio` (width ÷ height) bounds how wide its tiles grow: a picture is never higher than half the window.
+    """
 
     id: UUID
     prompt: str
@@ -70,7 +78,9 @@ class Run:
     at: datetime
     ended: bool
     cols: int
+    ratio: str
     wide: bool
+    quiet: bool
     tiles: tuple[Tile, ...]
     ready: int
     lost: int
@@ -107,24 +117,41 @@ def run(standing: Standing, now: datetime) -> Run:
         at=generation.created_at,
         ended=generation.ended,
         cols=columns(len(tiles), ratio),
+        ratio=f"{ratio:.4f}",
         wide=_alone_on_phones(len(tiles), ratio),
+        quiet=_long_gone(standing, now),
         tiles=tiles,
         ready=sum(tile.state == "done" for tile in tiles),
         lost=sum(tile.state == "failed" for tile in tiles),
-        note=" ".join(generation.warnings),
+        note=_note(standing),
     )
 
 
+def _note(standing: Standing) -> str:
+    """What was done about the pictures, such as another model's help; nothing once none came of it."""
+    generation = standing.generation
+    return "" if generation.ended and not _delivered_any(standing) else " ".join(generation.warnings)
+
+
+def _long_gone(standing: Standing, now: datetime) -> bool:
+    finished = standing.generation.finished_at
+    return finished is not None and now - finished > GONE and not _delivered_any(standing)
+
+
+def _delivered_any(standing: Standing) -> bool:
+    return any(output.state == "delivered" for output in standing.outputs)
+
+
 def columns(count: int, ratio: float) -> int:
-    """How many tiles stand side by side, so that a row is neither tiny nor as high as the window."""
+    """How many tiles stand side by side: all, but of wide ones so few that each shows something."""
     if ratio >= WIDE:
-        return 3 if count % 3 == 0 else 2
-    return 4 if count >= 4 or ratio < 0.7 else 3
+        return 3 if count % 3 == 0 else min(count, 2)
+    return min(count, 4)
 
 
 def _alone_on_phones(count: int, ratio: float) -> bool:
     """Whether a picture takes a phone's whole width: half of it would show too little, or leave the rest empty."""
-    return ratio >= WIDE or (count == 1 and ratio >= 1)
+    return ratio >= WIDE or count == 1
 
 
 def ratio_of(params: Mapping[str, Any]) -> float:
@@ -243,10 +270,11 @@ def _image(asset: Asset, count: int) -> Image:
         sources.setdefault(width, f"{media_url(asset.id, side)} {width}w")
     ratio = asset.width / asset.height
     phone = "92vw" if _alone_on_phones(count, ratio) else "46vw"
+    side_by_side = f"{round(64 / columns(count, ratio))}vw"
     return Image(
         src=media_url(asset.id, 640),
         srcset=", ".join(sources.values()),
-        sizes=f"(max-width: 767px) {phone}, {round(64 / columns(count, ratio))}vw",
+        sizes=f"(max-width: 767px) {phone}, min({side_by_side}, {round(HIGHEST * ratio)}vh)",
         width=asset.width,
         height=asset.height,
         alt=title_of(asset),
