@@ -20,8 +20,15 @@ function recount() {
   const most = Number(box.dataset.most);
   box.querySelector("[data-filled]").textContent = count ? `${count} of ${most}` : "optional";
   box.querySelector(".drop").hidden = count >= most;
-  if (count) box.querySelector(".error")?.remove();
+  if (count) mend(box);
   quote();
+}
+
+/** There is one now: that there was none is no longer said, neither here nor above the form. */
+function mend(box) {
+  box.querySelector(".error")?.remove();
+  const named = document.querySelector('#composer-errors a[href="#references"]');
+  (named?.closest("li:not(:only-child)") ?? named?.closest(".errors"))?.remove();
 }
 
 function removeButton(name) {
