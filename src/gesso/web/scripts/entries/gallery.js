@@ -5,5 +5,6 @@ import "../gallery/filters.js";
 import "../gallery/selection.js";
 import "../gallery/lightbox.js";
 import "../gallery/wall.js";
+import "../gallery/news.js";
 
 watchRows(document.body);

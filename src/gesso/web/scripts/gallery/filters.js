@@ -8,7 +8,7 @@ const YEAR = 365 * 24 * 3600;
 let typing;
 
 /** Show the gallery at `address` instead of what is there, keeping focus and what is open. */
-function show(address) {
+export function show(address) {
   clearTimeout(typing);
   history.replaceState(history.state, "", address);
   // of several asked for while one is under way only the last counts (hx-sync on the page)

@@ -115,6 +115,13 @@ document.addEventListener(
   true,
 );
 
+// the heart pressed here shows on the wall, too
+document.addEventListener("htmx:after:settle", () => {
+  const heart = open() && box.querySelector(".btn--heart");
+  if (!heart) return;
+  tileOf(shown().dataset.asset)?.toggleAttribute("data-favourite", heart.getAttribute("aria-pressed") === "true");
+});
+
 // Keys press what carries them in data-key.
 document.addEventListener("keydown", (event) => {
   if (!open() || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;

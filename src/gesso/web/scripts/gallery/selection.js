@@ -106,6 +106,7 @@ document.addEventListener(
     const done = await send(address, new FormData(event.target));
     if (!done) return;
     setMode(false);
+    for (const pick of verb === "favourite" ? chosen : []) pick.closest(".tile").toggleAttribute("data-favourite", true);
     if (verb === "delete") removeTiles(chosen.map((pick) => pick.closest(".tile")), done.undo);
   },
   true,
