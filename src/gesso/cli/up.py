@@ -79,7 +79,7 @@ async def _run(settings: Settings, server: EmbeddedPostgres | None) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    sandbox_port = _free_port() if _needs_sandbox(settings) else None
+    sandbox_port = _sandbox_port(settings) if _needs_sandbox(settings) else None
     environment = _environment(settings, sandbox_port)
     with console.status("Preparing the database …"):
         await prepare_database(settings)
@@ -181,7 +181,21 @@ def _require_free(host: str, port: int) -> None:
             fail(f"Port {port} on {host} is taken. Stop what uses it, or choose another: GESSO_PORT={port + 1} make up")
 
 
-def _free_port() -> int:
+def _sandbox_port(settings: Settings) -> int:
+    """The port the sandbox had last time, if it can be had again: what was under way before a restart is asked
+    for at the address it was handed to, and nowhere else."""
+    kept = settings.site.data_dir / "sandbox.port"
+    with contextlib.suppress(OSError, ValueError, OverflowError):
+        return _bound(int(kept.read_text()))
+    port = _bound(0)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(str(port))
+    return port
+
+
+def _bound(port: int) -> int:
+    """`port` itself, or a free one for 0. Raises OSError or OverflowError when it cannot be had."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
         return int(probe.getsockname()[1])
