@@ -119,7 +119,7 @@ def _of_job(answer: Answer, body: wire.ErrorBody, error_type: str, note: str, no
     if "generation_timeout" in types:
         return Rejected("The model did not finish in the time it is given.", "deadline", note=note)
     if (retryable is False and answer.status >= 500) or "downstream_service_error" in types:
-        return Rejected("The model failed on this request and will not do better on a retry.", "failed", note=note)
+        return Rejected("The model could not make this picture.", "failed", note=note)
     if answer.status >= 500 or types & _PASSING:
         return Unavailable(retry_after(answer.headers, now), note=note)
     return _rejected(body, note)
