@@ -56,7 +56,8 @@ class Part:
                 return
             errors.print(f"[yellow]gesso:[/] {self.name} ended (exit code {code}); starting it again.")
             await asyncio.sleep(0.3)
-            await self.start()
+            if not stopping.is_set():  # one started now would miss the signal that stops the others
+                await self.start()
 
     def signal(self, number: int) -> None:
         if self.process is not None and self.process.returncode is None:
