@@ -72,7 +72,7 @@ DEMO: tuple[tuple[Picture, ...], ...] = (
 async def landing(
     request: Request, plans: Sequence[PlanCard], offer: str, models: Sequence[ModelLine] = ()
 ) -> Response:
-    """Draw `/`. `offer`: what a new account gets, in words ("25 credits at sign-up, no card"); `models`: the price list."""
+    """Draw `/`. `offer`: what a new account gets, in words ("25 credits at sign-up"); `models`: the price list."""
     return await page(request, "landing/index.html", plans=plans, models=models, demo=DEMO, offer=offer)
 
 
