@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import uvloop
 from rich.console import Console
 
-from bench import house, ledger, pictures, product, report, submit
+from bench import gallery, house, ledger, pictures, product, report, streams, submit
 from bench.report import Row
 
 console = Console()
@@ -36,6 +36,12 @@ async def measure(*, quick: bool) -> list[Row]:
                 found(await product.hand_over(home, port, seconds=3 if quick else 30))
                 await product.paint_pictures(port, 2 if quick else 12)
             found(*await product.pages(port, requests=100 if quick else 1000))
+            found(*await streams.streams(port, web.pid, count=500 if quick else 10_000))
+            found(
+                *await gallery.gallery(
+                    home, port, pictures=20_000 if quick else 1_000_000, requests=100 if quick else 500
+                )
+            )
         found(await ledger.pairs(home, seconds=seconds))
         found(*pictures.ingested(seconds=seconds * 2))
         found(*await product.starts(home))
