@@ -1,6 +1,7 @@
 """`/healthz`: this process answers. `/readyz`: the product can work. Meanings in docs/operating.md."""
 
-from typing import Annotated, Literal
+import time
+from typing import Annotated, Literal, cast
 
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,6 +15,7 @@ log = structlog.get_logger()
 router = APIRouter(tags=["Health"])
 
 WORKER_SEEN_SECONDS = 60
+STORAGE_CHECK_SECONDS = 5.0
 
 
 class Health(BaseModel):
@@ -40,7 +42,7 @@ async def healthz() -> Health:
 async def readiness(request: Request) -> Readiness:
     """Look at database, storage and workers now."""
     database, workers = await _database(request.app.state.db)
-    storage = await _storage(request.app.state.storage)
+    storage = await _storage_now_and_then(request)
     needs_worker = request.app.state.settings.site.development
     ready = database == "ok" and storage == "ok" and (workers > 0 or not needs_worker)
     return Readiness(status="ready" if ready else "not ready", database=database, storage=storage, workers=workers)
@@ -69,6 +71,16 @@ async def _database(db: Database) -> tuple[Literal["ok", "unreachable", "not mig
         return "unreachable", 0
     assert row is not None
     return ("ok" if row["revision"] == newest_revision() else "not migrated"), row["workers"]
+
+
+async def _storage_now_and_then(request: Request) -> Literal["ok", "not writable"]:
+    """Checking writes a file, and anybody may ask: look at most every few seconds."""
+    state = request.app.state
+    checked_at, found = getattr(state, "storage_checked", (0.0, "not writable"))
+    if time.monotonic() - checked_at > STORAGE_CHECK_SECONDS:
+        found = await _storage(state.storage)
+        state.storage_checked = (time.monotonic(), found)
+    return cast(Literal["ok", "not writable"], found)
 
 
 async def _storage(storage: Storage) -> Literal["ok", "not writable"]:

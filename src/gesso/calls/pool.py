@@ -48,9 +48,11 @@ class ProviderPool:
     @contextlib.asynccontextmanager
     async def use(self, connection: Connection) -> AsyncIterator[Line]:
         """The connection's line. Raises Misconfigured when it cannot be built."""
-        entry = await self._entry(connection)
+        entry, replaced = self._entry(connection)
         entry.users += 1
         try:
+            if replaced is not None and replaced.users == 0:
+                await _close(replaced.line)
             yield entry.line
         finally:
             entry.users -= 1
@@ -63,19 +65,18 @@ class ProviderPool:
         for entry in entries:
             await _close(entry.line)
 
-    async def _entry(self, connection: Connection) -> _Entry:
+    def _entry(self, connection: Connection) -> tuple[_Entry, _Entry | None]:
+        """The connection's entry, and the one it has just replaced. Never waits, so that nobody comes between."""
         version: _Version = (
             connection.adapter, connection.base_url, connection.sealed_key, connection.sandbox
         )  # fmt: skip
         entry = self._entries.get(connection.id)
         if entry is not None and entry.version == version:
-            return entry
+            return entry, None
         fresh = self._entries[connection.id] = _Entry(self._build(connection), version)
         if entry is not None:
             entry.retired = True
-            if entry.users == 0:
-                await _close(entry.line)
-        return fresh
+        return fresh, entry
 
     def _build(self, connection: Connection) -> Line:
         try:

@@ -155,7 +155,7 @@ def provider_config(connection: Connection, sealer: Sealer, sandbox_url: str | N
     runs, or when the key was sealed under another GESSO_SECRET_KEY.
     """
     base_url = connection.base_url
-    if connection.sandbox:
+    if connection.sandbox and base_url is None:
         if sandbox_url is None:
             raise Unavailable(f"{connection.name} is served by the sandbox, and none is running.")
         base_url = f"{sandbox_url.rstrip('/')}/{connection.adapter}"

@@ -72,11 +72,6 @@ def _environment(providers: ProviderSettings) -> Mapping[str, _FromEnvironment]:
     """Adapter → what the environment says of it."""
     return {
         "fal": _FromEnvironment(providers.fal_key, providers.fal_base_url),
-        "replicate": _FromEnvironment(providers.replicate_api_token, providers.replicate_base_url),
-        "openai": _FromEnvironment(providers.openai_api_key, providers.openai_base_url),
-        "gemini": _FromEnvironment(providers.gemini_api_key, providers.gemini_base_url),
-        "kie": _FromEnvironment(providers.kie_api_key, providers.kie_base_url),
-        "promptchan": _FromEnvironment(providers.promptchan_api_key, providers.promptchan_base_url),
     }
 
 

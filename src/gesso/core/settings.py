@@ -155,7 +155,7 @@ class LimitSettings(BaseSettings):
 
 
 class ProviderSettings(BaseSettings):
-    """Keys that seed one connection per provider on the first start."""
+    """Keys that fill each provider's connection at the start, until an operator has edited it."""
 
     model_config = _prefix("")
 
@@ -163,26 +163,6 @@ class ProviderSettings(BaseSettings):
     """Key of fal, `id:secret`. Without it the sandbox answers in development; in production fal is off."""
     fal_base_url: str | None = None
     """Another origin that speaks fal's wire: a proxy or a stand-in."""
-    replicate_api_token: SecretStr | None = None
-    """Token of Replicate."""
-    replicate_base_url: str | None = None
-    """Another origin that speaks Replicate's wire."""
-    openai_api_key: SecretStr | None = None
-    """Key of OpenAI."""
-    openai_base_url: str | None = None
-    """Another origin that speaks OpenAI's wire."""
-    gemini_api_key: SecretStr | None = None
-    """Key of Google Gemini."""
-    gemini_base_url: str | None = None
-    """Another origin that speaks Gemini's wire."""
-    kie_api_key: SecretStr | None = None
-    """Key of kie.ai."""
-    kie_base_url: str | None = None
-    """Another origin that speaks kie.ai's wire."""
-    promptchan_api_key: SecretStr | None = None
-    """Key of Promptchan."""
-    promptchan_base_url: str | None = None
-    """Another origin that speaks Promptchan's wire."""
 
 
 class SandboxSettings(BaseSettings):

@@ -59,6 +59,9 @@ class LateResults:
                 state = await provider.poll(operation)
             except ProviderError as error:
                 log.info("late.not_told", kind=error.code)
+            except Exception:
+                log.exception("late.adapter_failed")
+                return None
             else:
                 if not isinstance(state, Pending):
                     return state if isinstance(state, Done) else None
