@@ -2,6 +2,7 @@
 import htmx from "htmx.org";
 
 const PAUSE = 250;
+const RETRY = 3000;
 
 export function composer() {
   return document.getElementById("composer");
@@ -60,6 +61,18 @@ document.addEventListener("change", (event) => {
 // credits that came or went elsewhere change what is left after this
 document.addEventListener("gesso:credits", quote);
 document.addEventListener("gesso:resync", quote);
+
+/** A price that could not be had must not leave an old one on the button; it is asked for until it comes. */
+function unpriced({ detail }) {
+  if (detail.ctx?.sourceElement?.id !== "quote") return;
+  for (const price of document.querySelectorAll("#foot .price")) price.textContent = "…";
+  clearTimeout(timer);
+  timer = setTimeout(quote, RETRY);
+}
+
+document.addEventListener("htmx:error", unpriced);
+document.addEventListener("htmx:response:error", unpriced);
+addEventListener("online", quote);
 
 document.addEventListener("htmx:after:settle", ({ target, detail }) => {
   if (target.id !== "composer") return;

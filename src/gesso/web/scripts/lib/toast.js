@@ -29,7 +29,12 @@ export function toast({ text, detail = "", kind = "info", undo = "" }) {
     words.append(more);
   }
   box.append(icon(ICONS[kind] ?? "info"), words, undo ? undoButton(undo) : closeButton());
-  document.getElementById("toasts")?.append(box);
+  const toasts = document.getElementById("toasts");
+  // the same trouble once more takes the place of what was said of it
+  for (const other of toasts?.querySelectorAll(".toast--bad") ?? []) {
+    if (kind === "bad" && other.textContent === box.textContent) other.remove();
+  }
+  toasts?.append(box);
   if (kind !== "bad") leaveLater(box);
 }
 
