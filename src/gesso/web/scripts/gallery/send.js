@@ -1,4 +1,5 @@
 // Actions whose answer is no fragment: a POST, the toast that comes with it, and where to go next.
+import { signIn } from "../lib/requests.js";
 import { toast } from "../lib/toast.js";
 
 /**
@@ -16,7 +17,8 @@ export async function send(address, body) {
     return null;
   }
   if (answer.headers.has("HX-Redirect")) {
-    location.assign(answer.headers.get("HX-Redirect"));
+    const target = answer.headers.get("HX-Redirect");
+    location.assign(target === "/login" ? signIn() : target);
     return null;
   }
   if (!answer.ok) {
