@@ -88,7 +88,6 @@ async def sign_in(client: Any, db: Database, actor: Actor) -> None:
 
 
 async def _actor(db: Database, token: str, visit: Visit) -> Actor:
-    async with db.public() as tx:
-        row = await repository.find_session(tx, hash_token(token), visit.at)
+    row = await repository.find_session(db, hash_token(token), visit.at)
     assert row is not None
     return Actor(**row)

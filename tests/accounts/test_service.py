@@ -72,8 +72,7 @@ async def test_what_ended_long_ago_is_removed_at_night(fresh_db: Database) -> No
 async def test_a_session_is_found_in_one_call_with_all_an_actor_needs(db: Database) -> None:
     ada = await make_user(db, "Ada Keller")
     assert (ada.name, ada.workspace_name, ada.role, ada.plan_key) == ("Ada Keller", "Ada’s workspace", "admin", "free")
-    async with db.public() as tx:
-        assert await repository.find_session(tx, b"\0" * 32, datetime.now(UTC)) is None
+    assert await repository.find_session(db, b"\0" * 32, datetime.now(UTC)) is None
     assert await session_token(db, ada) != await session_token(db, ada)
 
 

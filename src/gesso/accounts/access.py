@@ -60,8 +60,7 @@ async def _from_cookie(request: Request) -> Actor | None:
     if len(token) != _TOKEN_LENGTH:
         return None
     db: Database = request.app.state.db
-    async with db.public() as tx:
-        row = await repository.find_session(tx, hash_token(token), request.app.state.clock.now())
+    row = await repository.find_session(db, hash_token(token), request.app.state.clock.now())
     return Actor(**row) if row else None
 
 

@@ -10,14 +10,14 @@ from typing import Any
 from uuid import UUID
 
 from gesso.core.ids import new_id
-from gesso.db import ElevatedSession, PublicSession, WorkspaceSession
+from gesso.db import Database, ElevatedSession, PublicSession, WorkspaceSession
 
 Row = Mapping[str, Any]
 
 
-async def find_session(tx: PublicSession, token_hash: bytes, at: datetime) -> dict[str, Any] | None:
+async def find_session(db: Database, token_hash: bytes, at: datetime) -> dict[str, Any] | None:
     """The fields of an Actor for a live session, noting that it was seen."""
-    row = await tx.fetchrow("SELECT * FROM auth_session($1, $2)", token_hash, at)
+    row = await db.look_up("SELECT * FROM auth_session($1, $2)", token_hash, at)
     return dict(row) if row else None
 
 

@@ -162,7 +162,6 @@ async def _signed_in(request: Request, response: Response, opened: sessions.Open
     state = request.app.state
     sessions.set_cookie(response, opened, secure=state.settings.site.secure_cookies)
     response.headers["Cache-Control"] = "no-store"
-    async with state.db.public() as tx:
-        row = await repository.find_session(tx, hash_token(opened.token), state.clock.now())
+    row = await repository.find_session(state.db, hash_token(opened.token), state.clock.now())
     assert row is not None, "the session was opened a moment ago"
     return Me.of(Actor(**row))

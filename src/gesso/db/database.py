@@ -99,6 +99,14 @@ class Database:
                 yield session
         await self._after_commit(session)
 
+    async def look_up(self, sql: str, *args: Any) -> asyncpg.Record | None:
+        """The first row of one statement, in no workspace and in its own implicit transaction.
+
+        One round trip instead of three: for the definer function that every request begins with.
+        """
+        async with self._app.connection() as connection:
+            return await connection.fetchrow(sql, *args)
+
     async def _after_commit(self, session: Session) -> None:
         if session.pending_notifications:
             self._outgoing.update(session.pending_notifications)
