@@ -7,7 +7,8 @@ function open(name) {
   form.elements.sheet.value = "1";
   const part = document.getElementById(name);
   part?.scrollIntoView({ block: "center" });
-  const field = part?.querySelector("input:checked, input") ?? part ?? form.querySelector("#prompt");
+  // not the prompt: a phone would bring its keyboard and cover what was asked for
+  const field = part?.querySelector("input:checked, input") ?? part ?? form.querySelector("[data-sheet-close]");
   field.focus({ preventScroll: true });
 }
 
