@@ -326,6 +326,14 @@ async def test_a_failed_picture_says_why_and_can_be_tried_alone(house: House) ->
     assert found[0]["count"] == 1 and found[0]["rerun_of"] == done["id"]
 
 
+async def test_another_model_that_did_not_help_either_is_not_named(house: House) -> None:
+    ada = await house.person()
+    done = await ada.made("a glass sphere sandbox:fail", model="juggernaut-lightning")
+    assert any("was used instead" in warning for warning in done["warnings"])
+    text = (await ada.http.get(f"/generations/{done['id']}/card", headers=HTMX)).text
+    assert "Not delivered" in text and "was used instead" not in text
+
+
 async def test_older_results_are_a_link_away(idle: House) -> None:
     ada = await idle.person()
     made = [await ada.asked(f"number {number}") for number in range(14)]

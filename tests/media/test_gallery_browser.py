@@ -168,8 +168,10 @@ async def test_the_lightbox_has_its_place_in_the_history(visit: OpenPage, site: 
     assert await page.evaluate("document.querySelector('main').inert")
     assert await page.evaluate("document.activeElement.getAttribute('aria-label')") == "Close"
 
+    shown = page.url
     await page.keyboard.press("ArrowRight")
     await until(page, "document.querySelector('.lightbox__bar span')?.textContent === '4 of 14'")
+    await page.wait_for_url(lambda url: url != shown)  # the address follows the picture
     fourth = page.url
     await page.keyboard.press("ArrowLeft")
     await until(page, "document.querySelector('.lightbox__bar span')?.textContent === '3 of 14'")
@@ -293,3 +295,38 @@ async def test_axe_finds_nothing_and_nothing_scrolls_sideways(visit: OpenPage, s
         found = [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in report["violations"]]
         assert found == [], f"{path}: {json.dumps(found, indent=1)}"
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+async def test_new_pictures_are_told_and_move_nothing_until_asked(
+    visit: OpenPage, db: Database, storage: Storage, ada: Actor
+) -> None:
+    page = await visit("/gallery")
+    before = await page.locator("#wall .tile").first.get_attribute("id")
+    async with db.workspace(ada.workspace_id, ada.user_id) as tx:
+        for n in range(2):
+            await keep(tx, storage, picture(128, 128, seed=50 + n), id_at(datetime.now(UTC) + timedelta(seconds=n + 1)))
+    await page.evaluate("document.dispatchEvent(new CustomEvent('gesso:generation', {detail: {id: ''}}))")
+    await page.locator("#news:visible").wait_for()
+    assert await page.locator("#news").inner_text() == "2 new pictures"
+    assert await page.locator("#wall .tile").first.get_attribute("id") == before
+    await page.locator("#news").click()
+    await until(page, f"document.querySelector('#wall .tile').id !== '{before}'")
+    assert await page.locator("#news").is_hidden()
+    filtered = await visit("/gallery?q=teal")
+    await filtered.evaluate("document.dispatchEvent(new CustomEvent('gesso:generation', {detail: {id: ''}}))")
+    await asyncio.sleep(1.5)
+    assert await filtered.locator("#news").is_hidden()
+
+
+async def test_a_heart_given_in_the_lightbox_shows_on_the_wall(visit: OpenPage) -> None:
+    page = await visit("/gallery")
+    first = page.locator("#wall .tile").first
+    assert await first.locator(".tile__heart").is_hidden()
+    await first.locator(".tile__link").click()
+    await page.locator("#lightbox .pic").wait_for()
+    await page.keyboard.press("f")
+    await page.locator('#lightbox .btn--heart[aria-pressed="true"]').wait_for()
+    await page.keyboard.press("Escape")
+    await first.locator(".tile__heart").wait_for(state="visible")
+    await page.reload()
+    assert await first.locator(".tile__heart").is_visible()
