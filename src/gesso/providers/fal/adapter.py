@@ -136,7 +136,7 @@ class FalAdapter:
     def _not_told(self, answer: Answer) -> Failed:
         """Neither 200 nor 202 to a status call: the job is gone, or the asking failed (raised)."""
         if answer.status in (404, 410) and failures.is_fal(answer):
-            return Failed(Rejected("The provider no longer knows this job.", "gone"))
+            return Failed(Rejected("The model lost this request on its side.", "gone"))
         if answer.status == 404:
             raise Unavailable(note="Status: 404, but not from fal.")
         raise failures.classify(answer, self._client.mask)
