@@ -15,7 +15,7 @@ from gesso.db.embedded import EmbeddedPostgres
 from gesso.db.migrate import migrate
 
 SECRET = "a secret for tests only, long enough to pass"
-FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=600")
 
 
 @pytest.fixture(scope="session")

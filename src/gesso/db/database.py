@@ -21,6 +21,10 @@ log = structlog.get_logger()
 
 ACQUIRE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
+NO_CONNECTION = (
+    OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError,
+)  # fmt: skip
+"""The database is down, starting, or full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +167,14 @@ class Pool:
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection for the length of the block. Raises Unavailable when none gets free in time."""
-        pool = self._pool or await self._open()
         try:
+            pool = self._pool or await self._open()
             connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
         except TimeoutError:
             raise Unavailable("The site is very busy right now. Please try again in a moment.") from None
+        except NO_CONNECTION as error:
+            log.error("database.unreachable", error=type(error).__name__)
+            raise Unavailable("The site cannot reach its database right now. Please try again in a moment.") from error
         try:
             yield connection
         finally:

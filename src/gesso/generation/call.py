@@ -110,7 +110,7 @@ class Call:
                     if not isinstance(state, Pending):
                         crashpoints.reach("result.known")
                         return state
-                except Rejected as error:
+                except (Rejected, OutcomeUnknown) as error:
                     return Failed(error)
                 except ProviderError as error:
                     log.info("operation.not_told", kind=error.code, note=error.note)

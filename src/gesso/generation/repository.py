@@ -186,9 +186,8 @@ async def finish(
         tx, generation_id, event, names[event],
         """finished_at = $4::timestamptz, charged = $5, warnings = warnings || $6::jsonb,
            error_code = $7, error_message = $8,
-           cancel_requested_at = CASE WHEN $9::boolean THEN $4::timestamptz END,
-           progress = CASE WHEN $10::boolean THEN 1 ELSE progress END""",
-        now, charged.to_json(), list(warnings), code, message, event == "cancel", event == "succeed",
+           progress = CASE WHEN $9::boolean THEN 1 ELSE progress END""",
+        now, charged.to_json(), list(warnings), code, message, event == "succeed",
     )  # fmt: skip
 
 

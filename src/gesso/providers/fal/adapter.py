@@ -200,8 +200,8 @@ class FalAdapter:
         await self._fetcher.aclose()
 
     async def _ask(self, method: str, operation: Operation, name: str, query: str = "") -> Answer:
-        """Call one of the operation's stored URLs. Raises Unavailable, or Misconfigured when the URL belongs to
-        another origin than the one configured now: our key is not for it."""
+        """Call one of the operation's stored URLs. Raises Unavailable, or OutcomeUnknown when the URL belongs to
+        another origin than the one configured now: our key is not for it, and so nobody can be asked."""
         url = operation.data.get(name)
         try:
             if not isinstance(url, str):
@@ -211,7 +211,7 @@ class FalAdapter:
             raise Unavailable(note=f"{name}: {error}") from None
         except UntrustedUrl:
             note = f"The job's {name} does not belong to the address configured for this connection."
-            raise Misconfigured("model", note=note) from None
+            raise OutcomeUnknown(note=note) from None
 
 
 def _report(answer: Answer, took: int, mask: Callable[[str], str]) -> TestReport:

@@ -43,7 +43,6 @@ CREATE TABLE generation (
     dispatched_at timestamptz,
     started_at timestamptz,
     deadline_at timestamptz,
-    cancel_requested_at timestamptz,
     finished_at timestamptz,
     -- The lease of the one worker that drives it: a token of that drive, and until when it holds.
     driver uuid,
@@ -59,7 +58,6 @@ CREATE TABLE generation (
     CONSTRAINT generation_succeeded_check CHECK (state <> 'succeeded' OR started_at IS NOT NULL),
     CONSTRAINT generation_error_check
         CHECK ((state = 'failed') = (error_code IS NOT NULL) AND (error_code IS NULL) = (error_message IS NULL)),
-    CONSTRAINT generation_cancelled_check CHECK (state <> 'cancelled' OR cancel_requested_at IS NOT NULL),
     CONSTRAINT generation_lease_check CHECK ((driver IS NULL) = (driven_until IS NULL))
 ) WITH (fillfactor = 80);
 -- A generation in flight is in exactly one of the next two: given to the workers, or waiting for its turn.
