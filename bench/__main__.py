@@ -15,7 +15,7 @@ console = Console()
 
 async def measure(*, quick: bool) -> list[Row]:
     """All rows. `quick` takes a few seconds each and proves only that everything runs."""
-    seconds, rounds = (2.0, 1) if quick else (15.0, 5)
+    seconds, rounds = (2.0, 1) if quick else (6.0, 3)
     rows: list[Row] = []
 
     def found(*more: Row) -> None:
@@ -26,16 +26,16 @@ async def measure(*, quick: bool) -> list[Row]:
     async with house.opened() as home:
         async with home.web() as (port, web):
             found(*await submit.against_pgbench(home, port, seconds=seconds, rounds=rounds))
-            found(await submit.one_wallet(home, port, rounds=2 if quick else 15))
-            found(await submit.at_a_rate(home, port, seconds=2 if quick else 30))
+            found(await submit.one_wallet(home, port, rounds=2 if quick else 10))
+            found(await submit.at_a_rate(home, port, seconds=2 if quick else 15))
             found(await submit.on_a_balance_of_one(home, port))
             memory = house.memory_mb(web.pid)
             found(Row("memory of a web process, after all that", memory, " MB", 250, 150, True, "resident"))
             await home.clear_queue()
             async with product.with_worker(home, port):
-                found(await product.hand_over(home, port, seconds=3 if quick else 30))
+                found(await product.hand_over(home, port, seconds=3 if quick else 15))
                 await product.paint_pictures(port, 2 if quick else 12)
-            found(*await product.pages(port, requests=100 if quick else 1000))
+            found(*await product.pages(port, requests=100 if quick else 500))
             found(*await streams.streams(port, web.pid, count=500 if quick else 10_000))
             found(
                 *await gallery.gallery(

@@ -127,9 +127,6 @@ class House:
         async with self.db.elevated("test: verify") as tx:
             return await credits.verify(tx)
 
-    async def open_holds(self) -> int:
-        return int((await self.rows("SELECT count(*) AS n FROM credit_hold WHERE state = 'open'"))[0]["n"])
-
     async def bill(self) -> dict[str, dict[str, Any]]:
         """The sandbox's own bill, by request id."""
         async with httpx2.AsyncClient() as client:
