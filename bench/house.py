@@ -112,7 +112,7 @@ class House:
         """End what waits and empty the queue, so that every round starts from the same state."""
         price = '{"credits": "0", "allowances": {}, "outputs": []}'
         await self.owner(
-            "UPDATE generation SET state = 'cancelled', cancel_requested_at = now(), finished_at = now(), charged = "
+            "UPDATE generation SET state = 'cancelled', finished_at = now(), charged = "
             f"'{price}' WHERE state IN ('queued', 'running')",
             "TRUNCATE pgqueuer", "VACUUM ANALYZE generation", "ANALYZE", "CHECKPOINT",
         )  # fmt: skip
