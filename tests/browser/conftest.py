@@ -6,19 +6,16 @@ from pathlib import Path
 
 import hatch_build
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page
 
 from gesso.db.embedded import EmbeddedPostgres
 from gesso.sandbox.app import create_app as create_sandbox
 from gesso.sandbox.pace import Pace
+from tests.chromium import browser
 from tests.conftest import create_database
-from tests.find_browser import chromium
 from tests.product import Product, running, served, settings_for
 
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--no-first-run",
-]  # fmt: skip
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +29,6 @@ async def product(
     async with served(create_sandbox(pace=pace, workers=1)) as sandbox:
         async with running(settings_for(url, Path(tmp_path_factory.mktemp("product")), sandbox)) as found:
             yield found
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Headless Chromium."""
-    async with async_playwright() as playwright:
-        found = await playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
-        yield found
-        await found.close()
 
 
 @pytest.fixture

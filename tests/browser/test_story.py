@@ -2,17 +2,16 @@
 
 import re
 
-import hatch_build
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from gesso.core.ids import new_id
 from gesso.credits import service as credits
+from tests.chromium import AXE
 from tests.product import Product
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-AXE = hatch_build.ROOT / "node_modules/axe-core/axe.min.js"
 PATIENCE = 20_000
 
 

@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import hatch_build
 import pytest
 import uvicorn
 from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from gesso.accounts.access import COOKIE, Actor
 from gesso.core.clock import SystemClock
@@ -24,26 +23,16 @@ from gesso.media.service import Ingest
 from gesso.media.storage import Storage
 from gesso.web.render import STATIC
 from tests.cast import make_user, session_token
-from tests.find_browser import chromium
+from tests.chromium import AXE, browser
 from tests.media.conftest import media_app
 from tests.media.pictures import id_at, keep, picture
 
+__all__ = ["browser"]
+
 pytestmark = pytest.mark.browser
 
-AXE = hatch_build.ROOT / "node_modules/axe-core/axe.min.js"
 SHAPES = ((160, 120), (120, 160), (128, 128), (192, 108))
 TODAY, EARLIER = 5, 9
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    hatch_build.build()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture

@@ -4,29 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import hatch_build
 import pytest
 from fastapi import FastAPI
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page
 
-from tests.find_browser import chromium
+from tests.chromium import AXE, browser
+
+__all__ = ["browser"]
 
 pytestmark = pytest.mark.browser
 
-AXE = hatch_build.ROOT / "node_modules/axe-core/axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Headless Chromium."""
-    hatch_build.build()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture

@@ -1,27 +1,25 @@
 """What the composer on the Create page shows. Pure: the catalogue and what was typed in, frozen values out.
 
-`Typed` is a form as browsers send it: a text by name, or several under one name. Nothing typed is lost: what a
+Nothing typed is lost: what a
 model does not take stays in the form unseen, so that going back to another model finds it again.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import gcd
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from gesso.catalog.capabilities import Choice, Field, form_fields
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.pricing import usual_price
-from gesso.catalog.rules import size_of
 from gesso.catalog.views import sample_url
 from gesso.core.errors import InvalidInput
+from gesso.generation.typed import Typed, form_text, text_of, texts_of
 from gesso.media.models import Asset
 from gesso.media.views import media_url, title_of
 from gesso.web.render import credits_words
 
-Typed = Mapping[str, str | list[str]]
 ControlKind = Literal["segmented", "select", "slider", "number", "text", "switch", "size", "seed"]
 
 CARDS = 6
@@ -191,55 +189,6 @@ class Composer:
         return tuple(shown)
 
 
-def text_of(typed: Typed, name: str) -> str:
-    """The text under a name; of several the last, as for a tick box after its hidden "false"."""
-    value = typed.get(name, "")
-    return value if isinstance(value, str) else (value[-1] if value else "")
-
-
-def texts_of(typed: Typed, name: str) -> list[str]:
-    """All texts under a name that are not empty."""
-    value = typed.get(name, [])
-    return [text for text in ([value] if isinstance(value, str) else value) if text]
-
-
-def typed_of(params: Mapping[str, Any]) -> dict[str, str | list[str]]:
-    """A request's parameters as if they had been typed."""
-    return {
-        name: [str(item) for item in value] if isinstance(value, list | tuple) else _text(value)
-        for name, value in params.items()
-        if value is not None
-    }
-
-
-def fitted(
-    typed: Typed, model: Model, plan: Plan, plans: Sequence[Plan], before: Model | None = None
-) -> dict[str, str | list[str]]:
-    """What was typed, for another model: what fits stays, the rest falls back to the model's own defaults.
-
-    What nobody changed in the model `before` is no wish: four steps are right for one model and too few for the
-    next. A shape is carried over between models that ask for pixels and those that ask for a ratio.
-    """
-    kept = dict(typed)
-    for field in form_fields(before, plan, plans) if before is not None else ():
-        if field.default is not None and text_of(kept, field.name) == _text(field.default):
-            del kept[field.name]
-    shape = _shape_of(kept)
-    for field in form_fields(model, plan, plans):
-        if field.kind == "references":
-            if field.max_items is not None and field.name in kept:
-                kept[field.name] = texts_of(kept, field.name)[: field.max_items]
-            continue
-        if field.name in kept and _fits(field, text_of(kept, field.name)):
-            continue
-        kept.pop(field.name, None)
-        if field.kind == "size" and shape is not None:
-            same = (choice for choice in field.choices if choice.aspect == shape and choice.locked_by is None)
-            if (choice := next(same, None)) is not None:
-                kept[field.name] = str(choice.value)
-    return kept
-
-
 def model_cards(models: Sequence[Model], chosen: Model) -> tuple[ModelCard, ...]:
     """All models as cards, in their order. One without a price cannot be used and has none."""
     cards = []
@@ -317,7 +266,7 @@ def support_of(support: str | None) -> Support | None:
 
 
 def _control(field: Field, typed: Typed, errors: Mapping[str, str]) -> Control:
-    default = _text(field.default) if field.default is not None else ""
+    default = form_text(field.default) if field.default is not None else ""
     typed_text = text_of(typed, field.name)
     value = typed_text if typed_text or (field.name in typed and field.kind in ("text", "seed")) else default
     return Control(
@@ -329,9 +278,9 @@ def _control(field: Field, typed: Typed, errors: Mapping[str, str]) -> Control:
         default=default,
         error=errors.get(field.name, ""),
         options=tuple(_option(choice, value) for choice in field.choices),
-        low=_text(field.minimum),
-        high=_text(field.maximum),
-        step=_text(field.step) or "any",
+        low=form_text(field.minimum),
+        high=form_text(field.maximum),
+        step=form_text(field.step) or "any",
         percent=_percent(field, value),
         max_length=field.max_length or 0,
         locked_by=field.locked_by or "",
@@ -348,7 +297,7 @@ def _kind(field: Field) -> ControlKind:
 
 def _option(choice: Choice, value: str) -> Option:
     pixels = f"{choice.pixels[0]:,} × {choice.pixels[1]:,}" if choice.pixels else ""
-    text = _text(choice.value)
+    text = form_text(choice.value)
     return Option(text, choice.label, text == value, choice.locked_by or "", choice.aspect, pixels)
 
 
@@ -360,42 +309,3 @@ def _percent(field: Field, value: str) -> float:
         return round(min(max((float(value) - low) / (high - low), 0.0), 1.0) * 100, 2)
     except ValueError:
         return 0.0
-
-
-def _fits(field: Field, text: str) -> bool:
-    if field.choices:
-        return any(_text(choice.value) == text and choice.locked_by is None for choice in field.choices)
-    if field.kind in ("slider", "number", "seed") and text:
-        try:
-            number = float(text)
-        except ValueError:
-            return False
-        low, high = field.minimum, field.maximum
-        return (low is None or number >= low) and (high is None or number <= high)
-    return True
-
-
-def _shape_of(typed: Typed) -> tuple[int, int] | None:
-    """The shape that is chosen, in smallest whole numbers."""
-    if pixels := size_of(text_of(typed, "size")):
-        return _smallest(*pixels)
-    width, _, height = text_of(typed, "aspect_ratio").partition(":")
-    if width.isdecimal() and height.isdecimal() and int(width) and int(height):
-        return _smallest(int(width), int(height))
-    return None
-
-
-def _smallest(width: int, height: int) -> tuple[int, int]:
-    shared = gcd(width, height)
-    return width // shared, height // shared
-
-
-def _text(value: Any) -> str:
-    """A value as an HTML form holds it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)

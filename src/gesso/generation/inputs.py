@@ -8,7 +8,7 @@ from starlette.datastructures import UploadFile
 
 from gesso.accounts.access import Actor
 from gesso.core.errors import GessoError, TooLarge
-from gesso.generation.composer import Typed, texts_of
+from gesso.generation.typed import Typed, texts_of
 from gesso.media import service as media
 from gesso.media.routes import UPLOADS_PER_HOUR
 from gesso.web.ratelimit import hit

@@ -33,10 +33,11 @@ from gesso.credits import service as credits
 from gesso.db import Database, WorkspaceSession
 from gesso.generation import composer as compose
 from gesso.generation import service, views
-from gesso.generation.composer import Composer, Quote, Typed, text_of, texts_of
+from gesso.generation.composer import Composer, Quote
 from gesso.generation.inputs import ids_of, known_references, read, take_uploads
 from gesso.generation.prefill import model_of, prefilled
 from gesso.generation.service import Ask
+from gesso.generation.typed import Typed, fitted, text_of, texts_of
 from gesso.media import repository as media
 from gesso.web.idempotency import Answer, Once
 from gesso.web.render import credits_words, fragment, is_htmx, page, redirect
@@ -99,7 +100,7 @@ async def change_composer(request: Request, actor: CurrentActor) -> Response:
     model = model_of(catalog, text_of(typed, "model"))
     if model is not None:
         before = catalog.snapshot.models.get(text_of(typed, "was"))
-        typed = compose.fitted(typed, model, catalog.plan(actor.plan_key), catalog.plans(), before)
+        typed = fitted(typed, model, catalog.plan(actor.plan_key), catalog.plans(), before)
     async with _tx(request, actor) as tx:
         composer = await _composer(request, actor, tx, typed, errors=errors)
     return await _answer(request, actor, composer, 422 if errors else 200)

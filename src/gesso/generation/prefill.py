@@ -13,7 +13,7 @@ from gesso.catalog.registry import Catalog
 from gesso.core.errors import NotFound
 from gesso.db import WorkspaceSession
 from gesso.generation import service
-from gesso.generation.composer import fitted, typed_of
+from gesso.generation.typed import fitted, typed_of
 from gesso.media import repository as media
 
 Prefilled = tuple[dict[str, str | list[str]], str]

@@ -5,6 +5,7 @@ a model lacks is found out.
 Ranges and defaults: fact sheet, section 7.
 """
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -31,7 +32,7 @@ class LoraWeight(BaseModel):
     scale: float = Field(1.0, ge=0, le=4)
 
 
-class Input(BaseModel):
+class Input(BaseModel, ABC):
     """What every endpoint has. Subclasses say their size, format and references in one vocabulary."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -63,9 +64,9 @@ class Input(BaseModel):
         fields = {"image_url": "", "image_urls": []}
         return self.model_copy(update={k: v for k, v in fields.items() if k in type(self).model_fields})
 
+    @abstractmethod
     def size(self, reference: Size | None) -> Size:
         """Pixels of the result; `reference` is the size of the first input picture, if any."""
-        raise NotImplementedError
 
 
 def _pixels(size: ImageSize | str) -> Size:

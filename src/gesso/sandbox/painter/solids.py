@@ -4,6 +4,7 @@ Points come as three arrays x, y, z; y is up and the floor is y = 0.
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,7 +19,7 @@ Label = tuple[Array, float, float]
 
 
 @dataclass(frozen=True)
-class Solid:
+class Solid(ABC):
     """`gloss` 0..1 is the strength of highlights, `shine` their sharpness. A label is colour, lower and upper edge."""
 
     centre: Point
@@ -28,16 +29,17 @@ class Solid:
     label: Label | None = field(default=None, kw_only=True)
 
     @property
+    @abstractmethod
     def reach(self) -> float:
         """Radius of a sphere around `middle` that holds the solid."""
-        raise NotImplementedError
 
     @property
     def middle(self) -> Point:
         return self.centre
 
+    @abstractmethod
     def distance(self, x: Array, y: Array, z: Array) -> Array:
-        raise NotImplementedError
+        """How far each point is from the surface."""
 
 
 @dataclass(frozen=True)
