@@ -34,10 +34,11 @@ from gesso.providers.base import (
 )
 from gesso.providers.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable
 from gesso.providers.fal import failures, payload, wire
-from gesso.providers.fal.client import Answer, FalClient, NoAnswer, UntrustedUrl
+from gesso.providers.fal.client import FalClient
 from gesso.providers.fal.options import shape_of
 from gesso.providers.fal.uploads import Uploads
 from gesso.providers.fal.webhooks import Webhooks
+from gesso.providers.http import Answer, NoAnswer, UntrustedUrl
 
 START_TIMEOUT_SECONDS = 240
 KEEP_FILES_SECONDS = 86_400
@@ -117,7 +118,7 @@ class FalAdapter:
         urls: dict[str, JSON] = {}
         for name, rule in ruled.items():
             url = given[name]
-            urls[name] = url if url and self._client.hosts.trusts(url) else rule
+            urls[name] = url if url and self._client.trusts(url) else rule
         return urls
 
     async def poll(self, operation: Operation) -> Pending | Done | Failed:
@@ -125,7 +126,7 @@ class FalAdapter:
         answer = await self._ask("GET", operation, "status_url", "?logs=1")
         if answer.status not in (200, 202):
             return self._not_told(answer)
-        status = wire.status(_json(answer))
+        status = wire.status(answer.data())
         if status is None or status.status not in ("IN_QUEUE", "IN_PROGRESS", "COMPLETED"):
             raise Unavailable(note=f"Status: unreadable answer with HTTP {answer.status}.")
         if status.status != "COMPLETED":
@@ -236,7 +237,7 @@ def _report(answer: Answer, took: int, mask: Callable[[str], str]) -> TestReport
 
 
 def _done(operation: Operation, answer: Answer, cost: int | None) -> Done | Failed:
-    data = _json(answer)
+    data = answer.data()
     if data is None:
         raise Unavailable(note="Result: not JSON.")
     result, wanted = wire.result(data), operation.data.get("count")
@@ -259,14 +260,6 @@ def _cost(answer: Answer, operation: Operation) -> int | None:
         return int(amount.to_integral_value(ROUND_CEILING)) if amount >= 0 else None
     except (InvalidOperation, ValueError, OverflowError):
         return None
-
-
-def _json(answer: Answer) -> object:
-    try:
-        data: object = answer.json()
-    except ValueError:
-        return None
-    return data
 
 
 def _seconds(options: Mapping[str, JSON], name: str, default: int) -> int:

@@ -6,16 +6,14 @@ Sentences name the field in our words; the provider's own words go to the operat
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 from gesso.providers.errors import Busy, Misconfigured, ProviderError, Rejected, Unavailable
 from gesso.providers.fal import wire
-from gesso.providers.fal.client import Answer
+from gesso.providers.http import Answer, retry_after
 
 BUSY_SECONDS = 5.0
-RETRY_AFTER_MAX_SECONDS = 3600.0
 _LOCKED = re.compile(r"user is locked|exhausted balance", re.IGNORECASE)
 _SAFETY = frozenset({"content_policy_violation", "no_media_generated"})
 _PASSING = frozenset(
@@ -85,7 +83,7 @@ def classify(
     answer: Answer, mask: Callable[[str], str], *, hint: str | None = None, now: datetime | None = None
 ) -> ProviderError:
     """What an answer with an error status means. `hint` is the error type a status call already told."""
-    body = wire.error_body(_json(answer))
+    body = wire.error_body(answer.data())
     error_type = body.error_type or answer.headers.get("x-fal-error-type") or hint or ""
     note = mask(_note(answer.status, error_type, body))
     code = answer.status
@@ -146,44 +144,19 @@ def of_status(status: wire.Status, mask: Callable[[str], str]) -> ProviderError:
 
 def tells_of_job(answer: Answer) -> bool:
     """Whether a 5xx is the job's own end, told by fal in one of its shapes, rather than a gateway's trouble."""
-    body = wire.error_body(_json(answer))
+    body = wire.error_body(answer.data())
     return bool(body.items or body.error_type or answer.headers.get("x-fal-error-type"))
 
 
 def is_fal(answer: Answer) -> bool:
     """Whether an error answer was written by fal and not by a proxy on the way."""
-    body = wire.error_body(_json(answer))
+    body = wire.error_body(answer.data())
     return bool(body.items or body.detail or body.error_type or answer.headers.get("x-fal-request-id"))
-
-
-def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds from a Retry-After header in either form, between 1 and 3,600; None when absent or unreadable."""
-    value = headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - (now or datetime.now(UTC))).total_seconds()
-    if seconds != seconds:  # NaN
-        return None
-    return min(max(seconds, 1.0), RETRY_AFTER_MAX_SECONDS)
 
 
 def _retryable(headers: Mapping[str, str]) -> bool | None:
     told = (headers.get("x-fal-retryable") or headers.get("x-fal-needs-retry") or "").lower()
     return {"true": True, "1": True, "false": False, "0": False}.get(told)
-
-
-def _json(answer: Answer) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        return None
 
 
 def _note(status: int, error_type: str, body: wire.ErrorBody) -> str:

@@ -13,8 +13,9 @@ from gesso.core.clock import Clock
 from gesso.core.fetch import FetchError, FetchFailed, SafeFetcher
 from gesso.providers.base import InputFile
 from gesso.providers.errors import Misconfigured, ProviderError, Rejected, Unavailable
-from gesso.providers.fal.client import Answer, FalClient, NoAnswer, UntrustedUrl
+from gesso.providers.fal.client import FalClient
 from gesso.providers.fal.failures import classify
+from gesso.providers.http import Answer, NoAnswer, UntrustedUrl
 
 INLINE_MAX_BYTES = 256 * 1024
 INPUT_MAX_BYTES = 50 * 2**20

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from gesso.core.clock import Clock
 from gesso.providers.base import WebhookNotice
 from gesso.providers.errors import Unavailable, WebhookRejected
-from gesso.providers.fal.client import FalClient, NoAnswer
+from gesso.providers.fal.client import FalClient
+from gesso.providers.http import NoAnswer
 
 WINDOW_SECONDS = 300
 KEYS_KEPT = timedelta(hours=24)
