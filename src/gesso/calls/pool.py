@@ -12,9 +12,10 @@ from gesso.catalog.service import provider_config
 from gesso.core.errors import Unavailable
 from gesso.core.fetch import SafeFetcher
 from gesso.core.sealed import Sealer
-from gesso.providers.base import Provider
+from gesso.providers.base import Connected, Provider
 from gesso.providers.errors import Misconfigured
 from gesso.providers.registry import build
+from gesso.providers.text import Judge, Writer
 
 log = structlog.get_logger()
 _Version = tuple[str, str | None, bytes | None, bool]
@@ -24,8 +25,29 @@ _Version = tuple[str, str | None, bytes | None, bool]
 class Line:
     """What a connection is used through: its adapter, and a fetcher that may reach its own origin."""
 
-    provider: Provider
+    adapter: Connected
     fetcher: SafeFetcher
+
+    @property
+    def provider(self) -> Provider:
+        """Its face for pictures and videos. Raises Misconfigured when it makes none."""
+        if isinstance(self.adapter, Provider):
+            return self.adapter
+        raise Misconfigured("model", note="This connection's adapter makes no pictures or videos.")
+
+    @property
+    def writer(self) -> Writer:
+        """Its face for text. Raises Misconfigured when it writes none."""
+        if isinstance(self.adapter, Writer):
+            return self.adapter
+        raise Misconfigured("model", note="This connection's adapter writes no text.")
+
+    @property
+    def judge(self) -> Judge:
+        """Its face for moderation. Raises Misconfigured when it has none."""
+        if isinstance(self.adapter, Judge):
+            return self.adapter
+        raise Misconfigured("model", note="This connection's adapter moderates nothing.")
 
 
 @dataclass
@@ -83,13 +105,12 @@ class ProviderPool:
             config = provider_config(connection, self._sealer, self._sandbox_url)
         except Unavailable as error:
             raise Misconfigured("key", note=error.detail) from None
-        provider = build(connection.adapter, config)
-        return Line(provider, SafeFetcher([config.base_url] if config.base_url else []))
+        return Line(build(connection.adapter, config), SafeFetcher([config.base_url] if config.base_url else []))
 
 
 async def _close(line: Line) -> None:
     try:
-        await line.provider.aclose()
+        await line.adapter.aclose()
         await line.fetcher.aclose()
     except Exception:
         log.exception("provider.close_failed")

@@ -7,7 +7,7 @@ can take a job up where another left it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias, Union
+from typing import Literal, Protocol, TypeAlias, Union, runtime_checkable
 
 from pydantic import SecretStr
 
@@ -145,8 +145,21 @@ class TestReport:
         return self.reachable and self.key_accepted is True and self.problem is None
 
 
-class Provider(Protocol):
+class Connected(Protocol):
     """One connection's adapter. Safe to use from many tasks of one event loop at once; close it when done."""
+
+    async def test(self) -> TestReport:
+        """The cheapest real call that shows whether the key works. Never raises ProviderError, never costs money."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close pooled connections."""
+        ...
+
+
+@runtime_checkable
+class Provider(Connected, Protocol):
+    """An adapter that makes pictures or videos."""
 
     @property
     def can_find(self) -> bool:
@@ -180,12 +193,4 @@ class Provider(Protocol):
 
     async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookNotice:
         """Verify a knock on the raw bytes. Raises WebhookRejected, or Unavailable when it cannot be checked now."""
-        ...
-
-    async def test(self) -> TestReport:
-        """The cheapest real call that shows whether the key works. Never raises ProviderError, never costs money."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close pooled connections."""
         ...

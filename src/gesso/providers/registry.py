@@ -1,22 +1,42 @@
 """The single place that lists adapters."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
-from gesso.providers.base import ConnectionConfig, Provider
+from gesso.providers.base import Connected, ConnectionConfig
 from gesso.providers.errors import Misconfigured
 from gesso.providers.fal.adapter import FalAdapter
 
-ADAPTERS: Mapping[str, Callable[[ConnectionConfig], Provider]] = {
-    "fal": FalAdapter,
+Makes = Literal["image", "video", "chat", "vision", "moderation"]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A wire we speak. `makes`: what its models can be of. What `open` returns shows the faces for it: `Provider`
+    for image and video, `Writer` for chat and vision, `Judge` for moderation.
+
+    `needs_key`: False for servers that may want none.
+    """
+
+    name: str
+    title: str
+    open: Callable[[ConnectionConfig], Connected]
+    makes: frozenset[Makes]
+    needs_key: bool = True
+
+
+ADAPTERS: Mapping[str, Adapter] = {
+    adapter.name: adapter for adapter in (Adapter("fal", "fal", FalAdapter, frozenset({"image", "video"})),)
 }
 
 
-def build(adapter: str, config: ConnectionConfig) -> Provider:
+def build(adapter: str, config: ConnectionConfig) -> Connected:
     """The adapter named `adapter` for one connection.
 
     Raises Misconfigured when there is no such adapter, the address is unusable or a key is missing.
     """
-    make = ADAPTERS.get(adapter)
-    if make is None:
+    known = ADAPTERS.get(adapter)
+    if known is None:
         raise Misconfigured("model", note=f"There is no adapter named {adapter!r}; known: {', '.join(ADAPTERS)}.")
-    return make(config)
+    return known.open(config)
