@@ -60,7 +60,7 @@ async def open_runtime(settings: Settings, clock: Clock) -> AsyncIterator[Runtim
     )  # fmt: skip
     hooks = AccountHooks(default_plan=lambda: catalog.default_plan.key)
     hooks.on_sign_up.append(sign_up_grants(catalog, clock))
-    storage = Storage.from_url(settings.storage_url)
+    storage = Storage.from_url(settings.storage_url, settings.storage)
     try:
         yield Runtime(settings, clock, db, listener, catalog, storage, ingest, mailer, hooks)
     finally:

@@ -52,7 +52,7 @@ async def _examine(settings: Settings) -> list[Finding]:
 
 async def _storage(settings: Settings) -> Finding:
     try:
-        await Storage.from_url(settings.storage_url).check()
+        await Storage.from_url(settings.storage_url, settings.storage).check()
     except (GessoError, ValueError) as error:
         return "storage", False, str(error)
     return "storage", True, settings.storage_url.split("?")[0]

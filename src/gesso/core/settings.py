@@ -7,10 +7,10 @@ outside development stops the start with a sentence naming the variable.
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _WEAK_SECRETS = {"secret", "changeme", "change-me", "password", "gesso", "development", "test"}
@@ -97,7 +97,7 @@ class DatabaseSettings(BaseSettings):
 
 
 class StorageSettings(BaseSettings):
-    """Where files live."""
+    """Where files live. The lines from `GESSO_STORAGE_ENDPOINT` on are for `s3://` only; see storage.md."""
 
     model_config = _prefix("GESSO_STORAGE_")
 
@@ -107,6 +107,50 @@ class StorageSettings(BaseSettings):
     """The largest picture a person may upload."""
     max_output_bytes: int = Field(50 * 2**20, ge=2**10)
     """The largest file accepted from a provider."""
+    timeout_seconds: float = Field(10, ge=0.1, le=300)
+    """How long the store may take for an answer, or for the next piece of a file."""
+    endpoint: str | None = None
+    """Address of a service that speaks S3 (R2, MinIO), else `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, else AWS."""
+    allow_http: bool = False
+    """Whether that address may be plain `http://`, as inside a private network."""
+    region: str | None = Field(None, pattern=r"^[A-Za-z0-9-]+$")
+    """Region of the bucket, else `AWS_REGION`, `AWS_DEFAULT_REGION`, else `us-east-1`. R2 takes `auto`."""
+    path_style: bool | None = None
+    """Whether the bucket stands in the path and not in the host name. Default: true with an endpoint, else false."""
+    access_key_id: str | None = None
+    """Key of the bucket. Without it `AWS_ACCESS_KEY_ID` and its kin count, else the machine's own role."""
+    secret_access_key: SecretStr | None = None
+    """The secret that belongs to `GESSO_STORAGE_ACCESS_KEY_ID`."""
+    session_token: SecretStr | None = None
+    """The token of temporary credentials, where they have one."""
+    redirect: Literal["none", "originals", "all"] = "none"
+    """Which files browsers fetch from the bucket by signed addresses instead of through the web server."""
+    public_endpoint: str | None = None
+    """The bucket's address for browsers, when they reach it by another one than `GESSO_STORAGE_ENDPOINT`."""
+
+    @field_validator("endpoint", "public_endpoint")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://-")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an address such as https://s3.example.com")
+        if parts.username or parts.password:
+            raise ValueError("must not hold credentials; they have variables of their own")
+        return value and value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        prefix = str(self.model_config.get("env_prefix", "GESSO_STORAGE_"))
+        if self.access_key_id and not self.secret_access_key:
+            raise ValueError(f"{prefix}SECRET_ACCESS_KEY is missing; {prefix}ACCESS_KEY_ID is of no use alone.")
+        if (self.secret_access_key or self.session_token) and not self.access_key_id:
+            raise ValueError(f"{prefix}ACCESS_KEY_ID is missing; the secret or token is of no use alone.")
+        if self.endpoint and self.endpoint.startswith("http://") and not self.allow_http:
+            raise ValueError(
+                f"{prefix}ENDPOINT is a plain http:// address. Use https://, or set {prefix}ALLOW_HTTP=true "
+                "when nobody can listen in between."
+            )
+        return self
 
 
 class MailSettings(BaseSettings):
@@ -243,7 +287,9 @@ def load_settings(**site: Any) -> Settings:
             )
         except ValidationError as error:
             first = error.errors()[0]
-            variable = first["loc"][0] if first["loc"] else name
+            if not first["loc"]:  # several settings that do not go together: the sentence names them
+                raise SettingsError(first["msg"].removeprefix("Value error, ")) from None
+            variable = first["loc"][0]
             known = str(variable) in owner.model_fields
             shown = env_name(owner, str(variable)) if known else str(variable).upper()
             raise SettingsError(f"{shown}: {first['msg'].removeprefix('Value error, ')}.") from None

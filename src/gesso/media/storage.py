@@ -3,7 +3,7 @@
 | URL | store |
 |---|---|
 | `/folder`, `file:///folder` | a local folder, made when absent |
-| `s3://bucket/prefix` | S3 and whatever speaks it (R2, MinIO); credentials and endpoint from `AWS_*` |
+| `s3://bucket/prefix` | S3 and whatever speaks it (R2, MinIO); address and key from `GESSO_STORAGE_*` or `AWS_*` |
 | `gs://bucket/prefix` | Google Cloud Storage; credentials from `GOOGLE_*` |
 | `az://account/container` | Azure Blob Storage; credentials from `AZURE_*` |
 | `memory://` | this process's memory, for trying things out: nothing survives, nothing is shared |
@@ -16,26 +16,17 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, MemoryStore, from_url
 
 from gesso.core.errors import NotFound, Unavailable
-from gesso.core.settings import SettingsError
-
-if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig
+from gesso.core.settings import StorageSettings
+from gesso.media.storage_open import open_store
 
 CHUNK_BYTES = 256 * 1024
 """Size of the pieces a stream hands out, so that a slow reader holds little memory."""
 
-_REMOTE = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl")
-# A whole body may take minutes to a slow reader; connecting may not.
-_CLIENT_OPTIONS: "ClientConfig" = {"connect_timeout": "5s", "timeout": "10m"}
-_RETRY: "RetryConfig" = {"max_retries": 3}
 _DELETE_AT_ONCE = 16
 
 
@@ -57,23 +48,10 @@ class Storage:
         """The store without credentials, for logs and `/readyz`."""
 
     @classmethod
-    def from_url(cls, url: str) -> "Storage":
+    def from_url(cls, url: str, settings: StorageSettings | None = None) -> "Storage":
         """Open the store at `url` (see the module). Raises `SettingsError` when it cannot be understood."""
-        parts = urlsplit(url)
-        if parts.scheme == "memory":
-            return cls(MemoryStore(), name="memory")
-        try:
-            if parts.scheme in ("", "file"):
-                folder = Path(unquote(parts.path) if parts.scheme else url).expanduser().absolute()
-                return cls(LocalStore(folder, mkdir=True, automatic_cleanup=True), name=f"folder {folder}")
-            if parts.scheme in _REMOTE:
-                store = from_url(url, client_options=_CLIENT_OPTIONS, retry_config=_RETRY)
-                return cls(store, name=f"{parts.scheme}://{parts.hostname}{parts.path}")
-        except (BaseError, OSError, ValueError) as error:
-            raise SettingsError(f"GESSO_STORAGE_URL: cannot open the store ({_first_line(error)})") from None
-        raise SettingsError(
-            f"GESSO_STORAGE_URL: '{parts.scheme}' is not a store; use file://, s3://, gs://, az:// or memory://"
-        )
+        opened = open_store(url, settings or StorageSettings())
+        return cls(opened.store, name=opened.name)
 
     async def put(self, key: str, data: bytes) -> None:
         """Write `data` under `key`, replacing what was there."""
@@ -178,7 +156,3 @@ async def _chunks(result: Any) -> AsyncIterator[bytes]:
 def _unavailable(verb: str) -> Unavailable:
     # The library's own text carries paths, addresses and headers: it stays in the chained cause, for the log.
     return Unavailable(f"The file store could not {verb} a file. Please try again.")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
