@@ -6,12 +6,15 @@ outside development stops the start with a sentence naming the variable.
 
 import secrets
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gesso import __version__
 
 _WEAK_SECRETS = {"secret", "changeme", "change-me", "password", "gesso", "development", "test"}
 SECRET_KEY_MIN_LENGTH = 32
@@ -46,6 +49,8 @@ class SiteSettings(BaseSettings):
     """The folder for the embedded database, local files and the development secret."""
     sandbox_url: str | None = None
     """Address of a running `gesso sandbox`. `gesso up` starts one and sets this by itself."""
+    release: str = __version__
+    """What is deployed, such as a tag or a commit: `/healthz` says it, so that a roll-out can be watched."""
 
     @field_validator("base_url", "sandbox_url")
     @classmethod
@@ -71,6 +76,36 @@ class SiteSettings(BaseSettings):
     def development(self) -> bool:
         """Whether conveniences for trying gesso without keys are on."""
         return self.env != "production"
+
+
+class WebSettings(BaseSettings):
+    """Which proxies the web server believes, and how it stops."""
+
+    model_config = _prefix("GESSO_WEB_")
+
+    trusted_proxies: str = "127.0.0.1,::1"
+    """Addresses and networks, with commas, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+    keep_alive_seconds: int = Field(75, ge=1, le=3600)
+    """How long an idle connection stays open. More than the proxy in front keeps its own: it has to close first."""
+    drain_seconds: float | None = Field(None, ge=0, le=600)
+    """After SIGTERM `/readyz` says 503 for so long while all else goes on. Default: 3, in development 0."""
+    finish_seconds: float = Field(10, ge=1, le=600)
+    """How long requests under way may take after that, before they are cut off."""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for one in value.split(","):
+            try:
+                ip_network(one.strip())
+            except ValueError:
+                raise ValueError("must be addresses or networks such as 127.0.0.1,10.0.0.0/8") from None
+        return value
+
+    @property
+    def proxies(self) -> list[str]:
+        """The trusted addresses and networks, one by one."""
+        return [one.strip() for one in self.trusted_proxies.split(",")]
 
 
 class DatabaseSettings(BaseSettings):
@@ -232,7 +267,7 @@ class LogSettings(BaseSettings):
 
 
 SETTINGS_CLASSES: tuple[type[BaseSettings], ...] = (
-    SiteSettings, DatabaseSettings, StorageSettings, MailSettings, WorkerSettings, LimitSettings,
+    SiteSettings, WebSettings, DatabaseSettings, StorageSettings, MailSettings, WorkerSettings, LimitSettings,
     ProviderSettings, SandboxSettings, LogSettings,
 )  # fmt: skip
 
@@ -242,6 +277,7 @@ class Settings:
     """Everything, read once at the start."""
 
     site: SiteSettings = field(default_factory=SiteSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     mail: MailSettings = field(default_factory=MailSettings)
@@ -261,6 +297,13 @@ class Settings:
     def signups_per_hour(self) -> int:
         """New accounts per network address an hour."""
         return self.limits.signups_per_hour or (1000 if self.site.development else 30)
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long a stopping web server goes on as if nothing had happened, but for `/readyz`."""
+        if self.web.drain_seconds is None:
+            return 0 if self.site.development else 3
+        return self.web.drain_seconds
 
     @property
     def storage_url(self) -> str:
