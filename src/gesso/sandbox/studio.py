@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
-from gesso.sandbox.painter import Format, encode, paint
+from gesso.sandbox.painter import Format, encode, film, paint
 from gesso.sandbox.painter.references import compose, mean_colours
 
 _MAX_REFERENCE_PIXELS = 64_000_000
@@ -43,6 +43,20 @@ class Order:
     blacked: bool = False
 
 
+@dataclass(frozen=True)
+class FilmOrder:
+    """One film to make, from `picture` (encoded) or from a painted one. See `painter.film`."""
+
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    seconds: float
+    fps: int = 24
+    motion: float = 1.0
+    picture: bytes | None = None
+
+
 def _open(index: int, data: bytes) -> Image.Image:
     try:
         picture = Image.open(io.BytesIO(data))
@@ -62,6 +76,17 @@ def _work(order: Order) -> bytes:
     if references:
         picture = compose(picture, references, seed=order.seed)
     return encode(picture, order.file_format)
+
+
+def _film(order: FilmOrder) -> bytes:
+    if order.picture is not None:
+        picture = _open(0, order.picture)
+    else:
+        picture = paint(order.prompt, seed=order.seed, width=order.width, height=order.height)
+    return film(
+        picture, width=order.width, height=order.height, seconds=order.seconds, fps=order.fps, seed=order.seed,
+        motion=order.motion,
+    )  # fmt: skip
 
 
 def _measure(data: bytes) -> tuple[int, int]:
@@ -134,6 +159,10 @@ class Studio:
     async def paint(self, order: Order) -> bytes:
         """The picture as a file. Raises BadReference when an input picture cannot be read."""
         return await self._run_again(_work, order)
+
+    async def film(self, order: FilmOrder) -> bytes:
+        """The film as an MP4. Raises BadReference when its picture cannot be read."""
+        return await self._run_again(_film, order)
 
     async def measure(self, data: bytes) -> tuple[int, int]:
         """Width and height of a picture. Raises BadReference."""
