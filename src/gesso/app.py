@@ -73,6 +73,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
+    app.state.draining = False
     _include_rooms(app, settings)
     errors.install(app, problem_page)
     app.mount("/static", _Static(directory=STATIC), name="static")

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
+import gesso
 from tests.cast import PASSWORD
 from tests.cli.homes import Home, make_home, said
 
@@ -131,9 +132,9 @@ def stopped_at_the_end(up: Up) -> Iterator[None]:
 
 def the_whole_way(up: Up, bea: httpx2.Client) -> None:
     """Healthy, an account, a picture."""
-    assert bea.get("/healthz").json() == {"status": "ok"}
+    assert bea.get("/healthz").json() == {"status": "ok", "release": gesso.__version__}
     readiness = bea.get("/readyz").json()
-    assert readiness == {"status": "ready", "database": "ok", "storage": "ok", "workers": 1}
+    assert readiness == {"status": "ready", "database": "ok", "storage": "ok", "workers": 1, "draining": False}
     account = {"email": "bea@example.test", "name": "Bea", "password": PASSWORD}
     assert bea.post("/api/auth/signup", json=account).status_code == 201
     picture_arrives(up, bea)

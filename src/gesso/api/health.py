@@ -5,7 +5,7 @@ from typing import Annotated, Literal, cast
 
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from gesso.db import Database
 from gesso.db.migrate import newest_revision
@@ -22,21 +22,26 @@ class Health(BaseModel):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
+    release: str = Field(description="What is deployed: GESSO_RELEASE.")
 
 
 class Readiness(BaseModel):
-    """Each part, and the whole: `ready` when database and storage work and, where required, a worker runs."""
+    """Each part, and the whole: `ready` when database and storage work and, where required, a worker runs.
+
+    A server that is about to stop says 503, too: whoever spreads the load looks elsewhere.
+    """
 
     status: Literal["ready", "not ready"]
     database: Literal["ok", "unreachable", "not migrated"]
     storage: Literal["ok", "not writable"]
     workers: int
+    draining: bool = Field(False, description="It was asked to stop, and serves until nobody asks it any more.")
 
 
 @router.get("/healthz")
-async def healthz() -> Health:
+async def healthz(request: Request) -> Health:
     """This process answers."""
-    return Health()
+    return Health(release=request.app.state.settings.site.release)
 
 
 async def readiness(request: Request) -> Readiness:
@@ -44,8 +49,11 @@ async def readiness(request: Request) -> Readiness:
     database, workers = await _database(request.app.state.db)
     storage = await _storage_now_and_then(request)
     needs_worker = request.app.state.settings.site.development
-    ready = database == "ok" and storage == "ok" and (workers > 0 or not needs_worker)
-    return Readiness(status="ready" if ready else "not ready", database=database, storage=storage, workers=workers)
+    draining = request.app.state.draining
+    ready = database == "ok" and storage == "ok" and (workers > 0 or not needs_worker) and not draining
+    return Readiness(
+        status="ready" if ready else "not ready", database=database, storage=storage, workers=workers, draining=draining
+    )
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is missing"}})

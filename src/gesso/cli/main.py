@@ -34,8 +34,6 @@ app.add_typer(catalog.models, name="model")
 app.add_typer(catalog.editions, name="edition")
 app.command("doctor")(doctor)
 
-GRACEFUL_SECONDS = 5
-
 
 @app.command("up")
 def up_command(
@@ -48,26 +46,13 @@ def up_command(
     up(port, edition)
 
 
-@app.command()
-def serve() -> None:
+@app.command("serve")
+def serve_command() -> None:
     """Run the web server."""
-    import uvicorn
-
-    from gesso.app import create_app
+    from gesso.cli.serve import serve
 
     with database_server(settings_or_fail()) as (settings, _):
-        uvicorn.run(
-            create_app(settings),
-            host=settings.site.host,
-            port=settings.site.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=True,
-            timeout_graceful_shutdown=GRACEFUL_SECONDS,
-            limit_max_requests=None,
-            h11_max_incomplete_event_size=64 * 1024,
-        )
+        serve(settings)
 
 
 @app.command()

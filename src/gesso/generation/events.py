@@ -49,7 +49,8 @@ async def follow_events(
     return StreamingResponse(
         _stream(state.events, state.db, actor, seen),
         media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        # a proxy that kept the connection after the stream could use it just when a stopping server closes it
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"},
     )
 
 

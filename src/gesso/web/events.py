@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,9 @@ CHANNEL = "gesso_events"
 KEEP_ALIVE_SECONDS = 20.0
 MAX_WAITING = 256
 """Events a slow reader may fall behind before its stream is ended; it reconnects and catches up from the rows."""
+
+COME_BACK_MS = (100, 1000)
+"""When a stream was ended by a server that stops, browsers open the next one so much later: soon, not all at once."""
 
 _TICK = b": keep-alive\n\n"
 _END = b""
@@ -47,6 +51,7 @@ class EventHub:
     def __init__(self, listener: Listener) -> None:
         self._streams: dict[str, set[Stream]] = {}
         self._ticker: asyncio.Task[None] | None = None
+        self._ended = False
         listener.on(CHANNEL, self._deliver)
         listener.on_reconnect(self._resync)
 
@@ -54,18 +59,25 @@ class EventHub:
         """Begin to tick."""
         self._ticker = asyncio.create_task(self._tick())
 
+    def end(self) -> None:
+        """End all streams, and each that begins from now on, so that a stopping server does not wait for them."""
+        self._ended = True
+        for stream in self._all():
+            _send_away(stream)
+
     async def close(self) -> None:
-        """End all streams, so that a stopping server does not wait for them."""
+        """Stop."""
+        self.end()
         if self._ticker is not None:
             self._ticker.cancel()
-        for stream in self._all():
-            stream.put(_END)
 
     @contextlib.contextmanager
     def stream(self, workspace_id: UUID) -> Any:
         """A stream of one workspace's events, for as long as the block lasts."""
         key, stream = str(workspace_id), Stream()
         self._streams.setdefault(key, set()).add(stream)
+        if self._ended:
+            _send_away(stream)
         try:
             yield stream
         finally:
@@ -94,6 +106,11 @@ class EventHub:
             await asyncio.sleep(KEEP_ALIVE_SECONDS)
             for stream in self._all():
                 stream.put(_TICK)
+
+
+def _send_away(stream: Stream) -> None:
+    stream.put(f"retry: {random.randint(*COME_BACK_MS)}\n\n".encode())  # noqa: S311 — it only spreads them
+    stream.put(_END)
 
 
 def format_event(name: str, data: dict[str, Any], event_id: int | None = None) -> bytes:
