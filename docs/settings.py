@@ -48,7 +48,7 @@ def _field_docs(owner: type[BaseSettings]) -> dict[str, str]:
     for before, after in zip(body.body, body.body[1:], strict=False):
         if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and isinstance(after, ast.Expr):
             assert isinstance(after.value, ast.Constant)
-            docs[before.target.id] = str(after.value.value)
+            docs[before.target.id] = " ".join(str(after.value.value).split())
     return docs
 
 

@@ -11,6 +11,7 @@ from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock
 from gesso.core.settings import Settings
 from gesso.db import Database, Listener
+from gesso.db.limits import Limits as DatabaseLimits
 from gesso.media.ingest import Limits
 from gesso.media.service import Ingest
 from gesso.media.storage import Storage
@@ -33,14 +34,23 @@ class Runtime:
 
 def open_database(settings: Settings) -> Database:
     """The connection pools for these settings, which must hold the database's address."""
-    assert settings.database.url is not None
+    pooled, direct = settings.database.owner_urls
     return Database(
-        settings.database.url.get_secret_value(),
+        pooled,
         secret=settings.secret_key,
         role_prefix=settings.database.role_prefix,
         pool_size=settings.database.pool_size,
         elevated_pool_size=settings.database.elevated_pool_size,
+        direct_url=direct,
+        prepared_statements=settings.database.prepared_statements,
+        limits=database_limits(settings),
     )
+
+
+def database_limits(settings: Settings) -> DatabaseLimits:
+    """How long one session may keep others waiting."""
+    database = settings.database
+    return DatabaseLimits(database.statement_seconds, database.lock_seconds, database.idle_transaction_seconds)
 
 
 @asynccontextmanager

@@ -5,8 +5,8 @@ import pytest
 
 from gesso.core.ids import new_id
 from gesso.db import Database
-from gesso.db.database import Roles
-from gesso.db.migrate import current_revision, migrate, newest_revision
+from gesso.db.address import Roles
+from gesso.db.migrate import MigrationError, current_revision, migrate, newest_revision
 from tests.conftest import SECRET
 
 
@@ -41,7 +41,7 @@ async def test_another_secret_gives_the_roles_other_passwords(plain_owner: str) 
 async def test_a_role_that_bypasses_row_level_security_is_refused(plain_owner: str, database_url: str) -> None:
     prefix = f"p{new_id().hex[-12:]}"
     superuser = await asyncpg.connect(database_url)
-    await superuser.execute(f"CREATE ROLE {Roles(plain_owner, prefix, SECRET).app} LOGIN BYPASSRLS")
+    await superuser.execute(f"CREATE ROLE {Roles(plain_owner, prefix, SECRET, plain_owner).app} LOGIN BYPASSRLS")
     await superuser.close()
-    with pytest.raises(RuntimeError, match="bypasses row-level security"):
+    with pytest.raises(MigrationError, match="bypasses row-level security"):
         await migrate(plain_owner, secret=SECRET, role_prefix=prefix)

@@ -19,9 +19,9 @@ from gesso.core.errors import GessoError
 from gesso.core.logs import redact, setup_logging
 from gesso.core.settings import Settings, SettingsError, load_settings
 from gesso.db import Database
-from gesso.db.database import normalise_url
+from gesso.db.address import connect, why_refused
 from gesso.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from gesso.db.migrate import current_revision, newest_revision
+from gesso.db.migrate import current_revision, schema_of
 from gesso.runtime import open_database
 
 console = Console()
@@ -70,7 +70,7 @@ def beside_up(settings: Settings) -> Settings:
 def database_server(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPostgres | None]]:
     """Settings with a database address in them: the given one, or that of the embedded server, held meanwhile."""
     if settings.database.url is not None:
-        asyncio.run(_reach(owner_url(settings)))
+        asyncio.run(_reach(direct_url(settings)))
         yield settings, None
         return
     server = EmbeddedPostgres(settings.site.data_dir / "postgres")
@@ -91,13 +91,16 @@ async def _reach(url: str) -> None:
     deadline = time.monotonic() + REACH_SECONDS
     while True:
         try:
-            await (await asyncpg.connect(normalise_url(url), timeout=REACH_SECONDS)).close()
+            await (await connect(url, timeout=REACH_SECONDS)).close()
             return
-        except (OSError, asyncpg.CannotConnectNowError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if refused := why_refused(error):
+                fail(refused)
+            passing = isinstance(error, OSError | asyncpg.CannotConnectNowError | asyncpg.TooManyConnectionsError)
+            if not passing:
+                fail(f"The database refuses DATABASE_URL: {redact(str(error))}.")
             if time.monotonic() > deadline:
                 fail(f"The database does not answer ({type(error).__name__}). Look at DATABASE_URL.")
-        except asyncpg.PostgresError as error:
-            fail(f"The database refuses DATABASE_URL: {redact(str(error))}.")
         await asyncio.sleep(0.1)
 
 
@@ -113,15 +116,26 @@ async def _ensure_database(server: EmbeddedPostgres) -> None:
 
 def owner_url(settings: Settings) -> str:
     """The owner's database address. Only inside `database_server`."""
-    assert settings.database.url is not None
-    return settings.database.url.get_secret_value()
+    return settings.database.owner_urls[0]
+
+
+def direct_url(settings: Settings) -> str:
+    """The owner's address past any pooler. Only inside `database_server`."""
+    return settings.database.owner_urls[1]
+
+
+async def require_schema(settings: Settings) -> None:
+    """End the command with a sentence when the schema is older than this code needs. A newer one will do: the next
+    release has migrated and is about to replace this one."""
+    state = schema_of(await current_revision(direct_url(settings)))
+    if state in ("empty", "older"):
+        fail("The database is not up to date. Run `gesso migrate` first.")
 
 
 @contextlib.asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Database]:
     """A database that is known to be migrated, closed afterwards."""
-    if await current_revision(owner_url(settings)) != newest_revision():
-        fail("The database is not up to date. Run `gesso migrate` first.")
+    await require_schema(settings)
     db = open_database(settings)
     try:
         yield db

@@ -6,15 +6,21 @@ from gesso.catalog.changes import Change
 from gesso.catalog.editions import EditionError, load_edition
 from gesso.catalog.editions.edition import Edition
 from gesso.catalog.service import Seeded, seed
-from gesso.cli.common import console, fail, owner_url
+from gesso.cli.common import console, direct_url, fail
 from gesso.core.settings import Settings
-from gesso.db.migrate import migrate
-from gesso.runtime import open_database
+from gesso.db.migrate import MigrationError, migrate
+from gesso.runtime import database_limits, open_database
 
 
 async def prepare_database(settings: Settings) -> Seeded:
     """Migrate, then seed the edition and the connections from the environment. Again changes nothing."""
-    await migrate(owner_url(settings), secret=settings.secret_key, role_prefix=settings.database.role_prefix)
+    try:
+        await migrate(
+            direct_url(settings), secret=settings.secret_key, role_prefix=settings.database.role_prefix,
+            limits=database_limits(settings),
+        )  # fmt: skip
+    except MigrationError as error:
+        fail(str(error))
     edition = edition_or_fail(settings.site.edition)
     db = open_database(settings)
     try:

@@ -114,21 +114,41 @@ class DatabaseSettings(BaseSettings):
     model_config = _prefix("GESSO_DATABASE_")
 
     url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
-    """`postgresql://user:password@host/name` of the owner role, which must be able to create roles."""
+    """`postgresql://user:password@host/name` of the owner role, which must be able to create roles. TLS:
+    `?sslmode=verify-full&sslrootcert=/path/ca.pem`, or `sslrootcert=system`. May lead to a pooler."""
+    direct_url: SecretStr | None = None
+    """The same database past the pooler, when `DATABASE_URL` leads to one that pools by transaction (pgbouncer, Neon):
+    for migrations, LISTEN and the queue."""
+    prepared_statements: bool = True
+    """`false` behind a pooler that does not keep prepared statements (pgbouncer before 1.21): each statement then takes
+    two round trips."""
     role_prefix: str = Field("gesso", pattern=r"^[a-z][a-z0-9_]{0,30}$")
     """Prefix of the roles `gesso_app` and `gesso_elevated`. Change it when two installations share a cluster."""
     pool_size: int = Field(10, ge=1, le=200)
     """Connections a process keeps for requests and jobs."""
     elevated_pool_size: int = Field(3, ge=1, le=50)
     """Connections a process keeps for cross-workspace work."""
+    statement_seconds: int = Field(30, ge=1, le=3600)
+    """The database ends a statement of a request after this long, one of a sweep after ten times as long. Set on the
+    roles by `gesso migrate`, as are the next two."""
+    lock_seconds: int = Field(10, ge=1, le=3600)
+    """How long a statement waits for a row or a table that another transaction holds."""
+    idle_transaction_seconds: int = Field(30, ge=1, le=3600)
+    """The database ends a transaction in which nothing happens for this long: its process hangs, and holds locks."""
 
-    @field_validator("url")
+    @field_validator("url", "direct_url")
     @classmethod
     def _address(cls, value: SecretStr | None) -> SecretStr | None:
         scheme, _, rest = (value.get_secret_value() if value else "postgresql://-").partition("://")
         if scheme.split("+")[0] not in ("postgres", "postgresql") or not rest:
             raise ValueError("must look like postgresql://user:password@host/name")
         return value
+
+    @property
+    def owner_urls(self) -> tuple[str, str]:
+        """The owner's address for the pools, and the one past any pooler. The settings must hold the first."""
+        assert self.url is not None
+        return self.url.get_secret_value(), (self.direct_url or self.url).get_secret_value()
 
 
 class StorageSettings(BaseSettings):
@@ -253,6 +273,12 @@ class SandboxSettings(BaseSettings):
     """Time a job waits in the sandbox's queue."""
     paint_seconds: str = Field("0.8-1.5", pattern=r"^\d+(\.\d+)?(-\d+(\.\d+)?)?$")
     """Time a picture takes, such as `1` or `0.8-1.5`."""
+    painters: int = Field(2, ge=0, le=64)
+    """Processes that paint. 0: a thread of the sandbox itself, which holds up its answers while it paints."""
+    folder: Path | None = None
+    """Where jobs, files and the bill are kept, so that they outlive a restart. Without it they end with the process."""
+    webhook_origin: str | None = None
+    """Deliver webhooks to this origin whatever host they name: for a product whose public name leads elsewhere."""
 
 
 class LogSettings(BaseSettings):

@@ -2,64 +2,33 @@
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from gesso.core.errors import Unavailable
+from gesso.db import faults
+from gesso.db.address import Roles, connect, driver_arguments, normalise_url
+from gesso.db.limits import Limits
 from gesso.db.session import ElevatedSession, PublicSession, Session, WorkspaceSession
 
 log = structlog.get_logger()
 
 ACQUIRE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
-NO_CONNECTION = (
-    OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError,
-)  # fmt: skip
-"""The database is down, starting, or full."""
-
-
-@dataclass(frozen=True, slots=True)
-class Roles:
-    """Names and addresses of the three roles.
-
-    The two application roles log in with passwords derived from the site's secret, so that one
-    `DATABASE_URL` (the owner's) is all an operator has to give.
-    """
-
-    owner_url: str
-    prefix: str
-    secret: str
-
-    @property
-    def app(self) -> str:
-        return f"{self.prefix}_app"
-
-    @property
-    def elevated(self) -> str:
-        return f"{self.prefix}_elevated"
-
-    def password(self, role: str) -> str:
-        """The password of an application role: HMAC-SHA256 of its name under the site's secret."""
-        return hmac.new(self.secret.encode(), f"gesso/role/{role}".encode(), hashlib.sha256).hexdigest()
-
-    def url(self, role: str) -> str:
-        """The owner's address with the role's name and password in place of the owner's."""
-        parts = urlsplit(self.owner_url)
-        host = parts.netloc.rsplit("@", 1)[-1]
-        return urlunsplit(parts._replace(netloc=f"{quote(role)}:{self.password(role)}@{host}"))
+ROLLBACK_SECONDS = 5.0
 
 
 class Database:
-    """The connection pools of one process. They open on first use, in the event loop that uses them."""
+    """The connection pools of one process. They open on first use, in the event loop that uses them.
+
+    `direct_url` is the owner's address past a pooler, for what outlives a transaction (`dedicated`). Behind a pooler
+    that does not keep prepared statements `prepared_statements` must be False: each statement then takes two round
+    trips.
+    """
 
     def __init__(
         self,
@@ -69,10 +38,20 @@ class Database:
         role_prefix: str = "gesso",
         pool_size: int = 10,
         elevated_pool_size: int = 3,
+        direct_url: str | None = None,
+        prepared_statements: bool = True,
+        limits: Limits | None = None,
     ) -> None:
-        self.roles = Roles(normalise_url(owner_url), role_prefix, secret)
-        self._app = Pool(self.roles.url(self.roles.app), pool_size)
-        self._elevated = Pool(self.roles.url(self.roles.elevated), elevated_pool_size)
+        self.roles = Roles(normalise_url(owner_url), role_prefix, secret, normalise_url(direct_url or owner_url))
+        limits = limits or Limits()
+        options = {} if prepared_statements else {"statement_cache_size": 0}
+        self._app = Pool(
+            self.roles.url(self.roles.app), pool_size, command_timeout=limits.client_seconds(), **options
+        )  # fmt: skip
+        self._elevated = Pool(
+            self.roles.url(self.roles.elevated), elevated_pool_size,
+            command_timeout=limits.client_seconds(elevated=True), **options,
+        )  # fmt: skip
         self._outgoing: dict[tuple[str, str], None] = {}
         self._sender: asyncio.Task[None] | None = None
 
@@ -141,9 +120,9 @@ class Database:
                 log.warning("notify.failed", error=type(error).__name__, messages=len(messages))
 
     async def dedicated(self, *, elevated: bool = False) -> asyncpg.Connection:
-        """A connection outside the pools, for LISTEN and the queue. The caller closes it."""
+        """A connection outside the pools and past any pooler, for LISTEN and the queue. The caller closes it."""
         role = self.roles.elevated if elevated else self.roles.app
-        connection = await asyncpg.connect(self.roles.url(role), command_timeout=60)
+        connection = await connect(self.roles.url(role, direct=True), command_timeout=60)
         await set_json_codec(connection)
         return connection
 
@@ -156,27 +135,35 @@ class Database:
 
 
 class Pool:
-    """Connections of one role."""
+    """Connections of one role. `options` go to `asyncpg.connect`."""
 
-    def __init__(self, url: str, size: int) -> None:
+    def __init__(self, url: str, size: int, **options: Any) -> None:
         self._url = url
         self._size = size
+        self._options = options
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection for the length of the block. Raises Unavailable when none gets free in time."""
+        """A connection for the length of the block.
+
+        Raises Unavailable when none gets free in time, when the database goes away meanwhile, and when it ended a
+        statement that took or waited too long.
+        """
         try:
             pool = self._pool or await self._open()
             connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
-        except TimeoutError:
-            raise Unavailable("The site is very busy right now. Please try again in a moment.") from None
-        except NO_CONNECTION as error:
-            log.error("database.unreachable", error=type(error).__name__)
-            raise Unavailable("The site cannot reach its database right now. Please try again in a moment.") from error
+        except faults.NO_CONNECTION as error:
+            raise faults.cannot_connect(error) from error
         try:
             yield connection
+        except Exception as error:
+            if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                connection.terminate()  # a former primary: the next connection finds the new one
+            if unavailable := faults.of_transaction(error, closed=connection.is_closed()):
+                raise unavailable from error
+            raise
         finally:
             await pool.release(connection)
 
@@ -184,7 +171,7 @@ class Pool:
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
-                    self._url,
+                    **{**driver_arguments(self._url), **self._options},
                     min_size=0,
                     max_size=self._size,
                     max_inactive_connection_lifetime=300,
@@ -215,25 +202,27 @@ async def _transaction(
 
     Not `connection.transaction()`: that takes a round trip more, and this is the money path.
     """
-    await connection.execute(
-        f"BEGIN; SET LOCAL gesso.workspace = '{workspace_id or ''}'; SET LOCAL gesso.\"user\" = '{user_id or ''}'"
-    )
     try:
+        await connection.execute(
+            f"BEGIN; SET LOCAL gesso.workspace = '{workspace_id or ''}'; SET LOCAL gesso.\"user\" = '{user_id or ''}'"
+        )
         yield
+        ended = await connection.execute("COMMIT")
     except BaseException:
-        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            await connection.execute("ROLLBACK")
+        await _roll_back(connection)
         raise
-    if await connection.execute("COMMIT") != "COMMIT":
+    if ended != "COMMIT":
         raise RuntimeError("a statement failed and its error was swallowed, so the transaction was rolled back")
 
 
-def normalise_url(url: str) -> str:
-    """`postgres://` and SQLAlchemy's `postgresql+driver://` as plain `postgresql://`."""
-    scheme, _, rest = url.partition("://")
-    if scheme.split("+")[0] not in ("postgres", "postgresql") or not rest:
-        raise ValueError("DATABASE_URL must look like postgresql://user:password@host/name")
-    return f"postgresql://{rest}"
+async def _roll_back(connection: asyncpg.Connection) -> None:
+    """End the transaction, or at least the connection: one that does not answer must not go back into the pool."""
+    if connection.is_closed():
+        return
+    try:
+        await connection.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        connection.terminate()
 
 
 async def set_json_codec(connection: asyncpg.Connection) -> None:

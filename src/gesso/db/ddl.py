@@ -2,6 +2,9 @@
 
 from alembic import op
 
+LOCK_SECONDS = 1
+"""A migration waits at most this long for a table: whoever comes after it in the queue waits with it."""
+
 
 def role(name: str) -> str:
     """The real name of an application role ("app" or "elevated") in this installation."""
@@ -48,3 +51,21 @@ def definer(sql: str, signature: str) -> None:
     op.execute(f"ALTER FUNCTION {signature} SET search_path = public, pg_temp")
     op.execute(f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
     op.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO {role('app')}, {role('elevated')}")
+
+
+def index_concurrently(name: str, on: str, *, unique: bool = False) -> None:
+    """Make an index while others read and write the table, e.g. `on="asset (workspace_id) WHERE deleted_at IS NULL"`.
+
+    Outside a transaction: what the migration did before is committed by this, and the whole migration is run again
+    when it fails later. So put such indexes into a migration of their own, or write its other statements so that
+    they may be repeated. An index that an earlier try left half-made is dropped first.
+    """
+    context = op.get_context()
+    with context.autocommit_block():
+        # it waits for transactions that are older than itself, without keeping anybody else from the table
+        op.execute("SET lock_timeout = 0")
+        half_made = f"SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('{name}') AND NOT indisvalid"
+        if op.get_bind().exec_driver_sql(half_made).first():
+            op.execute(f"DROP INDEX CONCURRENTLY {name}")
+        op.execute(f"CREATE {'UNIQUE ' if unique else ''}INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")
+        op.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
