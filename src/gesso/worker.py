@@ -1,6 +1,7 @@
 """Composes the worker: parts, every room's tasks, graceful stop."""
 
 import asyncio
+import os
 import signal
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ from gesso.runtime import Runtime, open_runtime
 from gesso.web import idempotency, ratelimit
 
 log = structlog.get_logger()
+
+HAND_OVER_SECONDS = 3.0
+"""What telling the database may take once the steps under way have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,34 @@ async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: T
             worker = Worker(runtime.db, tasks, concurrency=settings.worker.concurrency)
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, worker.stop)
+                loop.add_signal_handler(number, _asked_to_stop, worker, tasks, number)
             await runtime.listener.start()
             log.info("worker.started", concurrency=settings.worker.concurrency)
-            await worker.run()
+            await _run(worker, tasks, settings.worker.grace_seconds)
     log.info("worker.stopped")
+
+
+def _asked_to_stop(worker: Worker, tasks: Tasks, number: signal.Signals) -> None:
+    """The first signal asks; the second ends the process at once, which costs time but never work or money."""
+    if tasks.stopping.is_set():
+        log.warning("worker.killed", signal=number.name)
+        os._exit(128 + number)
+    log.info("worker.stopping")
+    worker.stop()
+
+
+async def _run(worker: Worker, tasks: Tasks, grace_seconds: float) -> None:
+    """Work until asked to stop and all is handed over. Whatever does not come to its end in time (a nightly
+    clean-up, say) is cut off as a kill would do it: everything is made to be picked up again."""
+    working, asked = asyncio.create_task(worker.run()), asyncio.create_task(tasks.stopping.wait())
+    try:
+        await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+        _, late = await asyncio.wait({working}, timeout=grace_seconds + HAND_OVER_SECONDS)
+        if late:
+            log.warning("worker.cut_off", grace_seconds=grace_seconds)
+        else:
+            working.result()
+    finally:
+        for task in (working, asked):
+            task.cancel()
+        await asyncio.gather(working, asked, return_exceptions=True)
