@@ -15,7 +15,8 @@ Source = Literal["page", "api"]
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One request. `params` are the model's checked parameters; `charged` is set when it has ended."""
+    """One request. `params` are the model's checked parameters; `charged` is set when it has ended. `origin` names the
+    request and the trace it came from (`core.telemetry.origin`), for logs and traces only."""
 
     id: UUID
     workspace_id: UUID
@@ -48,6 +49,7 @@ class Generation:
     started_at: datetime | None
     deadline_at: datetime | None
     finished_at: datetime | None
+    origin: Mapping[str, Any] | None = None
 
     @property
     def ended(self) -> bool:
@@ -119,6 +121,7 @@ class NewGeneration:
     queue_deadline_at: datetime
     asset_ids: tuple[UUID, ...]
     seeds: tuple[int | None, ...] = field(default=())
+    origin: Mapping[str, Any] | None = None
 
 
 def charged(outputs: tuple[Output, ...]) -> Price:

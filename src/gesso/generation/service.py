@@ -19,6 +19,7 @@ from gesso.catalog.registry import Catalog
 from gesso.core.errors import InvalidInput, NotFound, OutOfCredits, TooManyRequests
 from gesso.core.ids import new_id
 from gesso.core.money import OutputAsk, Price
+from gesso.core.telemetry import origin
 from gesso.credits import service as credits
 from gesso.db import WorkspaceSession
 from gesso.generation import estimates, repository, settlement
@@ -124,7 +125,7 @@ async def submit(
         negative_prompt=params.get("negative_prompt") or None, params=params, inputs=inputs, seed=output_seeds[0],
         priority=plan.queue_priority, parallel=plan.parallel, hold_id=hold_id, price=price, warnings=(),
         created_at=now, queue_deadline_at=now + QUEUE_TIME, asset_ids=tuple(new_id() for _ in asks),
-        seeds=output_seeds,
+        seeds=output_seeds, origin=origin.current(),
     )  # fmt: skip
     placed = await repository.insert(tx, new, waiting_limit=waiting_limit)
     if not placed.accepted:
