@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from gesso.cli import catalog, people
-from gesso.cli.common import console, database_server, fail, run_with_database, settings_or_fail
+from gesso.cli.common import console, database_server, fail, require_schema, run_with_database, settings_or_fail
 from gesso.cli.doctor import doctor
 from gesso.cli.setup import prepare_database, show_changes
 from gesso.cli.up import up
@@ -52,6 +52,7 @@ def serve_command() -> None:
     from gesso.cli.serve import serve
 
     with database_server(settings_or_fail()) as (settings, _):
+        asyncio.run(require_schema(settings))
         serve(settings)
 
 
@@ -61,6 +62,7 @@ def work() -> None:
     from gesso.worker import run_worker
 
     with database_server(settings_or_fail()) as (settings, _):
+        asyncio.run(require_schema(settings))
         asyncio.run(run_worker(settings))
 
 

@@ -6,6 +6,7 @@ what could not get its lock is tried again.
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -45,6 +46,7 @@ def _config(connection: Connection | None, role_prefix: str) -> Config:
     return config
 
 
+@functools.cache
 def newest_revision() -> str:
     """The schema this code needs."""
     head = ScriptDirectory.from_config(_config(None, "")).get_current_head()
@@ -64,6 +66,7 @@ async def current_revision(owner_url: str) -> str | None:
     return revision
 
 
+@functools.cache
 def schema_of(revision: str | None) -> Schema:
     """How a database at `revision` stands to this code, which works on "current" and on "newer".
 
