@@ -49,6 +49,12 @@ class SiteSettings(BaseSettings):
     """The folder for the embedded database, local files and the development secret."""
     sandbox_url: str | None = None
     """Address of a running `gesso sandbox`. `gesso up` starts one and sets this by itself."""
+    extra_hosts: str = ""
+    """Further host names under which the site may be asked, with commas. A request for any other host is refused, so
+    that a foreign name that leads here cannot act as this site."""
+    security_contact: str | None = Field(None, pattern=r"^(mailto:[^@\s]+@[^@\s]+|https://\S+)$")
+    """`mailto:security@example.com` or an https address: where weaknesses are reported, told at
+    `/.well-known/security.txt`."""
     release: str = __version__
     """What is deployed, such as a tag or a commit: `/healthz` says it, so that a roll-out can be watched."""
 
@@ -66,6 +72,11 @@ class SiteSettings(BaseSettings):
     def url(self) -> str:
         """The address people use, without a trailing slash."""
         return self.base_url or f"http://{'localhost' if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+
+    @property
+    def host_name(self) -> str:
+        """The host in the address people use, without its port."""
+        return urlsplit(self.url).hostname or ""
 
     @property
     def secure_cookies(self) -> bool:
@@ -87,6 +98,13 @@ class WebSettings(BaseSettings):
     """Addresses and networks, with commas, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     keep_alive_seconds: int = Field(75, ge=1, le=3600)
     """How long an idle connection stays open. More than the proxy in front keeps its own: it has to close first."""
+    head_seconds: float = Field(15, gt=0, le=600)
+    """How long a connection may take to send a request's head before it is closed."""
+    stall_seconds: float = Field(30, gt=0, le=600)
+    """How long a sender or reader may stand still, or nearly, in the middle of a request or an answer before it is cut
+    off."""
+    connections_per_address: int = Field(256, ge=1)
+    """Connections one network address may have open at a web process. Trusted proxies may have any number."""
     drain_seconds: float | None = Field(None, ge=0, le=600)
     """After SIGTERM `/readyz` says 503 for so long while all else goes on. Default: 3, in development 0."""
     finish_seconds: float = Field(10, ge=1, le=600)
