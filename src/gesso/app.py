@@ -33,6 +33,7 @@ from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.settings import Settings
 from gesso.home import home
+from gesso.media.storage import redirect_origin
 from gesso.runtime import Runtime, open_runtime
 from gesso.shell import shell_of
 from gesso.web import errors
@@ -84,6 +85,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         secure=settings.site.secure_cookies,
         max_body_bytes=settings.storage.max_upload_bytes + 2**20,
         exempt=(WEBHOOK_PREFIX,),
+        files_origin=redirect_origin(settings),
     )
     return app
 

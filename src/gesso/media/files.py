@@ -1,13 +1,15 @@
 """`/media/{asset}/{variant}`: the bytes of a picture, for whoever may see it.
 
 Stable addresses, authorised by the session's cookie. A file never changes, so a browser may keep it for good
-(privately); another workspace's, a deleted or an unknown one all answer 404.
+(privately); another workspace's, a deleted or an unknown one all answer 404. Where `GESSO_STORAGE_REDIRECT` says so,
+the answer to GET is a signed address of the bucket itself, which serves for a quarter of an hour.
 """
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from gesso.accounts.access import CurrentActor
 from gesso.core.errors import NotFound
@@ -17,12 +19,16 @@ from gesso.media.inputs import parse_id
 from gesso.media.models import Asset
 from gesso.media.ranges import Part, Unsatisfiable, requested_part, unchanged, whole_instead
 from gesso.media.storage import Storage
+from gesso.media.storage_sign import SIGNED_SECONDS, Signer
 from gesso.media.views import file_name
 
 router = APIRouter(include_in_schema=False)
 
 _VARIANTS = ("original", *map(str, THUMB_SIDES))
 _THUMB_TYPE = "image/webp"
+_REDIRECTED = {"none": frozenset[str](), "originals": frozenset({"original"}), "all": frozenset(_VARIANTS)}
+_REDIRECT_KEPT_SECONDS = SIGNED_SECONDS - 300
+"""A browser follows a redirect it has kept only while the address behind it serves, with time to begin reading."""
 
 
 @router.api_route("/media/{asset_id}/{variant}", methods=["GET", "HEAD"])
@@ -41,17 +47,27 @@ async def media_file(
 
     storage: Storage = state.storage
     key = service.variant_key(asset.storage_key, variant)
+    headers["Content-Type"] = asset.media_type if variant == "original" else _THUMB_TYPE
+    signer = storage.signer if variant in _REDIRECTED[state.settings.storage.redirect] else None
+    if signer is not None and request.method == "GET":
+        return _elsewhere(signer, key, state.clock.now(), headers)
     size = asset.size_bytes if variant == "original" else (await storage.head(key)).size
     asked = None if whole_instead(request.headers.get("if-range"), headers["ETag"]) else request.headers.get("range")
     try:
         part = requested_part(asked, size) if request.method == "GET" else None
     except Unsatisfiable:
         return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{size}"})
-    media_type = asset.media_type if variant == "original" else _THUMB_TYPE
-    headers |= {"Content-Type": media_type, "Content-Length": str(part.end - part.start if part else size)}
+    headers["Content-Length"] = str(part.end - part.start if part else size)
     if request.method == "HEAD":
         return Response(headers=headers)
     return await _send(storage, key, part, size, headers)
+
+
+def _elsewhere(signer: Signer, key: str, now: datetime, headers: dict[str, str]) -> Response:
+    """To the bucket, which shall say of the file what we would have said. A range goes along by itself."""
+    answer = {name.lower(): headers[name] for name in ("Content-Type", "Content-Disposition", "Cache-Control")}
+    kept = f"private, max-age={_REDIRECT_KEPT_SECONDS}"
+    return RedirectResponse(signer.url(key, now, answer), status_code=302, headers={"Cache-Control": kept})
 
 
 async def _send(storage: Storage, key: str, part: Part | None, size: int, headers: dict[str, str]) -> Response:

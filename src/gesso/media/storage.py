@@ -10,10 +10,15 @@
 
 A write is whole or absent: the local store writes beside and renames, the others commit on the last byte.
 An object's type is not kept here but in the database, since not every store can.
+
+A store that hangs must not hang its callers: every wait ends after `GESSO_STORAGE_TIMEOUT_SECONDS`, and a body gets
+as much longer as `SLOWEST` allows. What a store can be expected to mend (a dropped connection, a 503, a body that
+breaks off) the library has tried again by then.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,13 +26,24 @@ from typing import Any
 from obstore.exceptions import BaseError
 
 from gesso.core.errors import NotFound, Unavailable
-from gesso.core.settings import StorageSettings
-from gesso.media.storage_open import open_store
+from gesso.core.settings import Settings, SettingsError, StorageSettings
+from gesso.media.storage_open import Opened, open_store
+from gesso.media.storage_refusal import refusal_of
+from gesso.media.storage_sign import Signer
 
 CHUNK_BYTES = 256 * 1024
 """Size of the pieces a stream hands out, so that a slow reader holds little memory."""
+PART_BYTES = 5 * 2**20
+"""Larger objects are written in parts of this size, the least that S3 takes; each part has its own time."""
+SLOWEST = 256 * 1024
+"""Bytes a second below which a store counts as out of order."""
+CHECK_SECONDS = 3.0
+"""`/readyz` and a start do not wait longer."""
 
 _DELETE_AT_ONCE = 16
+_PARTS_AT_ONCE = 2
+_PROBE = "health/probe"
+_GONE = "This file is not there any more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +56,50 @@ class StoredObject:
 
 
 class Storage:
-    """An object store. Every method raises `Unavailable` when the store does not do its part."""
+    """An object store. Every method raises `Unavailable` when the store does not do its part in time."""
 
-    def __init__(self, store: Any, *, name: str) -> None:
-        self._store = store
-        self.name = name
+    def __init__(self, opened: Opened, settings: StorageSettings) -> None:
+        self._store = opened.store
+        self._opened = opened
+        self._seconds = settings.timeout_seconds
+        self.name = opened.name
         """The store without credentials, for logs and `/readyz`."""
+        place = opened.s3
+        self.signer = (
+            Signer(place, place.credentials, settings.public_endpoint) if place and place.credentials else None
+        )
+        """Signs addresses of objects; None where the store cannot, or we do not hold its key."""
 
     @classmethod
     def from_url(cls, url: str, settings: StorageSettings | None = None) -> "Storage":
         """Open the store at `url` (see the module). Raises `SettingsError` when it cannot be understood."""
-        opened = open_store(url, settings or StorageSettings())
-        return cls(opened.store, name=opened.name)
+        settings = settings or StorageSettings()
+        return cls(open_store(url, settings), settings)
 
     async def put(self, key: str, data: bytes) -> None:
-        """Write `data` under `key`, replacing what was there."""
-        try:
-            await self._store.put_async(key, data, use_multipart=False)
-        except (BaseError, OSError) as error:
-            raise _unavailable("write") from error
+        """Write `data` under `key`, replacing what was there. Raises `ValueError` for a key no store could hold."""
+        in_parts = len(data) > PART_BYTES
+        with _failing("write"):
+            async with asyncio.timeout(self._time_for(len(data))):
+                await self._store.put_async(
+                    key, data, use_multipart=in_parts, chunk_size=PART_BYTES, max_concurrency=_PARTS_AT_ONCE
+                )
+
+    async def put_stream(self, key: str, chunks: AsyncIterator[bytes], size: int) -> None:
+        """Write what `chunks` yields under `key`; about `size` bytes. When `chunks` raises, nothing is written."""
+        with _failing("write"):
+            async with asyncio.timeout(2 * self._time_for(size)):  # reading takes its time, too
+                await self._store.put_async(
+                    key, chunks, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=_PARTS_AT_ONCE
+                )
 
     async def get(self, key: str) -> bytes:
         """All bytes of `key`. Raises `NotFound`."""
-        try:
-            result = await self._store.get_async(key)
-            return bytes(await result.bytes_async())
-        except (FileNotFoundError, ValueError):  # ValueError: a key that no store could hold
-            raise NotFound("This file is not there any more.") from None
-        except (BaseError, OSError) as error:
-            raise _unavailable("read") from error
+        with _failing("read", absent=True):
+            async with asyncio.timeout(self._seconds) as limit:
+                result = await self._store.get_async(key)
+                limit.reschedule(asyncio.get_running_loop().time() + self._time_for(result.meta["size"]))
+                return bytes(await result.bytes_async())
 
     async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Bytes `start` to `end` (exclusive) of `key`, which is opened before this returns.
@@ -80,22 +111,16 @@ class Storage:
             options = {"range": (start, end)}
         elif start:
             options = {"range": {"offset": start}}
-        try:
-            result = await self._store.get_async(key, options=options or None)
-        except (FileNotFoundError, ValueError):  # ValueError: a key that no store could hold
-            raise NotFound("This file is not there any more.") from None
-        except (BaseError, OSError) as error:
-            raise _unavailable("read") from error
-        return _chunks(result)
+        with _failing("read", absent=True):
+            async with asyncio.timeout(self._seconds):
+                result = await self._store.get_async(key, options=options or None)
+        return self._chunks(result)
 
     async def head(self, key: str) -> StoredObject:
         """Size and age of `key`. Raises `NotFound`."""
-        try:
-            meta = await self._store.head_async(key)
-        except (FileNotFoundError, ValueError):  # ValueError: a key that no store could hold
-            raise NotFound("This file is not there any more.") from None
-        except (BaseError, OSError) as error:
-            raise _unavailable("read") from error
+        with _failing("read", absent=True):
+            async with asyncio.timeout(self._seconds):
+                meta = await self._store.head_async(key)
         return StoredObject(meta["path"], meta["size"], meta["last_modified"])
 
     async def exists(self, key: str) -> bool:
@@ -109,50 +134,103 @@ class Storage:
     async def delete(self, keys: Iterable[str]) -> int:
         """Remove `keys`; one that is absent already is no error. Returns how many were there to remove.
 
-        One request each: a store's bulk call stops at the first absent key.
+        One request each: a store's bulk call stops at the first absent key, and not every store has one.
         """
         gate = asyncio.Semaphore(_DELETE_AT_ONCE)
 
         async def remove(key: str) -> bool:
             async with gate:
                 try:
-                    await self._store.head_async(key)
-                    await self._store.delete_async(key)
-                except FileNotFoundError:
+                    with _failing("delete", absent=True):
+                        async with asyncio.timeout(self._seconds):
+                            await self._store.head_async(key)
+                            await self._store.delete_async(key)
+                except NotFound:
                     return False
-                except (BaseError, OSError) as error:
-                    raise _unavailable("delete") from error
                 return True
 
         return sum(await asyncio.gather(*(remove(key) for key in keys)))
 
     async def batches(self, prefix: str | None = None, *, size: int = 1000) -> AsyncIterator[tuple[StoredObject, ...]]:
         """Every object under `prefix` (whole path segments), in batches of `size`."""
-        try:
-            async for page in self._store.list(prefix, chunk_size=size):
-                yield tuple(StoredObject(meta["path"], meta["size"], meta["last_modified"]) for meta in page)
-        except (BaseError, OSError) as error:
-            raise _unavailable("list") from error
+        pages = aiter(self._store.list(prefix, chunk_size=size))
+        while True:
+            with _failing("list"):
+                async with asyncio.timeout(3 * self._seconds):
+                    page = await anext(pages, None)
+            if page is None:
+                return
+            yield tuple(StoredObject(meta["path"], meta["size"], meta["last_modified"]) for meta in page)
 
     async def check(self) -> None:
         """Prove that the store takes and gives bytes; for `/readyz`. Raises `Unavailable`."""
-        key = "health/probe"
-        await self.put(key, b"ok")
         try:
-            if await self.get(key) != b"ok":
-                raise Unavailable("The file store did not give back what was written.")
+            async with asyncio.timeout(min(CHECK_SECONDS, self._seconds)):
+                await self.put(_PROBE, b"ok")
+                if await self.get(_PROBE) != b"ok":
+                    raise Unavailable("The file store did not give back what was written.")
+        except TimeoutError:
+            raise Unavailable("The file store does not answer.") from None
         except NotFound:
             raise Unavailable("The file store did not keep what was written.") from None
 
+    async def refusal(self) -> str | None:
+        """Why the store will never work as it is set up, as a sentence naming what to look at; else None.
 
-async def _chunks(result: Any) -> AsyncIterator[bytes]:
+        A store that is only away for a while refuses nothing: whoever starts may start.
+        """
+        try:
+            await self.check()
+        except Unavailable as error:
+            return refusal_of(error.__cause__, self._opened)
+        return None
+
+    def _time_for(self, size: int) -> float:
+        return self._seconds + size / SLOWEST
+
+    async def _chunks(self, result: Any) -> AsyncIterator[bytes]:
+        pieces = aiter(result.stream(min_chunk_size=CHUNK_BYTES))
+        while True:
+            with _failing("read"):
+                async with asyncio.timeout(self._seconds):
+                    piece = await anext(pieces, None)
+            if piece is None:
+                return
+            yield bytes(piece)
+
+
+def redirect_origin(settings: Settings) -> str | None:
+    """Where browsers fetch files from besides the web server; None when they do not.
+
+    Raises `SettingsError` when they should and the store cannot sign.
+    """
+    if settings.storage.redirect == "none":
+        return None
+    signer = Storage.from_url(settings.storage_url, settings.storage).signer
+    if signer is None:
+        raise SettingsError(
+            "GESSO_STORAGE_REDIRECT needs an s3:// store and its key in GESSO_STORAGE_ACCESS_KEY_ID or "
+            "AWS_ACCESS_KEY_ID: nothing else can sign addresses. Set it to none, or give the key."
+        )
+    return signer.origin
+
+
+@contextlib.contextmanager
+def _failing(verb: str, *, absent: bool = False) -> Iterator[None]:
+    """The library's errors as ours: `NotFound` where an `absent` object is meant, else `Unavailable`.
+
+    Its own texts carry paths, addresses and headers: they stay in the chained cause, for the log.
+    """
+    failed = f"The file store could not {verb} a file. Please try again."
     try:
-        async for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
-            yield bytes(chunk)
-    except (BaseError, OSError) as error:
-        raise _unavailable("read") from error
-
-
-def _unavailable(verb: str) -> Unavailable:
-    # The library's own text carries paths, addresses and headers: it stays in the chained cause, for the log.
-    return Unavailable(f"The file store could not {verb} a file. Please try again.")
+        yield
+    except FileNotFoundError as error:
+        if absent and "NoSuchBucket" not in str(error):
+            raise NotFound(_GONE) from None
+        raise Unavailable(failed) from error
+    except ValueError:  # a key that no store could hold
+        if not absent:
+            raise
+        raise NotFound(_GONE) from None
+    except (BaseError, OSError) as error:  # TimeoutError is an OSError
+        raise Unavailable(failed) from error

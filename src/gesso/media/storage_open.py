@@ -135,6 +135,7 @@ def _open_s3(place: S3Place, settings: StorageSettings) -> Opened:
         "aws_endpoint_url_s3": origin,  # else the environment's would win over ours
         "region": place.region,
         "virtual_hosted_style_request": not place.path_style,
+        "disable_bulk_delete": True,  # not every service has it, and it is not tried again
     }
     if place.credentials is not None:
         key = place.credentials

@@ -20,8 +20,17 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )  # fmt: skip
 
+
+def content_security_policy(files_origin: str | None) -> str:
+    """The policy, with pictures and films also from `files_origin`: the bucket, where browsers fetch from it."""
+    if files_origin is None:
+        return CONTENT_SECURITY_POLICY
+    return CONTENT_SECURITY_POLICY.replace("img-src 'self'", f"img-src 'self' {files_origin}").replace(
+        "media-src 'self'", f"media-src 'self' {files_origin}"
+    )
+
+
 _HEADERS = (
-    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
@@ -40,9 +49,17 @@ class SecurityMiddleware:
     """
 
     def __init__(
-        self, app: ASGIApp, *, origin: str, secure: bool, max_body_bytes: int, exempt: Iterable[str] = ()
+        self,
+        app: ASGIApp,
+        *,
+        origin: str,
+        secure: bool,
+        max_body_bytes: int,
+        exempt: Iterable[str] = (),
+        files_origin: str | None = None,
     ) -> None:
         self.app = app
+        self.headers = (("Content-Security-Policy", content_security_policy(files_origin)), *_HEADERS)
         self.origin = origin
         self.secure = secure
         self.max_body_bytes = max_body_bytes
@@ -59,7 +76,7 @@ class SecurityMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 outgoing = MutableHeaders(scope=message)
-                for name, value in _HEADERS:
+                for name, value in self.headers:
                     outgoing.setdefault(name, value)
                 outgoing["X-Request-Id"] = request_id
                 if self.secure:
