@@ -1,7 +1,8 @@
 """The sandbox as an ASGI application."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
@@ -11,25 +12,38 @@ from starlette.routing import Route
 
 from gesso.core.settings import SandboxSettings
 from gesso.sandbox import index
+from gesso.sandbox.archive import Archive
 from gesso.sandbox.bill import Bill
-from gesso.sandbox.fal.face import Face
-from gesso.sandbox.fal.routes import route
+from gesso.sandbox.face import Face, Ground
+from gesso.sandbox.fal.routes import face as fal
 from gesso.sandbox.pace import Pace
 from gesso.sandbox.studio import Studio
 
+FACES: tuple[Callable[[Ground], Face], ...] = (fal,)
 
-def create_app(*, pace: Pace | None = None, workers: int = 2, public_url: str | None = None) -> Starlette:
+
+def create_app(
+    *,
+    pace: Pace | None = None,
+    workers: int = 2,
+    public_url: str | None = None,
+    folder: Path | None = None,
+    webhook_origin: str | None = None,
+) -> Starlette:
     """The application.
 
-    `pace` says how long things take (default: from the environment), `workers` how many processes paint,
-    `public_url` the origin to put into URLs (default: the one each client called).
+    `pace` says how long things take (default: from the environment), `workers` how many processes paint (0: a
+    thread), `public_url` the origin to put into URLs (default: the one each client called), `folder` where jobs,
+    files and bill are kept across restarts, `webhook_origin` where webhooks go whatever host they name.
     """
     pace = pace or Pace.of(SandboxSettings())
-    studio, bill = Studio(workers), Bill()
-    face = Face(pace=pace, studio=studio, bill=bill, public_url=public_url)
+    archive = Archive(folder)
+    studio, bill = Studio(workers), Bill(archive)
+    ground = Ground(pace, studio, bill, archive, public_url, webhook_origin)
+    faces = [make(ground) for make in FACES]
 
     async def front(request: Request) -> Response:
-        return HTMLResponse(index.page())
+        return HTMLResponse(index.page([face.about for face in faces]))
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -37,28 +51,33 @@ def create_app(*, pace: Pace | None = None, workers: int = 2, public_url: str | 
     async def read_bill(request: Request) -> Response:
         if request.method == "DELETE":
             bill.clear()
-            face.tally.clear()
+            for face in faces:
+                face.clear()
             return Response(status_code=204)
         return JSONResponse(bill.to_json())
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        for face in faces:
+            face.resume()
         yield
-        await face.close()
+        for face in faces:
+            await face.close()
         await studio.close()
+        archive.close()
 
     routes = [
         Route("/", front),
         Route("/healthz", health),
         Route("/_bill", read_bill, methods=["GET", "DELETE"]),
-        route(face),
+        *(route for face in faces for route in face.routes),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
 
 
 def serve(host: str = "127.0.0.1", port: int = 8790) -> None:
     """Runs the sandbox until it is told to stop. Exits with a message when the port is taken."""
-    config = uvicorn.Config(
-        create_app(), host=host, port=port, log_level="warning", timeout_graceful_shutdown=2, lifespan="on"
-    )
+    settings = SandboxSettings()
+    app = create_app(workers=settings.painters, folder=settings.folder, webhook_origin=settings.webhook_origin)
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2, lifespan="on")
     uvicorn.Server(config).run()

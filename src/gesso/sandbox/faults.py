@@ -8,8 +8,9 @@ or by words `sandbox:…` in the prompt.
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 STAGES = ("submit", "status", "result", "cancel", "file", "upload")
 
@@ -103,6 +104,15 @@ class Faults:
 
     def get(self, name: str) -> Fault | None:
         return next((fault for fault in self._faults if fault.name == name), None)
+
+    def to_json(self) -> list[list[str | int | None]]:
+        """For `from_json`."""
+        return [[fault.name, fault.stage, fault.times, fault.argument] for fault in self._faults]
+
+    @classmethod
+    def from_json(cls, data: Iterable[Sequence[Any]]) -> "Faults":
+        """What `to_json` gave."""
+        return cls(Fault(name, stage, times, argument) for name, stage, times, argument in data)
 
     def transport(self, stage: str) -> tuple[Fault, ...]:
         """Transport faults that strike at `stage`."""

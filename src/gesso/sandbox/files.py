@@ -1,5 +1,6 @@
 """Files in memory for an hour, result pictures and uploads alike, and the ways a file can go bad."""
 
+import json
 import secrets
 import struct
 import time
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from gesso.sandbox.archive import Archive
 from gesso.sandbox.faults import Faults
 
 KEEP_SECONDS = 3600.0
@@ -31,9 +33,13 @@ class StoredFile:
 
 
 class FileStore:
-    """Files by unguessable name; bounded in age, number and bytes (the oldest go first)."""
+    """Files by unguessable name; in memory bounded in age, number and bytes (the oldest go first).
 
-    def __init__(self) -> None:
+    An archive that lasts keeps them too, for as long as they live.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
         self._files: OrderedDict[str, StoredFile] = OrderedDict()
         self._bytes = 0
 
@@ -54,6 +60,14 @@ class FileStore:
 
     def put(self, name: str, stored: StoredFile) -> None:
         self.drop(name)
+        self._archive.keep_file(
+            name,
+            stored.data,
+            stored.media_type,
+            prompt=stored.prompt,
+            faults=stored.faults.to_json(),
+            seconds=stored.expires_at - time.monotonic(),
+        )
         self._files[name] = stored
         self._bytes += len(stored.data)
         now = time.monotonic()
@@ -67,8 +81,16 @@ class FileStore:
             self._bytes -= len(gone.data)
 
     def get(self, name: str) -> StoredFile | None:
-        stored = self._files.get(name)
+        stored = self._files.get(name) or self._archived(name)
         return stored if stored is not None and stored.expires_at > time.monotonic() else None
+
+    def _archived(self, name: str) -> StoredFile | None:
+        row = self._archive.file(name)
+        if row is None:
+            return None
+        expires_at = time.monotonic() + row["kept_until"] - time.time()
+        faults = Faults.from_json(json.loads(row["faults"]))
+        return StoredFile(row["data"], row["media_type"], expires_at, row["prompt"], faults)
 
 
 def _png_chunk(kind: bytes, data: bytes) -> bytes:

@@ -1,9 +1,9 @@
 """The sandbox's front page: what this is, and every fault one can ask for."""
 
-from html import escape
+from collections.abc import Sequence
 
-from gesso.sandbox.fal.endpoints import ENDPOINTS
 from gesso.sandbox.faults import JOB, STAGES, TRANSPORT
+from gesso.sandbox.html import table
 from gesso.sandbox.painter import RECIPES
 
 _STYLE = """
@@ -27,11 +27,7 @@ _PAGE = """<!doctype html>
 <h1>gesso sandbox</h1>
 <p>A stand-in for the providers: their wire protocol, pictures painted by arithmetic, failures on demand.
 Nothing here costs anything, and nothing leaves this machine but webhooks.</p>
-<h2>fal, under <code>/fal</code></h2>
-<p>Set <code>FAL_BASE_URL</code> to this address plus <code>/fal</code>. Any <code>Key &lt;id&gt;:&lt;secret&gt;</code>
-is good, except the secret <code>wrong</code>. Fields a model does not have are refused, which fal itself does not do.
-The direct call is <code>POST /fal/run/&lt;endpoint&gt;</code>.</p>
-{endpoints}
+{faces}
 <h2>Faults</h2>
 <p>Written <code>name[@stage][*times][=argument]</code>; several may be combined. Ask by the header
 <code>X-Sandbox-Fault: 429=2, slow=5</code>, by a key whose secret is <code>fault-hang</code>, or by words in the
@@ -51,18 +47,13 @@ with the same prompt fail.</p>
 """
 
 
-def _table(rows: list[tuple[str, str]]) -> str:
-    cells = "".join(f'<tr><th scope="row"><code>{escape(a)}</code></th><td>{escape(b)}</td></tr>' for a, b in rows)
-    return f"<table>{cells}</table>"
-
-
-def page() -> str:
-    """The page as HTML."""
+def page(faces: Sequence[str]) -> str:
+    """The page as HTML; `faces` are the faces' own sections."""
     return _PAGE.format(
         style=_STYLE,
-        endpoints=_table([(e.id, f"{e.price_micro_usd / 1e6:g} USD per {e.unit}") for e in ENDPOINTS.values()]),
-        job=_table(list(JOB.items())),
-        transport=_table(list(TRANSPORT.items())),
+        faces="".join(faces),
+        job=table(list(JOB.items())),
+        transport=table(list(TRANSPORT.items())),
         stages=", ".join(STAGES),
         recipes=", ".join(RECIPES),
     )

@@ -124,7 +124,7 @@ def _without_main() -> Iterator[None]:
 
 
 class Studio:
-    """A lazily started pool of painters. `close()` ends it."""
+    """A lazily started pool of painters. `close()` ends it. Without workers it paints in a thread of this process."""
 
     def __init__(self, workers: int = 2) -> None:
         self._workers = workers
@@ -151,6 +151,8 @@ class Studio:
 
     async def _run_again(self, work: Callable[[T], R], argument: T) -> R:
         """Painting has no side effects: after a broken pool it is simply done again in a new one."""
+        if self._workers == 0:
+            return await asyncio.to_thread(work, argument)
         try:
             return await self._run(work, argument)
         except BrokenProcessPool:

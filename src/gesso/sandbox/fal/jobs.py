@@ -7,77 +7,38 @@ import secrets
 import time
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
+from gesso.core import crashpoints
+from gesso.sandbox.archive import Archive
 from gesso.sandbox.bill import Bill
-from gesso.sandbox.fal import sizes
+from gesso.sandbox.fal import record, sizes
 from gesso.sandbox.fal.auth import Caller
-from gesso.sandbox.fal.endpoints import Endpoint
 from gesso.sandbox.fal.errors import Failure, clipped, failure_of, model_failure, request_failure
 from gesso.sandbox.fal.inputs import InputFailed, load
-from gesso.sandbox.fal.schemas import Input
+from gesso.sandbox.fal.job import Job
 from gesso.sandbox.fal.webhooks import Courier
-from gesso.sandbox.faults import Faults
 from gesso.sandbox.files import KEEP_SECONDS, FileStore
 from gesso.sandbox.pace import Pace
 from gesso.sandbox.studio import BadReference, Order, Studio
 
 KEEP_JOBS = 500
-Status = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
 _KEEP_INLINE = 40
 _SUFFIX = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
 logger = logging.getLogger("gesso.sandbox.fal")
 
 
-@dataclass
-class Job:
-    """`base_url` is the fal face as the client addressed it; files are named under it."""
-
-    endpoint: Endpoint
-    input: Input
-    raw: dict[str, Any]
-    caller: Caller
-    faults: Faults
-    base_url: str
-    webhook_url: str | None = None
-    start_timeout_seconds: float | None = None
-    keep_seconds: float = KEEP_SECONDS
-    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    status: Status = "IN_QUEUE"
-    position: int = 0
-    logs: list[dict[str, Any]] = field(default_factory=list)
-    outcome: dict[str, Any] | Failure | None = None
-    units: Decimal = Decimal(0)
-    inference_seconds: float = 0.0
-    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    def url(self, tail: str = "") -> str:
-        """The request's URL; the endpoint's sub-path is dropped, as fal does."""
-        return f"{self.base_url}/{self.endpoint.app}/requests/{self.request_id}{tail}"
-
-    def log(self, message: str) -> None:
-        stamp = datetime.now(UTC).isoformat()
-        self.logs.append({"timestamp": stamp, "message": message, "level": "INFO", "source": "sandbox", "labels": {}})
-
-    async def notify(self) -> None:
-        async with self.changed:
-            self.changed.notify_all()
-
-
 class Workshop:
-    """Runs jobs and keeps the newest of them."""
+    """Runs jobs and keeps the newest of them; an archive that lasts keeps all of them for an hour after their end."""
 
-    def __init__(self, *, pace: Pace, studio: Studio, files: FileStore, bill: Bill, courier: Courier) -> None:
+    def __init__(
+        self, *, pace: Pace, studio: Studio, files: FileStore, bill: Bill, courier: Courier, archive: Archive
+    ) -> None:
         self._pace, self._studio, self._files, self._bill = pace, studio, files, bill
-        self._courier = courier
+        self._courier, self._archive = courier, archive
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -85,26 +46,41 @@ class Workshop:
         """Takes a job on: from here it is on the bill. Positions are set at once, so the first answer shows them."""
         queue = job.faults.get("queue")
         job.position = int(queue.number(5)) if queue else 0
-        self._jobs[job.request_id] = job
-        self._bill.open(
-            request_id=job.request_id,
-            provider="fal",
-            endpoint=job.endpoint.id,
-            key_hint=job.caller.hint,
-            prompt=job.input.prompt,
-        )
+        with self._archive.transaction():
+            self._bill.open(
+                request_id=job.request_id,
+                provider="fal",
+                endpoint=job.endpoint.id,
+                key_hint=job.caller.hint,
+                prompt=job.input.prompt,
+                webhook=job.webhook_url,
+            )
+            self._keep(job, is_open=True)
+        crashpoints.reach("sandbox.accepted")
         self._forget_old()
-        self._tasks[job.request_id] = task = asyncio.create_task(self._run(job))
-        task.add_done_callback(lambda _: self._tasks.pop(job.request_id, None))
+        self._start(job)
+
+    def resume(self) -> None:
+        """Starts again what an earlier process had not finished, and tells of what it had not told."""
+        for data in self._archive.open_jobs():
+            job = record.from_json(data)
+            if job.outcome is None:
+                self._start(job)
+            else:
+                self._announce(job)
 
     def find(self, request_id: str, app: str, caller: Caller) -> Job | None:
         """A job of this caller under this app."""
         job = self._jobs.get(request_id)
+        if job is None and (data := self._archive.job(request_id)) is not None:
+            job = record.from_json(data)
         return job if job and job.endpoint.app == app and job.caller.owner == caller.owner else None
 
     def of(self, caller: Caller) -> list[Job]:
         """The caller's jobs, newest first."""
-        return [job for job in reversed(self._jobs.values()) if job.caller.owner == caller.owner]
+        known = [job for job in reversed(self._jobs.values()) if job.caller.owner == caller.owner]
+        kept = (record.from_json(data) for data in self._archive.jobs_of(caller.owner, KEEP_JOBS))
+        return known + [job for job in kept if job.request_id not in self._jobs]
 
     async def wait(self, job: Job) -> dict[str, Any] | Failure:
         """Waits for a job's end; it goes on even if the waiter leaves."""
@@ -120,6 +96,16 @@ class Workshop:
         if "cancel-ignored" not in job.faults:
             job.cancelled.set()
         return True
+
+    def _start(self, job: Job) -> None:
+        self._jobs[job.request_id] = job
+        self._tasks[job.request_id] = task = asyncio.create_task(self._run(job))
+        task.add_done_callback(lambda _: self._tasks.pop(job.request_id, None))
+
+    def _keep(self, job: Job, *, is_open: bool) -> None:
+        self._archive.keep_job(
+            job.request_id, job.caller.owner, record.to_json(job), is_open=is_open, seconds=KEEP_SECONDS
+        )
 
     async def close(self) -> None:
         tasks = tuple(self._tasks.values())
@@ -150,15 +136,23 @@ class Workshop:
         await self._finish(job, outcome)
 
     async def _finish(self, job: Job, outcome: dict[str, Any] | Failure) -> None:
-        if isinstance(outcome, Failure):
-            self._bill.mark(job.request_id, "cancelled" if outcome.error_type == "client_cancelled" else "failed")
-        else:
-            self._bill.charge(job.request_id, job.units, job.endpoint.cost_micro_usd(job.units))
         job.outcome, job.status, job.ended_at = outcome, "COMPLETED", datetime.now(UTC)
         job.raw, job.input = clipped(job.raw), job.input.without_pictures()
+        crashpoints.reach("sandbox.painted")
+        with self._archive.transaction():
+            if isinstance(outcome, Failure):
+                self._bill.mark(job.request_id, "cancelled" if outcome.error_type == "client_cancelled" else "failed")
+            else:
+                self._bill.charge(job.request_id, job.units, job.endpoint.cost_micro_usd(job.units))
+            self._keep(job, is_open=job.webhook_url is not None)
+        crashpoints.reach("sandbox.finished")
         await job.notify()
-        if job.webhook_url:
-            self._courier.announce(job.webhook_url, job.request_id, outcome, job.faults)
+        self._announce(job)
+
+    def _announce(self, job: Job) -> None:
+        if job.webhook_url and job.outcome is not None:
+            told = partial(self._keep, job, is_open=False)
+            self._courier.announce(job.webhook_url, job.request_id, job.outcome, job.faults, told)
 
     async def _work(self, job: Job) -> dict[str, Any] | Failure:
         try:

@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 from gesso.sandbox.fal.auth import authenticate
 from gesso.sandbox.fal.endpoints import ENDPOINTS
 from gesso.sandbox.fal.errors import Failure, plain
-from gesso.sandbox.fal.face import Face
-from gesso.sandbox.fal.jobs import Job
+from gesso.sandbox.fal.face import FalFace
+from gesso.sandbox.fal.job import Job
 
 _LARGEST_PAGE = 100
 
@@ -19,7 +19,7 @@ def _asked(request: Request) -> list[str]:
     return [part for value in request.query_params.getlist("endpoint_id") for part in value.split(",") if part]
 
 
-async def pricing(request: Request, face: Face) -> Response:
+async def pricing(request: Request, face: FalFace) -> Response:
     """GET /models/pricing?endpoint_id=…: unit prices in USD."""
     caller = authenticate(request)
     if isinstance(caller, Response):
@@ -40,7 +40,7 @@ async def pricing(request: Request, face: Face) -> Response:
     return JSONResponse({"prices": prices, "next_cursor": None, "has_more": False})
 
 
-async def requests(request: Request, face: Face) -> Response:
+async def requests(request: Request, face: FalFace) -> Response:
     """GET /models/requests/by-endpoint?endpoint_id=…: one's requests, newest first; `expand=payloads` adds bodies."""
     caller = authenticate(request)
     if isinstance(caller, Response):

@@ -19,8 +19,8 @@ from gesso.sandbox.fal.errors import (
     plain,
     validation_failure,
 )
-from gesso.sandbox.fal.face import Face
-from gesso.sandbox.fal.jobs import Job
+from gesso.sandbox.fal.face import FalFace
+from gesso.sandbox.fal.job import Job
 from gesso.sandbox.fal.schemas import Input, prompt_of
 from gesso.sandbox.faults import Faults, from_header, from_prompt
 from gesso.sandbox.files import KEEP_SECONDS
@@ -34,7 +34,7 @@ class BadHeader(ValueError):
     """A header the platform cannot read."""
 
 
-async def submit(request: Request, face: Face, path: str) -> Response:
+async def submit(request: Request, face: FalFace, path: str) -> Response:
     """POST /{owner}/{alias}[/{sub/path}]: 200 with the request's URLs."""
     prepared = await _prepare(request, face, path)
     if isinstance(prepared, Response):
@@ -51,7 +51,7 @@ async def submit(request: Request, face: Face, path: str) -> Response:
     return strike_after(prepared.faults, "submit", prepared.input.prompt, face.tally, response)
 
 
-async def call(request: Request, face: Face, path: str) -> Response:
+async def call(request: Request, face: FalFace, path: str) -> Response:
     """POST /run/{endpoint id}: waits for the job and answers with the model's output."""
     prepared = await _prepare(request, face, path)
     if isinstance(prepared, Response):
@@ -62,7 +62,7 @@ async def call(request: Request, face: Face, path: str) -> Response:
     return strike_after(prepared.faults, "submit", prepared.input.prompt, face.tally, response)
 
 
-async def _prepare(request: Request, face: Face, path: str) -> Job | Response:
+async def _prepare(request: Request, face: FalFace, path: str) -> Job | Response:
     caller = authenticate(request)
     if isinstance(caller, Response):
         return caller
@@ -92,7 +92,7 @@ async def _prepare(request: Request, face: Face, path: str) -> Job | Response:
 
 def _job(
     request: Request,
-    face: Face,
+    face: FalFace,
     endpoint: Endpoint,
     valid: Input,
     raw: dict[str, Any],
@@ -172,7 +172,7 @@ def _urls(job: Job) -> dict[str, Any]:
     return {"response_url": job.url(), "status_url": job.url("/status"), "cancel_url": job.url("/cancel")}
 
 
-def _found(request: Request, face: Face, app: str, request_id: str, stage: str) -> tuple[Job, Faults] | Response:
+def _found(request: Request, face: FalFace, app: str, request_id: str, stage: str) -> tuple[Job, Faults] | Response:
     caller = authenticate(request)
     if isinstance(caller, Response):
         return caller
@@ -200,7 +200,7 @@ def _wants_logs(request: Request) -> bool:
     return request.query_params.get("logs", "").lower() in ("1", "true")
 
 
-async def status(request: Request, face: Face, app: str, request_id: str) -> Response:
+async def status(request: Request, face: FalFace, app: str, request_id: str) -> Response:
     """GET …/status: 202 while queued or running, 200 when finished."""
     found = _found(request, face, app, request_id, "status")
     if isinstance(found, Response):
@@ -217,7 +217,7 @@ def _seen(job: Job) -> tuple[str, int, int]:
     return job.status, job.position, len(job.logs)
 
 
-async def stream(request: Request, face: Face, app: str, request_id: str) -> Response:
+async def stream(request: Request, face: FalFace, app: str, request_id: str) -> Response:
     """GET …/status/stream: server-sent events until the job has ended; logs come once each."""
     found = _found(request, face, app, request_id, "status")
     if isinstance(found, Response):
@@ -252,7 +252,7 @@ def _result_response(job: Job, outcome: dict[str, Any] | Failure) -> Response:
     return JSONResponse(outcome, headers=headers | {"x-fal-billable-units": units})
 
 
-async def result(request: Request, face: Face, app: str, request_id: str) -> Response:
+async def result(request: Request, face: FalFace, app: str, request_id: str) -> Response:
     """GET …/requests/{id}: the bare output, or the failure's own status and body; 400 before the end."""
     found = _found(request, face, app, request_id, "result")
     if isinstance(found, Response):
@@ -264,7 +264,7 @@ async def result(request: Request, face: Face, app: str, request_id: str) -> Res
     return strike_after(faults, "result", job.input.prompt, face.tally, response)
 
 
-async def cancel(request: Request, face: Face, app: str, request_id: str) -> Response:
+async def cancel(request: Request, face: FalFace, app: str, request_id: str) -> Response:
     """PUT …/cancel: 202 accepted, 400 too late, 404 unknown."""
     found = _found(request, face, app, request_id, "cancel")
     if isinstance(found, Response):

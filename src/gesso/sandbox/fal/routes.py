@@ -7,11 +7,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gesso.sandbox.face import Ground
 from gesso.sandbox.fal import platform, queue, storage
+from gesso.sandbox.fal.endpoints import ENDPOINTS
 from gesso.sandbox.fal.errors import not_found, plain
-from gesso.sandbox.fal.face import Face
+from gesso.sandbox.fal.face import FalFace
 from gesso.sandbox.fal.signing import key_set
 from gesso.sandbox.faults import UnknownFault
+from gesso.sandbox.html import table
 
 Handler = Callable[..., Awaitable[Response]]
 
@@ -35,7 +38,22 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
 _COMPILED = tuple((method, re.compile(pattern), handler) for method, pattern, handler in _TABLE)
 
 
-def route(face: Face) -> Route:
+_ABOUT = """<h2>fal, under <code>/fal</code></h2>
+<p>Set <code>FAL_BASE_URL</code> to this address plus <code>/fal</code>. Any <code>Key &lt;id&gt;:&lt;secret&gt;</code>
+is good, except the secret <code>wrong</code>. Fields a model does not have are refused, which fal itself does not do.
+The direct call is <code>POST /fal/run/&lt;endpoint&gt;</code>.</p>
+"""
+
+
+def face(ground: Ground) -> FalFace:
+    """The fal face."""
+    about = _ABOUT + table([(e.id, f"{e.price_micro_usd / 1e6:g} USD per {e.unit}") for e in ENDPOINTS.values()])
+    made = FalFace(ground, about)
+    made.routes.append(_route(made))
+    return made
+
+
+def _route(face: FalFace) -> Route:
     """The route that answers everything under the face's prefix."""
 
     async def endpoint(request: Request) -> Response:

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from gesso.sandbox.fal.auth import authenticate, locked
 from gesso.sandbox.fal.errors import plain
-from gesso.sandbox.fal.face import Face
+from gesso.sandbox.fal.face import FalFace
 from gesso.sandbox.fal.inputs import MAX_INPUT_BYTES
 from gesso.sandbox.faults import from_header
 from gesso.sandbox.files import KEEP_SECONDS, StoredFile, bomb_png, padded
@@ -28,7 +28,7 @@ def _clean_name(name: str | None) -> str:
     return kept[-80:] or "file.bin"
 
 
-def _refusal(request: Request, face: Face) -> Response | None:
+def _refusal(request: Request, face: FalFace) -> Response | None:
     """The answer to somebody who may not upload, or a fault's."""
     caller = authenticate(request)
     if isinstance(caller, Response):
@@ -37,13 +37,13 @@ def _refusal(request: Request, face: Face) -> Response | None:
     return locked(faults) or strike_before(faults, "upload", "", face.tally, face.pace.hang_seconds)
 
 
-def _remember(face: Face, key: str, value: str) -> None:
+def _remember(face: FalFace, key: str, value: str) -> None:
     face.uploads[key] = value
     while len(face.uploads) > _MAX_PENDING:
         del face.uploads[next(iter(face.uploads))]
 
 
-async def token(request: Request, face: Face) -> Response:
+async def token(request: Request, face: FalFace) -> Response:
     """POST /storage/auth/token?storage_type=fal-cdn-v3: a token for /files/upload, good for an hour."""
     if (refused := _refusal(request, face)) is not None:
         return refused
@@ -68,7 +68,7 @@ async def _body(request: Request) -> bytes | Response:
     return bytes(data)
 
 
-async def upload(request: Request, face: Face) -> Response:
+async def upload(request: Request, face: FalFace) -> Response:
     """POST /files/upload with raw bytes: `{"access_url"}`."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or f"token {given.strip()}" not in face.uploads:
@@ -84,7 +84,7 @@ async def upload(request: Request, face: Face) -> Response:
     return JSONResponse({"access_url": f"{face.base_url(request)}/files/{quote(name)}"})
 
 
-async def initiate(request: Request, face: Face) -> Response:
+async def initiate(request: Request, face: FalFace) -> Response:
     """POST /storage/upload/initiate with `{"file_name", "content_type"}`: where to PUT, and where it will be."""
     if (refused := _refusal(request, face)) is not None:
         return refused
@@ -101,7 +101,7 @@ async def initiate(request: Request, face: Face) -> Response:
     return JSONResponse({"upload_url": f"{base}/storage/put/{name}", "file_url": f"{base}/files/{name}"})
 
 
-async def put(request: Request, face: Face, name: str) -> Response:
+async def put(request: Request, face: FalFace, name: str) -> Response:
     """PUT to an initiated upload's URL; the URL itself is the permission, and works once."""
     media_type = face.uploads.pop(f"put {name}", None)
     if media_type is None:
@@ -113,7 +113,7 @@ async def put(request: Request, face: Face, name: str) -> Response:
     return Response(status_code=200)
 
 
-async def serve(request: Request, face: Face, name: str) -> Response:
+async def serve(request: Request, face: FalFace, name: str) -> Response:
     """GET /files/{name}: the file, or what the faults of its job made of it."""
     stored = face.files.get(name)
     if stored is None or "gone" in stored.faults:

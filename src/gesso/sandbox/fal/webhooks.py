@@ -5,8 +5,9 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
@@ -44,29 +45,51 @@ def notice(request_id: str, outcome: dict[str, Any] | Failure, faults: Faults) -
 
 
 class Courier:
-    """Sends webhooks in the background. `close()` gives up what is still under way."""
+    """Sends webhooks in the background. `close()` gives up what is still under way.
 
-    def __init__(self, pace: Pace) -> None:
+    `origin` takes the place of whatever origin a webhook's URL names.
+    """
+
+    def __init__(self, pace: Pace, origin: str | None = None) -> None:
         self._pace = pace
+        self._origin = urlsplit(origin) if origin else None
         self._client: httpx2.AsyncClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def announce(self, url: str, request_id: str, outcome: dict[str, Any] | Failure, faults: Faults) -> None:
-        """Tells `url` that the job ended, as the job's faults will have it."""
+    def announce(
+        self,
+        url: str,
+        request_id: str,
+        outcome: dict[str, Any] | Failure,
+        faults: Faults,
+        told: Callable[[], None] | None = None,
+    ) -> None:
+        """Tells `url` that the job ended, as the job's faults will have it. `told` is called when that is over."""
         if "webhook-never" in faults:
+            if told is not None:
+                told()
             return
+        if self._origin is not None:
+            url = urlunsplit(urlsplit(url)._replace(scheme=self._origin.scheme, netloc=self._origin.netloc))
         body = notice(request_id, outcome, faults)
         late = faults.get("webhook-late")
         wait = late.number(self._pace.webhook_late_seconds) if late else 0.0
         for _ in range(2 if "webhook-duplicate" in faults else 1):
-            self._start(self._deliver(url, request_id, body, faults, wait))
+            self._start(self._deliver(url, request_id, body, faults, wait, told))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, url: str, request_id: str, body: bytes, faults: Faults, wait: float) -> None:
+    async def _deliver(
+        self, url: str, request_id: str, body: bytes, faults: Faults, wait: float, told: Callable[[], None] | None
+    ) -> None:
+        await self._insist(url, request_id, body, faults, wait)
+        if told is not None:
+            told()
+
+    async def _insist(self, url: str, request_id: str, body: bytes, faults: Faults, wait: float) -> None:
         await asyncio.sleep(wait)
         signer = FOREIGN if "webhook-forged" in faults else CURRENT
         pause = self._pace.webhook_retry_seconds
