@@ -43,7 +43,7 @@ def test_addresses(typed: str, kept: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["correct horse battery", "x1x1x1x1x1y", "ünïcödé ist fein", "  a b c d  ", "pq" * 99 + "rs"]
+    "password", ["correct horse battery", "x1x1x1x1x1y", "ünïcödé ist fein", "  q j x d  ", "pq" * 99 + "rs"]
 )
 def test_length_is_enough(password: str) -> None:
     assert password_problem(password, email="ada@example.com") is None

@@ -21,6 +21,9 @@ from gesso.core.sealed import hash_token
 from gesso.db import Database
 
 COOKIE = "gesso_session"
+SECURE_COOKIE = f"__Host-{COOKIE}"
+"""Its name where the site is https: browsers take such a cookie from this very host only, over TLS, for all paths, so
+that neither a sibling host nor somebody on the wire can plant one (RFC 6265bis §4.1.3.2)."""
 _TOKEN_LENGTH = 43  # 32 random bytes in URL-safe base64, see core.sealed.token
 
 Role = Literal["admin", "member"]
@@ -55,8 +58,13 @@ async def find_actor(request: Request) -> Actor | None:
     return actor
 
 
+def cookie_name(*, secure: bool) -> str:
+    """What the session's cookie is called; on a secure site no other name is looked at."""
+    return SECURE_COOKIE if secure else COOKIE
+
+
 async def _from_cookie(request: Request) -> Actor | None:
-    token = request.cookies.get(COOKIE, "")
+    token = request.cookies.get(cookie_name(secure=request.app.state.settings.site.secure_cookies), "")
     if len(token) != _TOKEN_LENGTH:
         return None
     db: Database = request.app.state.db
@@ -93,7 +101,7 @@ async def current_operator(request: Request) -> Actor:
 
 _session = APIKeyCookie(
     name=COOKIE, scheme_name="session", auto_error=False,
-    description="Set by `POST /api/auth/signup` and `POST /api/auth/login`.",
+    description=f"Set by `POST /api/auth/signup` and `POST /api/auth/login`. Its name is `{SECURE_COOKIE}` over https.",
 )  # fmt: skip
 SessionCookie = Annotated[str | None, Security(_session)]
 """Taken by a dependency, it says in the OpenAPI document that the route needs a session."""

@@ -38,22 +38,20 @@ async def log_in(
     address has an account: an unknown one is counted, hashed and refused like a known one.
     """
     address = normalise_email(email)
-    by_email, by_ip = email_key("login", address or email), f"login:ip:{visit.ip}"
+    by_email, by_network = email_key("login", address or email), f"login:ip:{visit.network}"
     window = limits.login_window_seconds
-    if visit.ip is not None:
-        await ratelimit.peek(db, by_ip, limits.login_attempts_per_address, window, _TOO_MANY)
     # Counted before it is checked: tries sent all at once get no further than tries in a row.
+    await ratelimit.hit(db, by_network, limits.login_attempts_per_address, window, _TOO_MANY)
     tries = await ratelimit.hit(db, by_email, limits.login_attempts, window, _TOO_MANY)
 
     async with db.public() as tx:
         found = await repository.find_login(tx, address or "")
     right, newer_hash = await verify_password(password, found["password_hash"] if found else None)
     if found is None or not right:
-        if visit.ip is not None:
-            await ratelimit.hit(db, by_ip, limits.login_attempts_per_address, window, _TOO_MANY)
         raise _wrong(tries.remaining)
 
     await ratelimit.forget(db, by_email)
+    await ratelimit.give_back(db, by_network, window)
     if replaces is not None:
         async with db.workspace(replaces.workspace_id, replaces.user_id) as tx:
             await repository.revoke_session(tx, replaces.session_id, visit.at)

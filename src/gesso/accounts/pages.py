@@ -216,7 +216,8 @@ async def new_password(request: Request, token: str) -> Response:
         try:
             opened = await recovery.reset_password(
                 request.app.state.db, secret=token, password=form.value.password,
-                mailer=request.app.state.mailer, visit=visit_of(request),
+                mailer=request.app.state.mailer, host_name=request.app.state.settings.site.host_name,
+                visit=visit_of(request),
             )  # fmt: skip
             answer = _enter(request, opened, HOME)
             return toast(answer, "Password changed", "ok", detail="You are signed out everywhere else.")
@@ -254,7 +255,9 @@ async def confirm(request: Request, token: str, actor: OptionalActor) -> Respons
 
 
 async def _link_gone(request: Request, href: str, action: str) -> Response:
-    return await page(request, "accounts/link_gone.html", 410, shell=None, href=href, action=action)
+    answer = await page(request, "accounts/link_gone.html", 410, shell=None, href=href, action=action)
+    answer.headers.update(_PRIVATE)
+    return answer
 
 
 def _failed(form: Form[Sent], error: GessoError) -> Refused:

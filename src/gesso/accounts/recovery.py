@@ -41,8 +41,7 @@ async def request_reset(
     address = service.clean_email(email)
     message = "Too many reset mails were asked for."
     await ratelimit.hit(db, email_key("reset", address), limits.reset_mails_per_hour, _HOUR_SECONDS, message)
-    if visit.ip is not None:
-        await ratelimit.hit(db, f"reset:ip:{visit.ip}", limits.login_attempts_per_address, _HOUR_SECONDS, message)
+    await ratelimit.hit(db, f"reset:ip:{visit.network}", limits.login_attempts_per_address, _HOUR_SECONDS, message)
     secret = token()
     async with db.public() as tx:
         person = await repository.add_reset_token(tx, address, hash_token(secret), visit.at, visit.at + RESET_LIFE)
@@ -63,7 +62,9 @@ async def check_reset_token(db: Database, secret: str, *, visit: Visit) -> None:
             raise LinkGone
 
 
-async def reset_password(db: Database, *, secret: str, password: str, mailer: Mailer, visit: Visit) -> OpenSession:
+async def reset_password(
+    db: Database, *, secret: str, password: str, mailer: Mailer, host_name: str, visit: Visit
+) -> OpenSession:
     """Set a new password by a mailed token and end all sessions; returns the one new session.
 
     Having read the mail proves the address. Raises LinkGone, InvalidInput on `password`, in which case the
@@ -73,12 +74,10 @@ async def reset_password(db: Database, *, secret: str, password: str, mailer: Ma
         found = await repository.find_mail_token(tx, "reset", hash_token(secret), visit.at)
     if found is None:
         raise LinkGone
-    password_hash = await service.new_password_hash(password, email=found["email"])
+    password_hash = await service.new_password_hash(password, email=found["email"], known=(mailer.brand, host_name))
     async with db.workspace(found["workspace_id"], found["user_id"]) as tx:
         await _use(tx, found["id"], visit)
-        await service.change_password(
-            tx, password_hash, keep_session=None, visit=visit, action="account.password_reset"
-        )
+        await service.change_password(tx, password_hash, visit=visit, action="account.password_reset")
         await repository.mark_verified(tx, found["email"], visit.at)
         person = await repository.own_profile(tx)
         tell_changed(tx, mailer, person["email"], person["name"], "password")

@@ -5,7 +5,7 @@ or an address and return one row. Afterwards row-level security shows a person t
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -76,6 +76,14 @@ async def add_session(
         " VALUES ($1, $2, $3, $4, $5, $6::text::inet, $7, $7, $8)",
         session_id, tx.user_id, tx.workspace_id, token_hash, user_agent[:400], ip, at, expires_at,
     )  # fmt: skip
+
+
+async def session_life(tx: WorkspaceSession, session_id: UUID) -> timedelta:
+    """From opening to expiry, for a session of the acting user."""
+    life: timedelta = await tx.fetchval(
+        "SELECT expires_at - created_at FROM login_session WHERE id = $1 AND user_id = $2", session_id, tx.user_id
+    )
+    return life
 
 
 async def list_sessions(tx: WorkspaceSession, at: datetime) -> list[Row]:

@@ -146,8 +146,9 @@ async def confirm_reset(request: Request, response: Response, body: ResetConfirm
     """Set a new password with the token from the mail. All sessions end; a new one opens."""
     state = request.app.state
     opened = await recovery.reset_password(
-        state.db, secret=body.token, password=body.password, mailer=state.mailer, visit=visit_of(request)
-    )
+        state.db, secret=body.token, password=body.password, mailer=state.mailer,
+        host_name=state.settings.site.host_name, visit=visit_of(request),
+    )  # fmt: skip
     return await _signed_in(request, response, opened)
 
 

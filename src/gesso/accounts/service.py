@@ -1,5 +1,6 @@
 """Making an account and changing it. The edge opens and commits the transaction; hashing stays outside it."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -59,8 +60,11 @@ def clean_email(email: str) -> str:
     return found
 
 
-async def apply(*, email: str, name: str, password: str) -> Applicant:
-    """Check what a stranger typed and hash the password. Raises InvalidInput naming every wrong field."""
+async def apply(*, email: str, name: str, password: str, site: Sequence[str] = ()) -> Applicant:
+    """Check what a stranger typed and hash the password. `site`: its names, which are no passwords here.
+
+    Raises InvalidInput naming every wrong field.
+    """
     problems: dict[str, str] = {}
     cleaned = {"email": email, "name": name}
     for key, clean in (("email", clean_email), ("name", clean_name)):
@@ -68,7 +72,7 @@ async def apply(*, email: str, name: str, password: str) -> Applicant:
             cleaned[key] = clean(cleaned[key])
         except InvalidInput as error:
             problems |= error.fields
-    if problem := password_problem(password, email=cleaned["email"]):
+    if problem := password_problem(password, email=cleaned["email"], known=[cleaned["name"], *site]):
         problems["password"] = problem
     if problems:
         raise InvalidInput("The account was not made yet.", fields=problems)
@@ -145,23 +149,21 @@ async def check_password(db: Database, actor: Actor, password: str, *, limits: L
     await ratelimit.forget(db, key)
 
 
-async def new_password_hash(password: str, *, email: str) -> str:
-    """The hash of an acceptable new password. Raises InvalidInput on `password`."""
-    if problem := password_problem(password, email=email):
+async def new_password_hash(password: str, *, email: str, known: Iterable[str] = ()) -> str:
+    """The hash of an acceptable new password. `known`: see `password_problem`. Raises InvalidInput on `password`."""
+    if problem := password_problem(password, email=email, known=known):
         raise InvalidInput("This password was not accepted.", fields={"password": problem})
     return await hash_password(password)
 
 
-async def change_password(
-    tx: WorkspaceSession, password_hash: str, *, keep_session: UUID | None, visit: Visit, action: str
-) -> int:
-    """Set the acting user's password and end their other sessions. Returns how many ended.
+async def change_password(tx: WorkspaceSession, password_hash: str, *, visit: Visit, action: str) -> int:
+    """Set the acting user's password and end all their sessions. Returns how many ended.
 
     `action` names the act in the audit log. Mailed reset tokens become worthless too.
     """
     await repository.set_password(tx, password_hash, visit.at)
     await repository.void_mail_tokens(tx, "reset", visit.at)
-    ended = await repository.revoke_sessions(tx, visit.at, keep=keep_session)
+    ended = await repository.revoke_sessions(tx, visit.at)
     await repository.add_audit_event(tx, action, at=visit.at, ip=visit.ip, sessions_ended=ended)
     return ended
 

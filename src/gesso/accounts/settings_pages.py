@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from gesso.accounts import recovery, repository, service
+from gesso.accounts import recovery, repository, service, sessions
 from gesso.accounts.access import Actor, CurrentActor
 from gesso.accounts.views import SECTIONS, session_view
 from gesso.accounts.visit import visit_of
@@ -16,6 +16,8 @@ from gesso.web.forms import Form, blank, read
 from gesso.web.render import page, redirect, toast
 
 router = APIRouter(prefix="/settings", include_in_schema=False)
+
+EMAIL_CHANGES_PER_HOUR = 10
 
 
 class NameForm(BaseModel):
@@ -86,6 +88,11 @@ async def change_email(request: Request, actor: CurrentActor) -> Response:
             await service.check_password(state.db, actor, form.value.current_password, limits=state.settings.limits)
             if email == actor.email:
                 return redirect(request, "/settings")
+            # every try tells whether an address has an account, or sends a mail to a stranger's
+            await ratelimit.hit(
+                state.db, f"email:user:{actor.user_id}", EMAIL_CHANGES_PER_HOUR, 3600,
+                "Your address was changed many times.",
+            )  # fmt: skip
             confirm = state.settings.mail.verification
             async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
                 await recovery.change_email(
@@ -126,22 +133,25 @@ async def password_page(request: Request, actor: CurrentActor) -> Response:
 
 @router.post("/password")
 async def change_password(request: Request, actor: CurrentActor) -> Response:
-    """Set a new password and end the other sessions."""
+    """Set a new password, end all sessions and go on in a new one."""
     form = await read(request, PasswordForm)
     state, status = request.app.state, 422
     if form.ok:
         sent = form.value
         try:
             await service.check_password(state.db, actor, sent.current_password, limits=state.settings.limits)
-            password_hash = await service.new_password_hash(sent.password, email=actor.email)
+            site = (actor.name, state.mailer.brand, state.settings.site.host_name)
+            password_hash = await service.new_password_hash(sent.password, email=actor.email, known=site)
             async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
                 ended = await service.change_password(
-                    tx, password_hash, keep_session=actor.session_id, visit=visit_of(request),
-                    action="account.password_changed",
-                )  # fmt: skip
+                    tx, password_hash, visit=visit_of(request), action="account.password_changed"
+                )
+                opened = await sessions.renew_session(tx, actor, visit=visit_of(request))
                 recovery.tell_changed(tx, state.mailer, actor.email, actor.name, "password")
-            detail = _signed_out(ended) if ended else ""
-            return toast(redirect(request, "/settings/password"), "Password changed", "ok", detail=detail)
+            others = ended - 1
+            answer = redirect(request, "/settings/password")
+            sessions.set_cookie(answer, opened, secure=state.settings.site.secure_cookies)
+            return toast(answer, "Password changed", "ok", detail=_signed_out(others) if others else "")
         except GessoError as error:
             form.fail(error)
             status = error.status

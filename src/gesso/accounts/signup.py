@@ -30,12 +30,12 @@ async def register(
 
     Raises InvalidInput naming every wrong field, EmailTaken, TooManyRequests.
     """
-    if visit.ip is not None:
-        await ratelimit.hit(
-            db, f"signup:ip:{visit.ip}", settings.signups_per_hour, _HOUR_SECONDS,
-            "Too many accounts were made from your address.",
-        )  # fmt: skip
-    applicant = await service.apply(email=email, name=name, password=password)
+    await ratelimit.hit(
+        db, f"signup:ip:{visit.network}", settings.signups_per_hour, _HOUR_SECONDS,
+        "Too many accounts were made from your address.",
+    )  # fmt: skip
+    site = (mailer.brand, settings.site.host_name)
+    applicant = await service.apply(email=email, name=name, password=password, site=site)
     async with db.workspace(applicant.workspace_id, applicant.user_id) as tx:
         await service.sign_up(tx, applicant, hooks=hooks, visit=visit)
         if settings.mail.verification:

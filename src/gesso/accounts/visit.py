@@ -15,6 +15,19 @@ class Visit:
     ip: str | None = None
     user_agent: str = ""
 
+    @property
+    def network(self) -> str:
+        """Whom limits per network address count: an IPv4 address, or an IPv6 /64, which one subscriber holds whole.
+
+        Visits whose address nobody can read share one count: a header that hides it must not lift the limit.
+        """
+        if self.ip is None:
+            return "unknown"
+        address = ipaddress.ip_address(self.ip)
+        if isinstance(address, ipaddress.IPv4Address):
+            return str(address)
+        return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+
 
 def visit_of(request: Request) -> Visit:
     """The circumstances of this request."""
@@ -27,6 +40,8 @@ def visit_of(request: Request) -> Visit:
 
 def _address(host: str) -> str | None:
     try:
-        return str(ipaddress.ip_address(host.partition("%")[0]))
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)

@@ -38,19 +38,14 @@ async def hit(db: Database, key: str, limit: int, window_seconds: int, message: 
     return Window(limit, limit - row["count"], row["expires_at"])
 
 
-async def peek(db: Database, key: str, limit: int, window_seconds: int, message: str) -> int:
-    """How many hits are left, without counting one. Raises TooManyRequests when none is."""
+async def give_back(db: Database, key: str, window_seconds: int) -> None:
+    """Take one hit of `key` back, where only failures are to count."""
     async with db.public() as tx:
-        row = await tx.fetchrow(
-            "SELECT count, expires_at FROM rate_window WHERE key = $1 AND window_start = "
+        await tx.execute_raw(
+            "UPDATE rate_window SET count = count - 1 WHERE key = $1 AND count > 0 AND window_start = "
             "to_timestamp(floor(extract(epoch FROM now()) / $2) * $2)",
             key, float(window_seconds),
         )  # fmt: skip
-    if row is None:
-        return limit
-    if row["count"] >= limit:
-        raise too_many(message, row["expires_at"])
-    return int(limit - row["count"])
 
 
 async def forget(db: Database, key: str) -> None:
