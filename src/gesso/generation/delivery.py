@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from gesso.calls import attempts, gate
 from gesso.calls.attempts import Attempt, Cost
 from gesso.core import crashpoints
+from gesso.core.errors import Unavailable
 from gesso.core.fetch import FetchFailed, FetchRefused, FetchTooLarge, SafeFetcher
 from gesso.db import WorkspaceSession
 from gesso.generation import policy, repository, settlement
 from gesso.generation.models import Generation, Output
+from gesso.generation.patience import while_store_is_away
 from gesso.generation.policy import Failure
 from gesso.generation.tools import Tools
 from gesso.media import service as media
@@ -41,7 +44,7 @@ async def deliver(
     for output in outputs:
         place = attempt.output_indexes.index(output.index)
         file = done.files[place] if place < len(done.files) else None
-        brought = await bring_home(tools, generation, output, file, done.seed, fetcher)
+        brought = await bring_home(tools, generation, output, file, done.seed, fetcher, deadline=generation.deadline_at)
         if not isinstance(brought, NewAsset):
             missed.setdefault(brought, []).append(output.index)
             continue
@@ -50,12 +53,14 @@ async def deliver(
             await settlement.deliver(tx, generation, output, brought, now=tools.clock.now())
             if closing:
                 closed = await _close(tx, generation, attempt, done)
+            crashpoints.reach("output.settling")
         crashpoints.reach("output.settled")
     if not closed:
         async with tools.db.workspace(generation.workspace_id, generation.user_id) as tx:
             for failure, indexes in missed.items():
                 await settlement.fail_outputs(tx, generation, indexes, failure, now=tools.clock.now())
             await _close(tx, generation, attempt, done)
+            crashpoints.reach("output.failing")
 
 
 async def _close(tx: WorkspaceSession, generation: Generation, attempt: Attempt, done: Done) -> bool:
@@ -74,8 +79,13 @@ async def bring_home(
     file: OutputFile | None,
     seed: int | None,
     fetcher: SafeFetcher,
+    *,
+    deadline: datetime | None = None,
 ) -> NewAsset | Failure:
-    """Fetch, check and store one result; the row to add, or why there is none. Touches no database."""
+    """Fetch, check and store one result; the row to add, or why there is none. Touches no database.
+
+    A store that is away is waited for until the deadline; without one, raises `Unavailable` at once.
+    """
     if file is None:
         return policy.NOT_DELIVERED
     if file.flagged:
@@ -89,7 +99,13 @@ async def bring_home(
     except HostileFile as error:
         log.warning("result.unusable", generation_id=str(generation.id), index=output.index, reason=str(error))
         return policy.bad_file(str(error))
-    stored = await media.store(tools.storage, generation.workspace_id, output.asset_id, prepared, fetched)
+    store = partial(media.store, tools.storage, generation.workspace_id, output.asset_id, prepared, fetched)
+    try:
+        stored = await (while_store_is_away(store, clock=tools.clock, deadline=deadline) if deadline else store())
+    except Unavailable:
+        if deadline is None:
+            raise
+        return policy.NOT_STORED
     crashpoints.reach("result.stored")
     took = tools.clock.now() - (generation.started_at or generation.created_at)
     found_seed = next((value for value in (file.seed, seed, output.seed) if value is not None), None)

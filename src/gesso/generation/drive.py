@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -11,11 +12,13 @@ import structlog
 from gesso.calls import attempts
 from gesso.calls.attempts import Attempt
 from gesso.calls.state import LIVE
-from gesso.core.errors import NotFound
+from gesso.core import crashpoints
+from gesso.core.errors import NotFound, Unavailable
 from gesso.db import WorkspaceSession
 from gesso.generation import policy, repository
 from gesso.generation.lease import Lease
 from gesso.generation.models import Generation, Output
+from gesso.generation.patience import while_store_is_away
 from gesso.generation.request import Step, chain
 from gesso.generation.tools import Tools
 from gesso.media import repository as media
@@ -95,7 +98,8 @@ class Drive:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def inputs(self) -> tuple[InputFile, ...]:
-        """The pictures to work from, read once for all calls. Raises Rejected when one is gone."""
+        """The pictures to work from, read once for all calls. Raises Rejected when one is gone, or the store is
+        away until the deadline."""
         if self._inputs is None:
             self._inputs = asyncio.create_task(self._read_inputs())
         return await asyncio.shield(self._inputs)
@@ -108,13 +112,16 @@ class Drive:
             found = await media.by_ids(tx, wanted)
         if len(found) < len(set(wanted)):
             raise Rejected(policy.INPUT_GONE[1], field="references")
-        try:
-            files = [
-                InputFile(found[asset_id].media_type, await self.tools.storage.get(found[asset_id].storage_key))
-                for asset_id in wanted
-            ]
-        except NotFound:
-            raise Rejected(policy.INPUT_GONE[1], field="references") from None
+        files = []
+        for asset in (found[asset_id] for asset_id in wanted):
+            read = partial(self.tools.storage.get, asset.storage_key)
+            try:
+                data = await while_store_is_away(read, clock=self.tools.clock, deadline=self.deadline_at)
+            except NotFound:
+                raise Rejected(policy.INPUT_GONE[1], field="references") from None
+            except Unavailable:
+                raise Rejected(policy.STORE_AWAY[1], "deadline") from None
+            files.append(InputFile(asset.media_type, data))
         return tuple(files)
 
     async def say_fallback(self, step: Step) -> None:
@@ -130,6 +137,7 @@ async def close_calls(tools: Tools, generation: Generation, *, because: str) -> 
         live = [attempt for attempt in await attempts.of_generation(tx, generation.id) if attempt.state in LIVE]
     for attempt in live:
         told = await _cancel(tools, attempt) if attempt.operation else None
+        crashpoints.reach("call.told_to_stop")
         async with tools.db.workspace(generation.workspace_id, generation.user_id) as tx:
             if attempt.operation is None:
                 await attempts.close(

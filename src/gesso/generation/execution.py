@@ -62,6 +62,7 @@ class Executor:
         drive = await self._take(lease)
         if drive is None:
             return
+        crashpoints.reach("generation.taken")
         try:
             with self._tools.keeper.keeping(lease):
                 await self._drive(drive)
@@ -175,6 +176,7 @@ class Executor:
             async with drive.transaction() as tx:
                 await settlement.finish(tx, drive.generation, now=self._tools.clock.now())
                 await leases.give_up(tx, drive.lease)
+                crashpoints.reach("generation.closing")
             crashpoints.reach("generation.finished")
 
     async def _after_interruption(self, drive: Drive) -> None:
@@ -197,3 +199,4 @@ class Executor:
             await leases.rest(tx, drive.lease, seconds)
             after = timedelta(seconds=seconds + REST_SLACK_SECONDS)
             await settlement.enqueue(tx, drive.generation.id, drive.generation.priority, after)
+        crashpoints.reach("generation.deferred")

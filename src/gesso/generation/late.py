@@ -10,6 +10,7 @@ import structlog
 from gesso import jobs
 from gesso.calls import attempts
 from gesso.calls.attempts import Attempt, Cost
+from gesso.core import crashpoints
 from gesso.core.fetch import SafeFetcher
 from gesso.db import WorkspaceSession
 from gesso.generation import delivery, policy, repository, settlement
@@ -79,6 +80,7 @@ class LateResults:
                 continue
             brought = await delivery.bring_home(self._tools, generation, output, file, done.seed, fetcher)
             if isinstance(brought, NewAsset):
+                crashpoints.reach("late.stored")
                 try:
                     async with self._transaction(generation) as tx:
                         await settlement.deliver_late(tx, generation, output, brought, now=self._tools.clock.now())
@@ -86,6 +88,7 @@ class LateResults:
                     continue
                 log.info("late.kept", generation_id=str(generation.id), index=index)
         cost = Cost(done.cost_micro_usd, "actual") if done.cost_micro_usd is not None else None
+        crashpoints.reach("late.kept")
         async with self._transaction(generation) as tx:
             await attempts.close(tx, attempt.id, "succeeded", cost=cost)
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
 
 from gesso.accounts.access import CurrentActor, VerifiedActor
+from gesso.core import crashpoints
 from gesso.db.paging import decode_cursor, encode_cursor
 from gesso.generation import service
 from gesso.generation.schemas import (
@@ -63,6 +64,8 @@ async def generate_image(
             )  # fmt: skip
             answer = Answer(202, SubmittedAnswer.of(submitted).model_dump(mode="json"))
             await once.after(tx, answer)
+            crashpoints.reach("request.stored")
+    crashpoints.reach("request.committed")
     return JSONResponse(answer.body, answer.status)
 
 
@@ -102,6 +105,7 @@ async def cancel_generation(request: Request, actor: CurrentActor, generation_id
     state = request.app.state
     async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         await service.cancel(tx, actor, generation_id, state.clock.now())
+        crashpoints.reach("cancel.stored")
         return StatusAnswer.of(await service.standing(tx, actor, generation_id, state.catalog, state.clock.now()))
 
 
@@ -128,6 +132,8 @@ async def rerun_generation(
             )  # fmt: skip
             answer = Answer(202, SubmittedAnswer.of(submitted).model_dump(mode="json"))
             await once.after(tx, answer)
+            crashpoints.reach("request.stored")
+    crashpoints.reach("request.committed")
     return JSONResponse(answer.body, answer.status)
 
 

@@ -130,6 +130,10 @@ class Strand:
 
     async def _begin(self, step: Step, try_number: int) -> Attempt | ProviderError:
         """Write the attempt's row as soon as the connection lets us; committed before anything is sent."""
+        try:
+            await self._drive.inputs()  # now: a call that waits for its pictures would look as if it had been sent
+        except ProviderError as error:
+            return error
         if step.fallback and try_number == 1:
             await self._drive.say_fallback(step)
         cost = pricing.estimate_cost(step.model, step.params)
@@ -201,6 +205,8 @@ class Strand:
                     error_kind=error.code, detail=error.note or error.message,
                 )  # fmt: skip
                 await gate.report_failure(tx, attempt.connection_id, error)
+            crashpoints.reach("attempt.recording")
+        crashpoints.reach("attempt.recorded")
 
     async def _fail(self, failure: Failure) -> None:
         async with self._drive.transaction() as tx:

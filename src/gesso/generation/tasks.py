@@ -12,6 +12,7 @@ from gesso import jobs
 from gesso.calls.pool import ProviderPool
 from gesso.calls.waker import Waker
 from gesso.catalog.registry import Catalog
+from gesso.core import crashpoints
 from gesso.core.clock import Clock
 from gesso.core.sealed import Sealer
 from gesso.core.settings import Settings
@@ -89,6 +90,7 @@ class Sweeps:
                     tx, settlement.TASK, settlement.job_of(workspace_id, generation_id), priority=priority,
                     dedupe_key=settlement.job_key(generation_id),
                 )  # fmt: skip
+            crashpoints.reach("sweep.queueing")
         if stuck:
             log.info("generation.picked_up", count=len(stuck))
         for workspace_id in idle:

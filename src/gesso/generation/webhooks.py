@@ -20,6 +20,7 @@ from gesso.calls.pool import ProviderPool
 from gesso.calls.waker import CHANNEL, operation_name
 from gesso.catalog.items import Connection
 from gesso.catalog.registry import Catalog
+from gesso.core import crashpoints
 from gesso.core.errors import Forbidden, NotFound, TooLarge, Unavailable
 from gesso.core.sealed import Sealer
 from gesso.db import Database
@@ -69,6 +70,7 @@ async def receive_webhook(
         raise Unavailable("The notice cannot be checked right now. Send it again later.") from None
     if lost is not None and operation is not None:
         await _found_again(state.db, lost, operation)
+        crashpoints.reach("webhook.noted")
     async with state.db.public() as tx:
         tx.notify_after_commit(CHANNEL, {"name": operation_name(connection.id, notice.request_id)})
     return Response(status_code=202)

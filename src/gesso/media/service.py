@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
+from gesso.core import crashpoints
 from gesso.core.ids import new_id
 from gesso.db import Database
 from gesso.media import ingest, repository
@@ -51,7 +52,12 @@ async def store(storage: Storage, workspace_id: UUID, asset_id: UUID, prepared: 
     """
     key = asset_key(workspace_id, asset_id)
     files = {key: data} | {variant_key(key, str(side)): thumb for side, thumb in prepared.thumbs.items()}
-    await asyncio.gather(*(storage.put(name, content) for name, content in files.items()))
+
+    async def put(name: str, content: bytes) -> None:
+        await storage.put(name, content)
+        crashpoints.reach("file.stored")
+
+    await asyncio.gather(*(put(name, content) for name, content in files.items()))
     return StoredFiles(key, tuple(files))
 
 
