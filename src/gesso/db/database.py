@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from gesso.core.telemetry import metrics, tracing
 from gesso.db import faults
 from gesso.db.address import Roles, connect, driver_arguments, normalise_url
 from gesso.db.limits import Limits
@@ -20,6 +22,8 @@ log = structlog.get_logger()
 ACQUIRE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
 ROLLBACK_SECONDS = 5.0
+WAITED_SECONDS = 0.001
+"""A connection that came sooner was not waited for."""
 
 
 class Database:
@@ -46,10 +50,10 @@ class Database:
         limits = limits or Limits()
         options = {} if prepared_statements else {"statement_cache_size": 0}
         self._app = Pool(
-            self.roles.url(self.roles.app), pool_size, command_timeout=limits.client_seconds(), **options
+            "app", self.roles.url(self.roles.app), pool_size, command_timeout=limits.client_seconds(), **options
         )  # fmt: skip
         self._elevated = Pool(
-            self.roles.url(self.roles.elevated), elevated_pool_size,
+            "elevated", self.roles.url(self.roles.elevated), elevated_pool_size,
             command_timeout=limits.client_seconds(elevated=True), **options,
         )  # fmt: skip
         self._outgoing: dict[tuple[str, str], None] = {}
@@ -60,8 +64,9 @@ class Database:
         """A transaction in one workspace, on behalf of `user_id`; commits on a clean exit."""
         async with self._app.connection() as connection:
             session = WorkspaceSession(connection, workspace_id, user_id)
-            async with _transaction(connection, workspace_id, user_id):
-                yield session
+            with tracing.span("db.transaction", gesso__db__scope="workspace"):
+                async with _transaction(connection, workspace_id, user_id):
+                    yield session
         await self._after_commit(session)
 
     @contextlib.asynccontextmanager
@@ -69,8 +74,9 @@ class Database:
         """A transaction that belongs to no workspace; commits on a clean exit."""
         async with self._app.connection() as connection:
             session = PublicSession(connection)
-            async with _transaction(connection):
-                yield session
+            with tracing.span("db.transaction", gesso__db__scope="public"):
+                async with _transaction(connection):
+                    yield session
         await self._after_commit(session)
 
     @contextlib.asynccontextmanager
@@ -78,8 +84,9 @@ class Database:
         """A transaction across workspaces; `reason` says who needs it. Commits on a clean exit."""
         async with self._elevated.connection() as connection:
             session = ElevatedSession(connection, reason)
-            async with _transaction(connection):
-                yield session
+            with tracing.span("db.transaction", gesso__db__scope="elevated", gesso__db__reason=reason):
+                async with _transaction(connection):
+                    yield session
         await self._after_commit(session)
 
     async def look_up(self, sql: str, *args: Any) -> asyncpg.Record | None:
@@ -88,13 +95,19 @@ class Database:
         One round trip instead of three: for the definer function that every request begins with.
         """
         async with self._app.connection() as connection:
-            return await connection.fetchrow(sql, *args)
+            with tracing.statement(sql):
+                return await connection.fetchrow(sql, *args)
 
     async def _after_commit(self, session: Session) -> None:
         if session.pending_notifications:
             self._outgoing.update(session.pending_notifications)
             if self._sender is None or self._sender.done():
                 self._sender = asyncio.create_task(self._send())
+        for measure, args in session.pending_records:
+            try:
+                measure(*args)
+            except Exception:
+                log.exception("record.failed")
         for action in session.pending_actions:
             try:
                 await action()
@@ -126,6 +139,10 @@ class Database:
         await set_json_codec(connection)
         return connection
 
+    def pools(self) -> dict[str, dict[str, int]]:
+        """The states of each pool's connections, for metrics."""
+        return {pool.name: pool.states() for pool in (self._app, self._elevated)}
+
     async def close(self) -> None:
         """Send what is still outgoing and close all pooled connections."""
         if self._sender is not None:
@@ -135,9 +152,11 @@ class Database:
 
 
 class Pool:
-    """Connections of one role. `options` go to `asyncpg.connect`."""
+    """Connections of one role, called `name` in metrics. `options` go to `asyncpg.connect`."""
 
-    def __init__(self, url: str, size: int, **options: Any) -> None:
+    def __init__(self, name: str, url: str, size: int, **options: Any) -> None:
+        self.name = name
+        self._waits = metrics.DB_POOL_WAIT_SECONDS.labels(name)
         self._url = url
         self._size = size
         self._options = options
@@ -153,12 +172,15 @@ class Pool:
         """
         try:
             pool = self._pool or await self._open()
-            connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
+            connection = await self._acquire(pool)
         except faults.NO_CONNECTION as error:
+            metrics.DB_ERRORS.labels(type(error).__name__).inc()
             raise faults.cannot_connect(error) from error
         try:
             yield connection
         except Exception as error:
+            if isinstance(error, asyncpg.PostgresError):
+                metrics.DB_ERRORS.labels(type(error).__name__).inc()
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
                 connection.terminate()  # a former primary: the next connection finds the new one
             if unavailable := faults.of_transaction(error, closed=connection.is_closed()):
@@ -166,6 +188,19 @@ class Pool:
             raise
         finally:
             await pool.release(connection)
+
+    async def _acquire(self, pool: asyncpg.Pool) -> asyncpg.Connection:
+        begun = time.perf_counter()
+        try:
+            return await pool.acquire(timeout=ACQUIRE_SECONDS)
+        finally:
+            if (waited := time.perf_counter() - begun) > WAITED_SECONDS:
+                self._waits.observe(waited)
+
+    def states(self) -> dict[str, int]:
+        """How many connections are `in_use` and `idle`, and the `limit` of both together."""
+        size, idle = (self._pool.get_size(), self._pool.get_idle_size()) if self._pool is not None else (0, 0)
+        return {"in_use": size - idle, "idle": idle, "limit": self._size}
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:

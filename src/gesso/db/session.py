@@ -14,6 +14,8 @@ from uuid import UUID
 
 import asyncpg
 
+from gesso.core.telemetry import tracing
+
 AfterCommit = Callable[[], Awaitable[None]]
 
 
@@ -24,6 +26,7 @@ class Session:
         self._connection = connection
         self.pending_notifications: dict[tuple[str, str], None] = {}
         self.pending_actions: list[AfterCommit] = []
+        self.pending_records: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
 
     async def driver(self) -> asyncpg.Connection:
         """The asyncpg connection of this very transaction, for libraries that want one."""
@@ -31,19 +34,23 @@ class Session:
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """All rows of a statement with $1-style parameters. jsonb goes in and comes out as Python values."""
-        return cast(list[asyncpg.Record], await self._connection.fetch(sql, *args))
+        with tracing.statement(sql):
+            return cast(list[asyncpg.Record], await self._connection.fetch(sql, *args))
 
     async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
         """The first row or None."""
-        return await self._connection.fetchrow(sql, *args)
+        with tracing.statement(sql):
+            return await self._connection.fetchrow(sql, *args)
 
     async def fetchval(self, sql: str, *args: Any) -> Any:
         """The first column of the first row, or None."""
-        return await self._connection.fetchval(sql, *args)
+        with tracing.statement(sql):
+            return await self._connection.fetchval(sql, *args)
 
     async def execute_raw(self, sql: str, *args: Any) -> int:
         """Run a statement; how many rows it touched."""
-        status: str = await self._connection.execute(sql, *args)
+        with tracing.statement(sql):
+            status: str = await self._connection.execute(sql, *args)
         last = status.rsplit(" ", 1)[-1]
         return int(last) if last.isdigit() else 0
 
@@ -57,6 +64,10 @@ class Session:
     def after_commit(self, action: AfterCommit) -> None:
         """Run `action` once the transaction has committed. Its failure is logged and changes nothing."""
         self.pending_actions.append(action)
+
+    def record(self, measure: Callable[..., object], *args: Any) -> None:
+        """Call `measure(*args)` once the transaction has committed: a metric, a product event. It must not wait."""
+        self.pending_records.append((measure, args))
 
 
 class WorkspaceSession(Session):
