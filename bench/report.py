@@ -67,8 +67,8 @@ def write(rows: Sequence[Row], command: str, seconds: float) -> None:
     lines = [
         "# What was measured",
         "",
-        f"`{command}` on {datetime.now(UTC):%-d %B %Y}, commit {_commit()}, {seconds / 60:.0f} minutes.",
-        f"{_machine()} PostgreSQL, load generator and product share it. How it is measured: `bench/README.md`.",
+        f"`{command}` on {datetime.now(UTC):%-d %B %Y}, commit {commit()}, {seconds / 60:.0f} minutes.",
+        f"{machine()} PostgreSQL, load generator and product share it. How it is measured: `bench/README.md`.",
         "",
         "| what | found | must | target | | how |",
         "|---|--:|--:|--:|---|---|",
@@ -82,7 +82,7 @@ def write(rows: Sequence[Row], command: str, seconds: float) -> None:
     RESULTS.write_text("\n".join(lines), encoding="utf-8")
 
 
-def _commit() -> str:
+def commit() -> str:
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=RESULTS.parent).stdout.strip()
 
@@ -90,7 +90,7 @@ def _commit() -> str:
     return (git("rev-parse", "--short", "HEAD") or "unknown") + changed
 
 
-def _machine() -> str:
+def machine() -> str:
     information = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     model = next((line.split(":", 1)[1].strip() for line in information.splitlines() if "model name" in line), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
