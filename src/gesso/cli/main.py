@@ -13,6 +13,7 @@ from rich.table import Table
 from gesso.cli import catalog, people
 from gesso.cli.common import console, database_server, fail, require_schema, run_with_database, settings_or_fail
 from gesso.cli.doctor import doctor
+from gesso.cli.pooler import pooler_users
 from gesso.cli.setup import prepare_database, show_changes
 from gesso.cli.up import up
 from gesso.core.settings import Settings
@@ -33,6 +34,7 @@ app.add_typer(catalog.connections, name="connection")
 app.add_typer(catalog.models, name="model")
 app.add_typer(catalog.editions, name="edition")
 app.command("doctor")(doctor)
+app.command("pooler-users")(pooler_users)
 
 
 @app.command("up")

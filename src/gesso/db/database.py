@@ -181,9 +181,9 @@ class Pool:
         except Exception as error:
             if isinstance(error, asyncpg.PostgresError):
                 metrics.DB_ERRORS.labels(type(error).__name__).inc()
-            if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and not _ended(connection):
                 connection.terminate()  # a former primary: the next connection finds the new one
-            if unavailable := faults.of_transaction(error, closed=connection.is_closed()):
+            if unavailable := faults.of_transaction(error, closed=_ended(connection)):
                 raise unavailable from error
             raise
         finally:
@@ -252,12 +252,19 @@ async def _transaction(
 
 async def _roll_back(connection: asyncpg.Connection) -> None:
     """End the transaction, or at least the connection: one that does not answer must not go back into the pool."""
-    if connection.is_closed():
-        return
     try:
         await connection.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        connection.terminate()
+        if not _ended(connection):
+            connection.terminate()
+
+
+def _ended(connection: asyncpg.Connection) -> bool:
+    """Whether the connection is gone. The pool takes one that was cut off away from its user, who may not even ask."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
 
 
 async def set_json_codec(connection: asyncpg.Connection) -> None:
