@@ -65,7 +65,7 @@ async def test_what_fails_for_ever_ends_with_its_deadline(idle: House) -> None:
     await asyncio.sleep(1)
     async with working(idle.settings):
         status = await ada.ended(generation_id)
-    assert (status["status"], status["error"]["code"], status["charged"]["credits"]) == ("failed", "deadline", "0")
+    assert (status["status"], status["error"]["code"], status["charged"]["credits"]) == ("failed", "not_stored", "0")
     assert await ada.wallet() == ("100", "0") and await idle.wrong() == ()
 
 

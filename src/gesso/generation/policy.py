@@ -89,6 +89,11 @@ DEADLINE: Failure = ("deadline", "It took longer than this model may take.")
 QUEUE_DEADLINE: Failure = ("queue_deadline", "It waited for a day without getting its turn.")
 MODEL_GONE: Failure = ("model_gone", "The model is not offered any more.")
 INPUT_GONE: Failure = ("input_gone", "A picture it was to work from is not there any more.")
+STORE_AWAY: Failure = (
+    "store_away",
+    "The picture it was to work from could not be read: our file store is not answering.",
+)
+NOT_STORED: Failure = ("not_stored", "The picture was made, but our file store did not take it in time.")
 RESULT_GONE: Failure = ("result_gone", "The finished picture could not be fetched from the model.")
 RESULT_REFUSED: Failure = ("result_refused", "The model named an address we do not fetch from.")
 RESULT_TOO_LARGE: Failure = ("result_too_large", "The model sent a file that is too large.")
