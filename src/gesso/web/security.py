@@ -1,16 +1,16 @@
-"""What every answer carries and every unsafe request must show."""
+"""What every answer carries and every request must show, at the rim, before any of our code is asked."""
 
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gesso.core.ids import new_id
 from gesso.web.errors import Problem, ProblemResponse
+from gesso.web.hosts import PROBES, HostRule
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -19,6 +19,12 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )  # fmt: skip
+FILE_POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
+"""For people's files, opened by themselves: whatever a browser takes one for, nothing in it runs, and it belongs to no
+origin. The style is what browsers put around a picture."""
+
+SMALL_BODY_BYTES = 2**20
+"""The most a request without files may carry: parsing more would hold up everybody else."""
 
 
 def content_security_policy(files_origin: str | None) -> str:
@@ -31,16 +37,24 @@ def content_security_policy(files_origin: str | None) -> str:
 
 
 _HEADERS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "same-origin"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    (
+        "permissions-policy",
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), magnetometer=(),"
+        " microphone=(), midi=(), payment=(), serial=(), usb=()",
+    ),
+    # whoever wants to be kept says so; what says nothing may hold somebody's
+    ("cache-control", "private, no-store"),
 )
+_HSTS = ("strict-transport-security", "max-age=31536000")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class SecurityMiddleware:
-    """Request ids, security headers, a cap on bodies, and the cross-site check.
+    """Request ids, security headers, whose name was asked for, a cap on bodies, and the cross-site check.
 
     Cross-site requests are refused by what browsers say of themselves (Sec-Fetch-Site, else Origin), so no
     token has to travel through forms. That holds without a cookie too: else another site could sign a visitor
@@ -57,13 +71,18 @@ class SecurityMiddleware:
         max_body_bytes: int,
         exempt: Iterable[str] = (),
         files_origin: str | None = None,
+        host_rule: HostRule | None = None,
     ) -> None:
+        """`max_body_bytes` is for forms with files and for `exempt` paths; without files SMALL_BODY_BYTES hold."""
         self.app = app
-        self.headers = (("Content-Security-Policy", content_security_policy(files_origin)), *_HEADERS)
+        headers = [("content-security-policy", content_security_policy(files_origin)), *_HEADERS]
+        headers += [_HSTS] if secure else []
+        self.headers = [(name.encode(), value.encode()) for name, value in headers]
         self.origin = origin
         self.secure = secure
         self.max_body_bytes = max_body_bytes
         self.exempt = tuple(exempt)
+        self.host_rule = host_rule
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,38 +94,66 @@ class SecurityMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                outgoing = MutableHeaders(scope=message)
-                for name, value in self.headers:
-                    outgoing.setdefault(name, value)
-                outgoing["X-Request-Id"] = request_id
-                if self.secure:
-                    outgoing.setdefault("Strict-Transport-Security", "max-age=31536000")
+                self._add_headers(message, request_id)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            refusal = self._refusal(scope, headers)
+            limit = self._body_limit(scope, headers)
+            refusal = self._refusal(scope, headers, limit)
             if refusal is not None:
                 await refusal(scope, receive, send_with_headers)
                 return
-            await self.app(scope, _capped(receive, self.max_body_bytes), send_with_headers)
+            await self.app(scope, _capped(receive, limit), send_with_headers)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> ProblemResponse | None:
-        length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self.max_body_bytes:
-            limit = f"{self.max_body_bytes // 2**20} MB"
-            return _problem(413, "too_large", "Too large", f"A request may carry at most {limit}.")
+    def _add_headers(self, message: Message, request_id: str) -> None:
+        """Add what the answer does not say itself. Names in an ASGI message are in lower case."""
+        given = list(message.get("headers", ()))
+        if self.secure:
+            given = [
+                (name, value + b"; Secure" if name == b"set-cookie" and b"; secure" not in value.lower() else value)
+                for name, value in given
+            ]
+        present = {name for name, _ in given}
+        given += [header for header in self.headers if header[0] not in present]
+        given.append((b"x-request-id", request_id.encode()))
+        message["headers"] = given
+
+    def _body_limit(self, scope: Scope, headers: Headers) -> int:
+        with_files = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        if with_files or scope["path"].startswith(self.exempt):
+            return self.max_body_bytes
+        return min(SMALL_BODY_BYTES, self.max_body_bytes)
+
+    def _refusal(self, scope: Scope, headers: Headers, limit: int) -> ProblemResponse | None:
+        length, host = headers.get("content-length", "0"), headers.get("host", "")
+        if not (length.isascii() and length.isdigit() and len(length) < 16) or int(length) > limit:
+            return _problem(413, "too_large", "Too large", _too_large(limit))
+        if self._foreign_host(scope, headers):
+            detail = "This site is not known by that name. Its operator sets GESSO_BASE_URL and GESSO_EXTRA_HOSTS."
+            return _problem(421, "unknown_host", "Not this site", detail)
         if scope["method"] in _SAFE_METHODS or scope["path"].startswith(self.exempt):
             return None
-        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-        if site is not None:
-            allowed = site in ("same-origin", "none")
-        elif origin is not None:
-            allowed = origin == self.origin or urlsplit(origin).netloc == headers.get("host")
-        else:
-            allowed = True  # not a browser: browsers send Origin with every unsafe cross-site request
-        if allowed:
+        if self._from_here(headers, host):
             return None
         return _problem(403, "cross_site", "You may not do this", "The request came from another site.")
+
+    def _foreign_host(self, scope: Scope, headers: Headers) -> bool:
+        if self.host_rule is None or scope["path"] in PROBES:
+            return False
+        hosts = headers.getlist("host")
+        return len(hosts) != 1 or not self.host_rule(hosts[0])
+
+    def _from_here(self, headers: Headers, host: str) -> bool:
+        """Whether one of our own pages, or no page at all, made the request."""
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site is not None:
+            return site in ("same-origin", "none")
+        if origin is None:
+            return True  # not a browser: browsers send Origin with every unsafe cross-site request
+        if origin == self.origin:
+            return True
+        scheme, _, name = origin.partition("://")
+        return bool(name) and name == host and (scheme == "https" or not self.secure)
 
 
 def _problem(status: int, code: str, title: str, detail: str) -> ProblemResponse:
@@ -114,6 +161,10 @@ def _problem(status: int, code: str, title: str, detail: str) -> ProblemResponse
         Problem(status=status, code=code, title=title, detail=detail).model_dump(mode="json"),
         status_code=status,
     )
+
+
+def _too_large(limit: int) -> str:
+    return f"A request like this may carry at most {limit // 2**20} MB."
 
 
 def _request_id(given: str | None) -> str:
@@ -133,7 +184,7 @@ def _capped(receive: Receive, limit: int) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > limit:
-            raise HTTPException(413, f"A request may carry at most {limit // 2**20} MB.")
+            raise HTTPException(413, _too_large(limit))
         return message
 
     return capped
