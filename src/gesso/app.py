@@ -39,6 +39,7 @@ from gesso.shell import shell_of
 from gesso.web import errors
 from gesso.web.brand import Brand, brand_css, corrections
 from gesso.web.events import EventHub
+from gesso.web.hosts import host_rule
 from gesso.web.render import STATIC, problem_page
 from gesso.web.security import SecurityMiddleware
 
@@ -86,6 +87,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         max_body_bytes=settings.storage.max_upload_bytes + 2**20,
         exempt=(WEBHOOK_PREFIX,),
         files_origin=redirect_origin(settings),
+        host_rule=host_rule(settings.site),
     )
     return app
 

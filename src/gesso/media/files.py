@@ -21,6 +21,7 @@ from gesso.media.ranges import Part, Unsatisfiable, requested_part, unchanged, w
 from gesso.media.storage import Storage
 from gesso.media.storage_sign import SIGNED_SECONDS, Signer
 from gesso.media.views import file_name
+from gesso.web.security import FILE_POLICY
 
 router = APIRouter(include_in_schema=False)
 
@@ -88,7 +89,6 @@ def _headers(asset: Asset, variant: str, download: bool) -> dict[str, str]:
         "ETag": f'"{asset.sha256.hex()[:32]}-{variant}"',
         "Cache-Control": "private, max-age=31536000, immutable",
         "Accept-Ranges": "bytes",
-        "X-Content-Type-Options": "nosniff",
-        "Cross-Origin-Resource-Policy": "same-origin",
+        "Content-Security-Policy": FILE_POLICY,
         "Content-Disposition": f'{disposition}; filename="{name}"',
     }
