@@ -244,8 +244,10 @@ async def test_another_site_cannot_act_for_somebody(ada: Person, headers: dict[s
 # --- how much ------------------------------------------------------------------------------------------
 
 
-async def test_a_body_over_the_limit_is_refused_named_or_not(ada: Person) -> None:
-    limit = ada.product.settings.storage.max_upload_bytes + 2**20
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=b"])
+async def test_a_body_over_the_limit_is_refused_named_or_not(ada: Person, kind: str) -> None:
+    with_files = ada.product.settings.storage.max_upload_bytes + 2**20
+    limit = 2**20 if kind == "application/json" else with_files
 
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(limit // 2**20 + 2):
@@ -253,9 +255,7 @@ async def test_a_body_over_the_limit_is_refused_named_or_not(ada: Person) -> Non
 
     async with ada.unchanged():
         for body in (b" " * (limit + 1), endless()):
-            answer = await ada.http.post(
-                "/api/generate/image", content=body, headers={"Content-Type": "application/json"}
-            )
+            answer = await ada.http.post("/api/generate/image", content=body, headers={"Content-Type": kind})
             document = problem(answer, 413, "too_large")
             assert f"{limit // 2**20} MB" in document["detail"]
     assert (await ada.http.get("/api/auth/me")).status_code == 200
