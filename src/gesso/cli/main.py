@@ -15,6 +15,7 @@ from gesso.cli.common import console, database_server, fail, require_schema, run
 from gesso.cli.doctor import doctor
 from gesso.cli.pooler import pooler_users
 from gesso.cli.setup import prepare_database, show_changes
+from gesso.cli.storage import require_storage, storage
 from gesso.cli.up import up
 from gesso.core.settings import Settings
 from gesso.credits import service as credits
@@ -33,6 +34,7 @@ app.add_typer(people.grants, name="credits")
 app.add_typer(catalog.connections, name="connection")
 app.add_typer(catalog.models, name="model")
 app.add_typer(catalog.editions, name="edition")
+app.add_typer(storage, name="storage")
 app.command("doctor")(doctor)
 app.command("pooler-users")(pooler_users)
 
@@ -55,6 +57,7 @@ def serve_command() -> None:
 
     with database_server(settings_or_fail()) as (settings, _):
         asyncio.run(require_schema(settings))
+        require_storage(settings)
         serve(settings)
 
 
@@ -65,6 +68,7 @@ def work() -> None:
 
     with database_server(settings_or_fail()) as (settings, _):
         asyncio.run(require_schema(settings))
+        require_storage(settings)
         asyncio.run(run_worker(settings))
 
 

@@ -16,6 +16,7 @@ from rich.panel import Panel
 
 from gesso.cli.common import console, database_server, errors, fail, owner_url, sandbox_note, settings_or_fail
 from gesso.cli.setup import prepare_database
+from gesso.cli.storage import require_storage
 from gesso.core.settings import Settings
 from gesso.db.embedded import EmbeddedPostgres
 
@@ -69,6 +70,7 @@ def up(port: int | None, edition: str | None) -> None:
     """Run database, migrations, sandbox, web and worker until Ctrl-C."""
     settings = settings_or_fail(port=port, edition=edition)
     _require_free(settings.site.host, settings.site.port)
+    require_storage(settings)
     with database_server(settings) as (ready, server):
         code = asyncio.run(_run(ready, server))
     raise SystemExit(code)

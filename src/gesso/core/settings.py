@@ -8,13 +8,15 @@ import secrets
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gesso import __version__
+
+Some = TypeVar("Some", bound=BaseSettings)
 
 _WEAK_SECRETS = {"secret", "changeme", "change-me", "password", "gesso", "development", "test"}
 SECRET_KEY_MIN_LENGTH = 32
@@ -368,20 +370,23 @@ def load_settings(**site: Any) -> Settings:
     """
     read: dict[str, Any] = {}
     for name, owner in zip(Settings.__dataclass_fields__, SETTINGS_CLASSES, strict=True):
-        try:
-            read[name] = owner(
-                **{key: value for key, value in site.items() if value is not None} if name == "site" else {}
-            )
-        except ValidationError as error:
-            first = error.errors()[0]
-            if not first["loc"]:  # several settings that do not go together: the sentence names them
-                raise SettingsError(first["msg"].removeprefix("Value error, ")) from None
-            variable = first["loc"][0]
-            known = str(variable) in owner.model_fields
-            shown = env_name(owner, str(variable)) if known else str(variable).upper()
-            raise SettingsError(f"{shown}: {first['msg'].removeprefix('Value error, ')}.") from None
+        given = {key: value for key, value in site.items() if value is not None} if name == "site" else {}
+        read[name] = read_settings(owner, **given)
     read["site"] = _with_secret(read["site"])
     return Settings(**read)
+
+
+def read_settings(owner: type[Some], **given: Any) -> Some:
+    """One class of settings from the environment. Raises SettingsError."""
+    try:
+        return owner(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if not first["loc"]:  # several settings that do not go together: the sentence names them
+            raise SettingsError(first["msg"].removeprefix("Value error, ")) from None
+        variable = str(first["loc"][0])
+        shown = env_name(owner, variable) if variable in owner.model_fields else variable.upper()
+        raise SettingsError(f"{shown}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
 def _with_secret(site: SiteSettings) -> SiteSettings:

@@ -42,7 +42,8 @@ CHECK_SECONDS = 3.0
 
 _DELETE_AT_ONCE = 16
 _PARTS_AT_ONCE = 2
-_PROBE = "health/probe"
+PROBE = "health/probe"
+"""Written and read to see whether the store works; belongs to nobody."""
 _GONE = "This file is not there any more."
 
 
@@ -71,10 +72,20 @@ class Storage:
         """Signs addresses of objects; None where the store cannot, or we do not hold its key."""
 
     @classmethod
-    def from_url(cls, url: str, settings: StorageSettings | None = None) -> "Storage":
-        """Open the store at `url` (see the module). Raises `SettingsError` when it cannot be understood."""
+    def from_url(
+        cls, url: str, settings: StorageSettings | None = None, *, named: str = "GESSO_STORAGE_URL"
+    ) -> "Storage":
+        """Open the store at `url` (see the module), which came from `named`.
+
+        Raises `SettingsError` when it cannot be understood.
+        """
         settings = settings or StorageSettings()
-        return cls(open_store(url, settings), settings)
+        return cls(open_store(url, settings, named), settings)
+
+    def overlaps(self, other: "Storage") -> bool:
+        """Whether both are the same store, or one lies inside the other."""
+        mine, theirs = self._opened.root, other._opened.root
+        return mine.startswith(theirs) or theirs.startswith(mine)
 
     async def put(self, key: str, data: bytes) -> None:
         """Write `data` under `key`, replacing what was there. Raises `ValueError` for a key no store could hold."""
@@ -166,8 +177,8 @@ class Storage:
         """Prove that the store takes and gives bytes; for `/readyz`. Raises `Unavailable`."""
         try:
             async with asyncio.timeout(min(CHECK_SECONDS, self._seconds)):
-                await self.put(_PROBE, b"ok")
-                if await self.get(_PROBE) != b"ok":
+                await self.put(PROBE, b"ok")
+                if await self.get(PROBE) != b"ok":
                     raise Unavailable("The file store did not give back what was written.")
         except TimeoutError:
             raise Unavailable("The file store does not answer.") from None

@@ -65,40 +65,48 @@ class Opened:
 
     store: Any
     name: str
+    root: str
+    """Where its objects lie, with a slash at the end: two stores overlap when one root begins with the other."""
     s3: S3Place | None = None
 
 
-def open_store(url: str, settings: StorageSettings) -> Opened:
-    """Open the store at `url`. Raises `SettingsError` when it cannot be understood; never shows a secret."""
+def open_store(url: str, settings: StorageSettings, named: str = "GESSO_STORAGE_URL") -> Opened:
+    """Open the store at `url`, which came from the variable or option `named`.
+
+    Raises `SettingsError` when it cannot be understood; never shows a secret.
+    """
     parts = urlsplit(url)
     if parts.username or parts.password:
-        raise SettingsError("GESSO_STORAGE_URL must not hold credentials; they have variables of their own.")
+        raise SettingsError(f"{named} must not hold credentials; they have variables of their own.")
     try:
         if parts.scheme == "memory":
-            return Opened(MemoryStore(), "memory")
+            memory = MemoryStore()
+            return Opened(memory, "memory", f"memory:{id(memory)}/")
         if parts.scheme in ("", "file"):
             folder = Path(unquote(parts.path) if parts.scheme else url).expanduser().absolute()
-            return Opened(LocalStore(folder, mkdir=True, automatic_cleanup=True), f"folder {folder}")
+            local = LocalStore(folder, mkdir=True, automatic_cleanup=True)
+            return Opened(local, f"folder {folder}", f"{folder.resolve()}/")
         if parts.scheme in _S3:
-            return _open_s3(s3_place(url, settings, os.environ), settings)
+            return _open_s3(s3_place(url, settings, os.environ, named), settings)
         if parts.scheme in _OTHERS:
             store = from_url(url, client_options=_client(settings), retry_config=_RETRY)
-            return Opened(store, f"{parts.scheme}://{parts.hostname}{parts.path}")
+            name = f"{parts.scheme}://{parts.hostname}{parts.path}".rstrip("/")
+            return Opened(store, name, f"{name}/")
     except (BaseError, OSError, ValueError) as error:
-        raise SettingsError(f"GESSO_STORAGE_URL: cannot open the store ({_first_line(error)})") from None
-    raise SettingsError(
-        f"GESSO_STORAGE_URL: '{parts.scheme}' is not a store; use file://, s3://, gs://, az:// or memory://"
-    )
+        raise SettingsError(f"{named}: cannot open the store ({_first_line(error)})") from None
+    raise SettingsError(f"{named}: '{parts.scheme}' is not a store; use file://, s3://, gs://, az:// or memory://")
 
 
-def s3_place(url: str, settings: StorageSettings, environment: Mapping[str, str]) -> S3Place:
+def s3_place(
+    url: str, settings: StorageSettings, environment: Mapping[str, str], named: str = "GESSO_STORAGE_URL"
+) -> S3Place:
     """What `s3://bucket/prefix` means under these settings. Raises `SettingsError` naming the variable."""
     parts = urlsplit(url)
     if not parts.hostname or parts.port or parts.query:
-        raise SettingsError("GESSO_STORAGE_URL must look like s3://bucket or s3://bucket/prefix.")
-    named = {name: environment.get(name) or "" for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}
-    variable = next((name for name, value in named.items() if value), "")
-    endpoint = settings.endpoint or named.get(variable, "").rstrip("/") or None
+        raise SettingsError(f"{named} must look like s3://bucket or s3://bucket/prefix.")
+    given = {name: environment.get(name) or "" for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}
+    variable = next((name for name, value in given.items() if value), "")
+    endpoint = settings.endpoint or given.get(variable, "").rstrip("/") or None
     if endpoint and endpoint.startswith("http://") and not settings.allow_http:
         raise SettingsError(
             f"{variable} is a plain http:// address. Use https://, or set GESSO_STORAGE_ALLOW_HTTP=true."
@@ -144,7 +152,8 @@ def _open_s3(place: S3Place, settings: StorageSettings) -> Opened:
     store = S3Store(
         place.bucket, prefix=place.prefix or None, client_options=_client(settings), retry_config=_RETRY, **options
     )
-    return Opened(store, f"s3://{place.bucket}/{place.prefix}".rstrip("/"), place)
+    root = f"{address}/{place.prefix}".rstrip("/")
+    return Opened(store, f"s3://{place.bucket}/{place.prefix}".rstrip("/"), f"{root}/", place)
 
 
 def _client(settings: StorageSettings) -> "ClientConfig":
