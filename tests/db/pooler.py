@@ -15,6 +15,11 @@ import pytest
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 needs_pgbouncer = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is missing: apt-get install pgbouncer")
+KEEPS_STATEMENTS = PGBOUNCER is not None and tuple(
+    int(part)
+    for part in subprocess.run([PGBOUNCER, "--version"], capture_output=True, text=True).stdout.split()[1].split(".")
+) >= (1, 21)
+"""Whether this pgbouncer keeps prepared statements across server connections; Debian 12's does not."""
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "pgbouncer"
 
 

@@ -22,7 +22,7 @@ from gesso.db.migrate import MigrationError, migrate
 from gesso.sandbox.app import create_app as create_sandbox
 from gesso.sandbox.pace import Pace
 from tests.conftest import SECRET
-from tests.db.pooler import CONFIGURATION, bouncing, needs_pgbouncer
+from tests.db.pooler import CONFIGURATION, KEEPS_STATEMENTS, bouncing, needs_pgbouncer
 from tests.product import running, served, settings_for
 
 pytestmark = needs_pgbouncer
@@ -112,7 +112,8 @@ async def test_the_product_works_through_it(
         served(create_sandbox(pace=Pace.instant(), workers=1)) as sandbox,
     ):
         settings = settings_for(pooled, folder / "data", sandbox)
-        database = {"direct_url": SecretStr(fresh_database_url), "prepared_statements": False}
+        kept = KEEPS_STATEMENTS and authentication == "query"
+        database = {"direct_url": SecretStr(fresh_database_url), "prepared_statements": kept}
         settings = replace(settings, database=settings.database.model_copy(update=database))
         async with running(settings) as product, product.person() as ada:
             body = {"model": "flux-schnell", "prompt": "dunes at dawn", "count": 2}
@@ -146,7 +147,8 @@ async def test_migrations_refuse_it_and_say_what_to_set(fresh_database_url: str,
 
 async def test_lost_statements_are_named_in_the_log(fresh_database_url: str, folder: Path, users: str) -> None:
     """The same statement on another server connection, which never saw it prepared."""
-    async with bouncing(folder, fresh_database_url, users, default_pool_size="2") as pooled:
+    options = {"max_prepared_statements": "0"} if KEEPS_STATEMENTS else {}
+    async with bouncing(folder, fresh_database_url, users, default_pool_size="2", **options) as pooled:
         db = Database(pooled, secret=SECRET, pool_size=1, direct_url=fresh_database_url)
         roles = Roles(pooled, "gesso", SECRET, pooled)
         holder = await asyncpg.connect(roles.url(roles.app), statement_cache_size=0)

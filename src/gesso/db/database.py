@@ -243,6 +243,10 @@ async def _transaction(
         )
         yield
         ended = await connection.execute("COMMIT")
+    except TimeoutError:
+        if not _ended(connection):
+            connection.terminate()  # no answer in all that time: none will come to a ROLLBACK
+        raise
     except BaseException:
         await _roll_back(connection)
         raise
