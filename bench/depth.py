@@ -82,13 +82,13 @@ async def facts(settings: Settings, email: str) -> Facts:
     user = await owner.fetchval("SELECT id FROM app_user WHERE email = $1", email)
     workspace = await owner.fetchval("SELECT workspace_id FROM membership WHERE user_id = $1 ORDER BY created_at", user)
     total = await owner.fetchval("SELECT count(*) FROM asset WHERE workspace_id = $1", workspace)
-    deep = {0: 0, 1: 100 * PAGE, 2: min(10_000 * PAGE, total // 2), 3: total - 2 * PAGE}
+    deep = (("DESC", 0), ("DESC", 100 * PAGE), ("DESC", min(10_000 * PAGE, total // 2)), ("ASC", PAGE // 2))
     ids: dict[int, UUID] = {}
-    for place, offset in deep.items():
+    for place, (order, offset) in enumerate(deep):
         ids[place] = await owner.fetchval(
             "SELECT id FROM asset WHERE workspace_id = $1 AND deleted_at IS NULL AND source = 'generated' "
-            "ORDER BY id DESC OFFSET $2 LIMIT 1",
-            workspace, max(0, offset - 200 if place == 3 else offset),
+            f"ORDER BY id {order} OFFSET $2 LIMIT 1",
+            workspace, offset,
         )  # fmt: skip
     bounds = await owner.fetchrow(
         "SELECT min(id) AS low, max(id) AS high FROM credit_journal WHERE workspace_id = $1", workspace
