@@ -103,9 +103,9 @@ class Database:
             self._outgoing.update(session.pending_notifications)
             if self._sender is None or self._sender.done():
                 self._sender = asyncio.create_task(self._send())
-        for measure, args in session.pending_records:
+        for record in session.pending_records:
             try:
-                measure(*args)
+                record()
             except Exception:
                 log.exception("record.failed")
         for action in session.pending_actions:

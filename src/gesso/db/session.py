@@ -9,6 +9,7 @@ One request or job step is one transaction, opened and committed at its edge by 
 
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -26,7 +27,7 @@ class Session:
         self._connection = connection
         self.pending_notifications: dict[tuple[str, str], None] = {}
         self.pending_actions: list[AfterCommit] = []
-        self.pending_records: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self.pending_records: list[Callable[[], object]] = []
 
     async def driver(self) -> asyncpg.Connection:
         """The asyncpg connection of this very transaction, for libraries that want one."""
@@ -65,9 +66,9 @@ class Session:
         """Run `action` once the transaction has committed. Its failure is logged and changes nothing."""
         self.pending_actions.append(action)
 
-    def record(self, measure: Callable[..., object], *args: Any) -> None:
-        """Call `measure(*args)` once the transaction has committed: a metric, a product event. It must not wait."""
-        self.pending_records.append((measure, args))
+    def record(self, measure: Callable[..., object], *args: Any, **named: Any) -> None:
+        """Call `measure` once the transaction has committed: a metric, a product event. It must not wait."""
+        self.pending_records.append(partial(measure, *args, **named))
 
 
 class WorkspaceSession(Session):

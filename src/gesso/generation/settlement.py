@@ -9,11 +9,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from gesso import jobs
 from gesso.calls.waker import CHANNEL as WAKE_CHANNEL
 from gesso.calls.waker import generation_name
 from gesso.core.errors import Conflict
-from gesso.core.money import OutputPrice
+from gesso.core.money import MICRO, OutputPrice
+from gesso.core.telemetry import metrics, product
 from gesso.credits import service as credits
 from gesso.db import WorkspaceSession
 from gesso.generation import policy, repository
@@ -80,6 +83,7 @@ async def deliver(
     except Conflict:
         price, free = OutputPrice(0), True
     await _add(tx, generation, output, replace(asset, charged=price.to_json()), "deliver", free=free, now=now)
+    _record(tx, metrics.CREDITS_CHARGED, price)
 
 
 async def deliver_late(
@@ -117,6 +121,7 @@ async def fail_outputs(
     """Give up on these outputs and give back what was held for them."""
     await credits.release(tx, generation.hold_id, indexes)
     ended = await repository.end_outputs(tx, generation.id, "fail", now=now, indexes=indexes, error=failure)
+    _released(tx, generation, ended)
     if ended:
         event_id = await repository.note(tx, generation.id, "missed", {"indexes": ended, "code": failure[0]})
         announce(tx, generation.id, event_id)
@@ -131,7 +136,7 @@ async def finish(
     somebody else had ended it.
     """
     await credits.release(tx, generation.hold_id)
-    await repository.end_outputs(tx, generation.id, "fail", now=now, error=because)
+    _released(tx, generation, await repository.end_outputs(tx, generation.id, "fail", now=now, error=because))
     outputs = await repository.outputs(tx, generation.id)
     delivered = [output for output in outputs if output.state == "delivered"]
     failures = [(output.error_code, output.error_message) for output in outputs if output.state == "failed"]
@@ -141,11 +146,10 @@ async def finish(
         event_id = await repository.finish(
             tx, generation.id, "succeed", now=now, charged=charged(outputs), warnings=warnings
         )
-    else:
-        event_id = await repository.finish(
-            tx, generation.id, "fail", now=now, charged=charged(outputs), error=policy.whole_failure(said)
-        )
-    return await _ended(tx, generation.id, event_id, now)
+        return await _ended(tx, generation, "succeeded", None, event_id, now)
+    failure = policy.whole_failure(said)
+    event_id = await repository.finish(tx, generation.id, "fail", now=now, charged=charged(outputs), error=failure)
+    return await _ended(tx, generation, "failed", failure[0], event_id, now)
 
 
 async def cancel(tx: WorkspaceSession, generation: Generation, *, now: datetime) -> bool:
@@ -154,17 +158,41 @@ async def cancel(tx: WorkspaceSession, generation: Generation, *, now: datetime)
     Whoever drives it is told after the commit and asks the provider to stop. False when it had ended already.
     """
     await credits.release(tx, generation.hold_id)
-    await repository.end_outputs(tx, generation.id, "cancel", now=now)
+    _released(tx, generation, await repository.end_outputs(tx, generation.id, "cancel", now=now))
     outputs = await repository.outputs(tx, generation.id)
     event_id = await repository.finish(tx, generation.id, "cancel", now=now, charged=charged(outputs))
     if event_id is not None:
         tx.notify_after_commit(WAKE_CHANNEL, {"name": generation_name(generation.id)})
-    return await _ended(tx, generation.id, event_id, now)
+    return await _ended(tx, generation, "cancelled", None, event_id, now)
 
 
-async def _ended(tx: WorkspaceSession, generation_id: UUID, event_id: int | None, now: datetime) -> bool:
+async def _ended(
+    tx: WorkspaceSession, generation: Generation, state: str, code: str | None, event_id: int | None, now: datetime
+) -> bool:
     if event_id is None:
         return False
-    announce(tx, generation_id, event_id)
+    announce(tx, generation.id, event_id)
+    tx.record(metrics.ENDED.labels(generation.kind, state, code or "").inc)
+    if state == "succeeded" and generation.started_at is not None:
+        seconds = (now - generation.started_at).total_seconds()
+        tx.record(metrics.GENERATION_SECONDS.labels(generation.model_key).observe, max(0.0, seconds))
+    if not (generation.origin or {}).get("untracked"):
+        tx.record(
+            product.track, "generation ended", generation.user_id, kind=generation.kind, model=generation.model_key,
+            state=state, reason=code,
+        )  # fmt: skip
     await hand_on(tx, now)
     return True
+
+
+def _released(tx: WorkspaceSession, generation: Generation, indexes: Sequence[int]) -> None:
+    for index in indexes:
+        _record(tx, metrics.CREDITS_RELEASED, generation.price.outputs[index])
+
+
+def _record(tx: WorkspaceSession, counter: Counter, price: OutputPrice) -> None:
+    """Count a price once the transaction has committed, in credits and in uses of allowances."""
+    if price.credits:
+        tx.record(counter.labels("credit").inc, price.credits / MICRO)
+    for unit, uses in price.allowances.items():
+        tx.record(counter.labels(unit).inc, uses)
