@@ -18,6 +18,7 @@ from gesso.web import errors
 from gesso.web.errors import Problem
 from gesso.web.security import SecurityMiddleware
 from gesso.web.shell import NavItem, Shell
+from tests.bucket import Bucket, moto_server
 from tests.cast import make_user, sign_in
 
 NewClient = Callable[[Actor | None], Awaitable[httpx2.AsyncClient]]
@@ -51,6 +52,17 @@ def media_app(db: Database, storage: Storage, ingest: Ingest, clock: Clock) -> F
 @pytest.fixture
 def storage() -> Storage:
     return Storage.from_url("memory://")
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(moto: str) -> Bucket:
+    return Bucket(moto).make()
 
 
 @pytest.fixture(scope="session")
