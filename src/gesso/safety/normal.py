@@ -30,15 +30,18 @@ _INVISIBLE = frozenset({"Cf", "Cc", "Co", "Cs", "Cn"})
 def plain(text: str) -> str:
     """Compatibility forms, case and invisible letters removed; accents kept."""
     text = unicodedata.normalize("NFKC", text)
-    text = "".join(
-        " " if letter in "\t\n\r\v\f" else "" if unicodedata.category(letter) in _INVISIBLE else letter
-        for letter in text
-    )
+    if not text.isprintable():
+        text = "".join(
+            " " if letter in "\t\n\r\v\f" else "" if unicodedata.category(letter) in _INVISIBLE else letter
+            for letter in text
+        )
     return _CAMEL.sub(" ", text).casefold().replace("_", " ")
 
 
 def unaccented(text: str) -> str:
     """Without combining marks over Latin, Greek and Cyrillic letters; other scripts' marks are letters and stay."""
+    if text.isascii():
+        return text
     kept = "".join(letter for letter in unicodedata.normalize("NFD", text) if not "\u0300" <= letter <= "\u036f")
     return unicodedata.normalize("NFC", kept)
 
@@ -48,17 +51,21 @@ def variants(text: str) -> tuple[str, ...]:
     first = plain(text)
     bare = unaccented(first)
     latin = bare.translate(_LOOKALIKES)
-    readings = [first, bare, latin]
-    readings += [_unleet(latin, _LEET_I), _unleet(latin, _LEET_L)]
-    readings += [_STRETCHED.sub(r"\1", reading) for reading in readings[2:]]
-    readings += [joined(reading) for reading in readings[1:]]
-    readings += [_SPLIT.sub("", reading) for reading in readings[2:5]]
-    readings.append(_CJK_GAP.sub("", first))
+    letters = _distinct(latin, _unleet(latin, _LEET_I), _unleet(latin, _LEET_L))
+    words = _distinct(bare, *letters, *(_STRETCHED.sub(r"\1", reading) for reading in letters))
+    split = (_SPLIT.sub("", reading) for reading in letters)
+    return _distinct(first, *words, *map(joined, words), *split, _CJK_GAP.sub("", first))
+
+
+def _distinct(*readings: str) -> tuple[str, ...]:
+    """In the same order, each once: most texts have two readings, and every one is looked at again and again."""
     return tuple(dict.fromkeys(readings))
 
 
 def _unleet(text: str, table: dict[int, str]) -> str:
     """Figures and signs read as letters, in tokens that hold letters too; "35" and "wow!" stay."""
+    if text.translate(table) == text:
+        return text
 
     def read(match: re.Match[str]) -> str:
         token = match[0].rstrip("!|")

@@ -40,6 +40,8 @@ _AGES = tuple(
         rf"{_NUMBER}\s*(?:歳|才|岁|歲|세|살)",
     )
 )
+_COUNT = re.compile(rf"\d|{_WORDS}")
+"""Without one of these a text tells no age."""
 # Ages told in these are always below 18.
 _INFANT_AGE = re.compile(
     rf"{_NUMBER}[\s\-]*(?:months?|weeks?|days?)[\s\-]*old|(?<!\w)(?:\d{{1,2}}(?:st|nd|rd|th)[\s\-]*grade|grade \d)"
@@ -72,8 +74,17 @@ def _pattern(terms: Iterable[str]) -> re.Pattern[str]:
                 anywhere.add(body)
             else:
                 bounded.add(body + (r"\w*" if stem else ""))
-    either = [rf"(?<!\w)(?:{'|'.join(sorted(bounded, key=len, reverse=True))})(?!\w)"] if bounded else []
+    either = [rf"(?<!\w){_any_of(bounded)}(?!\w)"] if bounded else []
     return re.compile("|".join([*either, *sorted(anywhere)]))
+
+
+def _any_of(bodies: Iterable[str]) -> str:
+    """Alternatives, longer ones first, under their first letter: `re` tries each one in turn, at every word."""
+    by_letter: dict[str, list[str]] = {}
+    for body in sorted(bodies, key=lambda body: (-len(body), body)):
+        letter = body[:2] if body.startswith("\\") else body[0]
+        by_letter.setdefault(letter, []).append(body.removeprefix(letter))
+    return "(?:" + "|".join(f"{letter}(?:{'|'.join(rest)})" for letter, rest in by_letter.items()) + ")"
 
 
 _HARMLESS = _pattern(words.HARMLESS)
@@ -117,10 +128,10 @@ def _signs(prompt: str) -> _Signs:
     def found(pattern: re.Pattern[str]) -> bool:
         return any(pattern.search(reading) for reading in readings)
 
+    compound, explicit = found(_COMPOUND_EXPLICIT), found(_EXPLICIT)
     return _Signs(
-        explicit=found(_EXPLICIT) or found(_COMPOUND_EXPLICIT),
-        undenied=found(_COMPOUND_EXPLICIT)
-        or any(_EXPLICIT.search(_DENIED.sub(" ; ", reading)) for reading in readings),
+        explicit=explicit or compound,
+        undenied=compound or (explicit and any(_EXPLICIT.search(_DENIED.sub(" ; ", reading)) for reading in readings)),
         alluring=found(_ALLURING),
         hinting=found(_HINTING),
         minor=found(_MINOR) or any(map(_under_age, readings)),
@@ -133,6 +144,8 @@ def _signs(prompt: str) -> _Signs:
 
 def _under_age(reading: str) -> bool:
     """Whether an age below 18 is stated, in figures or English words."""
+    if not _COUNT.search(reading):
+        return False
     for pattern in _AGES:
         for match in pattern.finditer(reading):
             number = match["number"]
