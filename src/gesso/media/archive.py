@@ -37,6 +37,18 @@ class _Pipe(io.RawIOBase):
         return taken
 
 
+async def begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same pieces, the first of them drawn already: what fails until then can still be answered as an error."""
+    first = await anext(pieces, b"")
+
+    async def rest() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return rest()
+
+
 async def zip_of(storage: Storage, assets: Sequence[Asset]) -> AsyncIterator[bytes]:
     """The originals of `assets` under friendly names. One whose file is gone is left out.
 

@@ -102,7 +102,7 @@ async def selection(request: Request, actor: CurrentActor, verb: str) -> Respons
         else:
             raise NotFound("There is nothing here.")
     if verb == "download":
-        return _download(request, chosen)
+        return await _download(request, chosen)
     response = Response(status_code=204) if is_htmx(request) else redirect(request, back)
     if verb == "delete":
         return _deleted_toast(response, len(changed), now)
@@ -150,14 +150,14 @@ async def undo_delete(request: Request, actor: CurrentActor, moment: str) -> Res
     return toast(response, f"{_pictures(len(restored))} brought back", "ok")
 
 
-def _download(request: Request, chosen: tuple[Asset, ...]) -> Response:
+async def _download(request: Request, chosen: tuple[Asset, ...]) -> Response:
     if not chosen:
         raise NotFound("These pictures are not here. They may have been deleted.")
     if len(chosen) == 1:
         return RedirectResponse(f"{media_url(chosen[0].id)}?download=1", status_code=303)
     name = f"pictures-{request.app.state.clock.now():%Y-%m-%d}.zip"
     return StreamingResponse(
-        archive.zip_of(request.app.state.storage, chosen),
+        await archive.begun(archive.zip_of(request.app.state.storage, chosen)),
         media_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"},
     )
