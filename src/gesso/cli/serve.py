@@ -28,6 +28,7 @@ from fastapi import FastAPI
 from gesso.app import create_app
 from gesso.cli.closing import refuse_newcomers
 from gesso.core.settings import Settings
+from gesso.web.connections import Watch, watched
 
 log = structlog.get_logger()
 
@@ -49,6 +50,7 @@ def serve(settings: Settings) -> None:
 
 def server_of(settings: Settings, app: FastAPI, **changes: Any) -> "DrainingServer":
     """The server with the product's own configuration; `changes` are uvicorn's, such as another port."""
+    web = settings.web
     options: dict[str, Any] = {
         "host": settings.site.host,
         "port": settings.site.port,
@@ -56,10 +58,11 @@ def server_of(settings: Settings, app: FastAPI, **changes: Any) -> "DrainingServ
         "access_log": False,
         "server_header": False,
         "proxy_headers": True,
-        "forwarded_allow_ips": settings.web.proxies,
-        "timeout_keep_alive": settings.web.keep_alive_seconds,
-        "timeout_graceful_shutdown": settings.web.finish_seconds,
-        "h11_max_incomplete_event_size": 64 * 1024,
+        "forwarded_allow_ips": web.proxies,
+        "timeout_keep_alive": web.keep_alive_seconds,
+        "timeout_graceful_shutdown": web.finish_seconds,
+        "http": watched(Watch(web.head_seconds, web.stall_seconds, web.connections_per_address, web.proxies)),
+        "ws": "none",
     }
     return DrainingServer(uvicorn.Config(app, **options | changes), app, drain_seconds=settings.drain_seconds)
 

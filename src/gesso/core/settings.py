@@ -4,7 +4,9 @@
 outside development stops the start with a sentence naming the variable.
 """
 
+import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
@@ -401,6 +403,8 @@ def load_settings(**site: Any) -> Settings:
         given = {key: value for key, value in site.items() if value is not None} if name == "site" else {}
         read[name] = read_settings(owner, **given)
     read["site"] = _with_secret(read["site"])
+    if read["site"].base_url is None and not read["site"].development:
+        raise SettingsError("GESSO_BASE_URL is not set. Mails, webhooks and cookies need the address people use.")
     return Settings(**read)
 
 
@@ -436,10 +440,11 @@ def _kept_secret(data_dir: Path) -> str:
     """The development secret from the data folder, made on first use; two starts at once agree on one."""
     path = data_dir / "secret_key"
     data_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
+    if not path.exists():
+        made = data_dir / f"secret_key.{os.getpid()}"
+        made.touch(mode=0o600)
+        made.write_text(secrets.token_urlsafe(48))
+        with suppress(FileExistsError):  # a link appears with its whole content, or not at all
+            os.link(made, path)
+        made.unlink()
     return path.read_text().strip()
