@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -31,9 +31,11 @@ from bench.house import free_port, until_up
 from gesso.accounts import service as accounts
 from gesso.accounts.hooks import AccountHooks
 from gesso.accounts.visit import Visit
+from gesso.analytics.rollup import roll_up
 from gesso.catalog.registry import Catalog
 from gesso.cli.common import database_server, owner_url
 from gesso.cli.setup import prepare_database
+from gesso.core.clock import SystemClock
 from gesso.core.settings import Settings, load_settings
 from gesso.db import Database
 from gesso.media.storage import Storage
@@ -110,7 +112,6 @@ async def filled(settings: Settings, assets: int, files: int) -> None:
     """Fill the database unless it is, and give the newest pictures files."""
     db, owner = open_database(settings), await asyncpg.connect(owner_url(settings))
     workspace, members = await people(db, owner)
-    await db.close()
     if not await owner.fetchval("SELECT EXISTS (SELECT FROM asset WHERE workspace_id = $1)", workspace):
         begun = time.perf_counter()
         small = await owner.fetch(
@@ -124,6 +125,10 @@ async def filled(settings: Settings, assets: int, files: int) -> None:
         with console.status(f"Inserting {assets:,} pictures and what belongs to them …"):
             blurs = await asyncio.to_thread(sightseeing.blurs)
             await archive.fill(owner, spaces, blurs)
+            await owner.execute(
+                "UPDATE usage_rolled SET until = $1", datetime.now(UTC).date() - timedelta(days=366 * archive.YEARS)
+            )
+            await roll_up(db, SystemClock())
         seconds = time.perf_counter() - begun
         total = await owner.fetchval("SELECT count(*) FROM asset")
         console.print(
@@ -133,6 +138,7 @@ async def filled(settings: Settings, assets: int, files: int) -> None:
         with console.status(f"Painting files for the newest {files:,} …"):
             await sightseeing.hang(owner, Storage.from_url(settings.storage_url), workspace, files)
     await owner.close()
+    await db.close()
 
 
 @contextlib.asynccontextmanager

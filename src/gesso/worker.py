@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 import gesso.accounts.tasks
+import gesso.analytics.rollup
 import gesso.billing.tasks
 import gesso.credits.tasks
 import gesso.generation.tasks
@@ -50,6 +51,7 @@ async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: T
         gesso.credits.tasks.register(tasks, runtime)
         gesso.billing.tasks.register(tasks, runtime)
         gesso.media.tasks.register(tasks, runtime)
+        gesso.analytics.rollup.register(tasks, runtime)
         async with gesso.generation.tasks.registered(tasks, runtime):
             worker = Worker(runtime.db, tasks, concurrency=settings.worker.concurrency)
             loop = asyncio.get_running_loop()

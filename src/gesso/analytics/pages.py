@@ -31,19 +31,20 @@ async def dashboard(request: Request, actor: CurrentActor, days: Days = "30") ->
     period, whose = views.Period.of(int(days), now), actor.only_user
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         balances = await credits.balances(tx, now=now)
-        totals = await repository.totals(tx, period.start, period.end, whose)
-        before = await repository.totals(tx, period.before, period.start, whose)
-        spent = await repository.spent_by_step(tx, period.start, period.end, period.step, whose)
-        models = await repository.by_model(tx, period.start, period.end, whose)
+        final = await repository.final_until(tx)
+        used = await repository.used(tx, period.start, period.end, period.step, whose, final)
+        before = await repository.used(tx, period.before, period.start, period.step, whose, final)
         rows = await repository.history(tx, whose, limit=HISTORY_PAGE + 1)
         next_grant = await next_grant_at(tx, catalog, now)
     plan = catalog.plan(actor.plan_key)
-    wide, narrow = views.charts(period, spent)
+    wide, narrow = views.charts(period, repository.spent_by_step(used))
+    models = views.model_bars(repository.by_model(used))
+    stats = views.stats(period, repository.totals(used), repository.totals(before), balances)
     return await page(
         request, "analytics/dashboard.html",
         period=period, links=views.period_links(), plan=plan, next_grant=next_grant,
-        grant=plan.monthly_grants.get("credit", 0), stats=views.stats(period, totals, before, balances),
-        wide=wide, narrow=narrow, models=views.model_bars(models), lots=views.lot_bars(balances.lots),
+        grant=plan.monthly_grants.get("credit", 0), stats=stats,
+        wide=wide, narrow=narrow, models=models, lots=views.lot_bars(balances.lots),
         **_history(rows),
     )  # fmt: skip
 

@@ -22,11 +22,23 @@ _BALANCES = """
     ORDER BY l.scope IS NULL, l.expires_at NULLS LAST, l.created_at, l.id
 """
 
-# A hold's captures make one line, placed where the first of them stands, so that lines never move.
+# A hold's captures make one line, placed where the first of them stands, so that lines never move. Grants and
+# captures are found each along an index of their own: among everybody's holds and captures one member's may be rare.
 _HISTORY = """
+    WITH lines AS (
+        (SELECT j.* FROM credit_journal j
+         WHERE j.workspace_id = $1 AND j.id < $2 AND j.kind IN ('grant', 'expire', 'refund', 'repay')
+         ORDER BY j.id DESC LIMIT $3)
+        UNION ALL
+        (SELECT j.* FROM credit_journal j
+         WHERE j.workspace_id = $1 AND j.id < $2 AND j.kind = 'capture' {only}
+             AND NOT EXISTS (SELECT FROM credit_journal e
+                             WHERE e.hold_id = j.hold_id AND e.kind = 'capture' AND e.id < j.id)
+         ORDER BY j.id DESC LIMIT $3)
+    )
     SELECT j.id, j.kind, j.unit, j.amount, l.source, j.reason, h.subject_id, j.user_id, j.created_at,
            s.amounts AS spent, s.outputs
-    FROM credit_journal j
+    FROM (SELECT * FROM lines ORDER BY id DESC LIMIT $3) j
     JOIN credit_lot l ON l.id = j.lot_id
     LEFT JOIN credit_hold h ON h.id = j.hold_id
     LEFT JOIN LATERAL (
@@ -34,12 +46,7 @@ _HISTORY = """
         FROM (SELECT unit, sum(amount) AS amount, count(DISTINCT output_index) AS outputs
               FROM credit_journal WHERE hold_id = j.hold_id AND kind = 'capture' GROUP BY unit) c
     ) s ON j.kind = 'capture'
-    WHERE j.workspace_id = $1 AND j.id < $2
-      AND (j.kind IN ('grant', 'expire', 'refund', 'repay')
-           OR (j.kind = 'capture' AND ($4::uuid IS NULL OR j.user_id = $4)
-               AND NOT EXISTS (SELECT FROM credit_journal e
-                               WHERE e.hold_id = j.hold_id AND e.kind = 'capture' AND e.id < j.id)))
-    ORDER BY j.id DESC LIMIT $3
+    ORDER BY j.id DESC
 """
 
 _UNIT_TOTALS = "SELECT unit, issued, spent, held, expired FROM credit_balance WHERE workspace_id = $1 ORDER BY unit"
@@ -96,7 +103,10 @@ async def history(
         (before,) = decode_cursor(cursor, 1)
         if not isinstance(before, int) or not 0 < before <= _NEWEST:
             raise InvalidInput("This cursor is not one of ours.", fields={"cursor": "Leave it out."})
-    rows = await tx.fetch(_HISTORY, tx.workspace_id, before, limit + 1, only_user)
+    only = "AND j.user_id = $4" if only_user else ""
+    rows = await tx.fetch(
+        _HISTORY.format(only=only), tx.workspace_id, before, limit + 1, *([only_user] if only_user else [])
+    )
     items = tuple(_item(row) for row in rows[:limit])
     return items, encode_cursor(items[-1].id) if len(rows) > limit else None
 

@@ -153,11 +153,20 @@ async def outputs_of(tx: WorkspaceSession, generation_ids: Sequence[UUID]) -> di
 async def page(
     tx: WorkspaceSession, *, user_id: UUID | None, before: UUID | None, states: Iterable[GenerationState], limit: int
 ) -> list[Generation]:
-    """Newest first (ids are time-ordered), older than `before`; of one member, or of the whole workspace."""
+    """Newest first (ids are time-ordered), older than `before`; of one member, or of the whole workspace.
+
+    Conditions stand in the statement only when they hold: a plan that serves both cases walks everything for one.
+    """
+    given: list[UUID] = [tx.workspace_id]
+    where = "workspace_id = $1"
+    for condition, value in (("user_id =", user_id), ("id <", before)):
+        if value is not None:
+            given.append(value)
+            where += f" AND {condition} ${len(given)}"
     rows = await tx.fetch(
-        """SELECT * FROM generation WHERE workspace_id = $1 AND ($2::uuid IS NULL OR user_id = $2)
-           AND ($3::uuid IS NULL OR id < $3) AND state = ANY ($4::text[]) ORDER BY id DESC LIMIT $5""",
-        tx.workspace_id, user_id, before, list(states), limit,
+        f"SELECT * FROM generation WHERE {where} AND state = ANY (${len(given) + 1}::text[]) "
+        f"ORDER BY id DESC LIMIT {int(limit)}",
+        *given, list(states),
     )  # fmt: skip
     return [Generation.from_row(row) for row in rows]
 
