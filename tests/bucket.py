@@ -94,7 +94,7 @@ class Proxy:
     """Stands before an S3 and passes everything on, until `mode` says otherwise; that cuts what is open."""
 
     def __init__(self, target: str) -> None:
-        self._target = (urlsplit(target).hostname, urlsplit(target).port)
+        self.target = target
         self._mode: Mode = "pass"
         self._writers: set[asyncio.StreamWriter] = set()
         self.heads: list[bytes] = []
@@ -150,7 +150,8 @@ class Proxy:
         if self._mode == "hang":
             await reader.read()  # until the other side gives up
             return
-        onward_reader, onward = await asyncio.open_connection(*self._target)
+        parts = urlsplit(self.target)
+        onward_reader, onward = await asyncio.open_connection(parts.hostname, parts.port)
         self._writers.add(onward)
         onward.write(head)
         try:
