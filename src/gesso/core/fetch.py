@@ -226,7 +226,10 @@ class SafeFetcher:
                 method, target, headers=sending, content=data, extensions={"timeout": timeouts}
             ) as response:
                 yield response
-        except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
+        except (
+            httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, OSError, AttributeError,
+        ) as error:  # fmt: skip
+            # AttributeError: anyio asks a connection for its socket that was reset in the moment of its making.
             raise FetchFailed(f"{url.host}: {type(error).__name__}.", retryable=True) from None
 
 

@@ -258,7 +258,7 @@ async def _roll_back(connection: asyncpg.Connection) -> None:
     """End the transaction, or at least the connection: one that does not answer must not go back into the pool."""
     try:
         await connection.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
         if not _ended(connection):
             connection.terminate()
 

@@ -24,8 +24,10 @@ _TOOK_TOO_LONG = (
 _WENT_AWAY = (
     asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError, asyncpg.ReadOnlySQLTransactionError, asyncpg.InsufficientResourcesError,
+    asyncpg.InternalClientError,
 )  # fmt: skip
-"""Stopped, restarted, failed over (a former primary only reads), or out of memory or disk."""
+"""Stopped, restarted, failed over (a former primary only reads), or out of memory or disk. InternalClientError: the
+server has said goodbye on an idle connection, and asyncpg has not yet heard it hang up."""
 
 _NO_STATEMENTS = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 """A pooler that mixes up prepared statements."""

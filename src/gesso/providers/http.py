@@ -242,7 +242,8 @@ class HttpClient:
                 yield response
         except TimeoutError:
             raise NoAnswer(f"no answer within {seconds:g} s", sent=sent) from None
-        except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+        except (httpx2.HTTPError, httpx2.StreamError, OSError, AttributeError) as error:
+            # AttributeError: anyio asks a connection for its socket that was reset in the moment of its making.
             raise NoAnswer(type(error).__name__, sent=sent) from None
         finally:
             if response is not None:

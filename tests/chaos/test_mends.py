@@ -1,0 +1,68 @@
+"""What the chaos found and what was mended, each by itself."""
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from gesso.core.errors import Unavailable
+from gesso.db import Database
+from tests.conftest import SECRET
+
+
+class Wire:
+    """What lies between the product and PostgreSQL; it can say the server's goodbye without hanging up."""
+
+    def __init__(self) -> None:
+        self.clients: list[asyncio.StreamWriter] = []
+        self.port = 0
+
+    def say_goodbye(self) -> None:
+        told = b"SFATAL\0VFATAL\0C57P02\0Mterminating connection due to unexpected postmaster exit\0\0"
+        for client in self.clients:
+            client.write(b"E" + struct.pack("!I", len(told) + 4) + told)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def to(cls, host: str, port: int) -> AsyncIterator["Wire"]:
+        wire = cls()
+
+        async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):
+                while data := await reader.read(65536):
+                    writer.write(data)
+            writer.close()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            wire.clients.append(writer)
+            ours = await asyncio.open_connection(host, port)
+            await asyncio.gather(carry(reader, ours[1]), carry(ours[0], writer))
+            wire.clients.remove(writer)
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        wire.port = server.sockets[0].getsockname()[1]
+        try:
+            yield wire
+        finally:
+            server.close()
+
+
+async def test_a_server_that_has_said_goodbye_but_not_hung_up_is_away(database_url: str) -> None:
+    parts = urlsplit(database_url)
+    assert parts.hostname is not None and parts.port is not None
+    async with Wire.to(parts.hostname, parts.port) as wire:
+        address = parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{wire.port}")
+        db = Database(urlunsplit(address), secret=SECRET, pool_size=1)
+        async with db.public() as tx:
+            assert await tx.fetchval("SELECT 1") == 1
+        wire.say_goodbye()
+        await asyncio.sleep(0.1)
+        with pytest.raises(Unavailable):
+            async with db.public() as tx:
+                await tx.fetchval("SELECT 1")
+        async with db.public() as tx:  # that connection is not tried again
+            assert await tx.fetchval("SELECT 1") == 1
+        await db.close()
