@@ -21,7 +21,7 @@ from gesso.credits import service as credits
 from gesso.credits.types import CREDIT
 from gesso.db import Database
 
-GRACEFUL = ("web-1", "web-2", "worker-1", "worker-2")
+PARTS = ("web-1", "web-2", "worker-1", "worker-2")
 VISITORS, STREAMS_EACH = 6, 4
 CREDITS = "2000"
 SETTLE_SECONDS = 1.5
@@ -55,7 +55,7 @@ async def run(*, port: int | None, short: bool) -> None:
         tally = Tally()
         ears = [Ear(visitor, tally) for visitor in visitors for _ in range(STREAMS_EACH)]
         listening = [asyncio.create_task(ear.listen()) for ear in ears]
-        async with steady(visitors, tally, Pace(submits=0.6, uploads=0.6) if short else Pace()):
+        async with steady(visitors, tally, Pace(4, 4, 2, 0.6, 1) if short else Pace()):
             rounds = await _rounds(Scene(cluster, tally, ears), short=short)
         with console.status("Waiting for the last picture …"):
             await until_ended(cluster)
@@ -80,7 +80,7 @@ async def _rounds(scene: Scene, *, short: bool) -> list[Round]:
         await _round(scene, "restart 1", "each, one after the other", _restart),
         await _round(scene, "restart 2", "each, one after the other", _restart),
         await _round(scene, "roll-out", "each, as a new release", _roll_out),
-        await _round(scene, "kill −9", "web-1, then worker-1", _kill, graceful=False),
+        await _round(scene, "kill −9", "each, one after the other", _kill, graceful=False),
     ]
 
 
@@ -105,13 +105,13 @@ async def _round(
 
 
 async def _restart(cluster: Cluster) -> None:
-    for name in GRACEFUL:
+    for name in PARTS:
         await cluster.parts[name].stop(STOP_SECONDS)
         await cluster.start(name)
 
 
 async def _roll_out(cluster: Cluster) -> None:
-    for name in GRACEFUL:
+    for name in PARTS:
         await cluster.parts[name].stop(STOP_SECONDS)
         cluster.parts[name].environment = {**cluster.parts[name].environment, "GESSO_RELEASE": "second"}
         await cluster.start(name)
@@ -120,7 +120,8 @@ async def _roll_out(cluster: Cluster) -> None:
 
 
 async def _kill(cluster: Cluster) -> None:
-    for name in ("web-1", "worker-1"):
+    """Webs alternate with workers: nginx leaves a server that failed alone for two seconds, and needs the other one."""
+    for name in ("web-1", "worker-1", "web-2", "worker-2"):
         await cluster.parts[name].kill()
         await asyncio.sleep(DOWN_SECONDS)
         await cluster.start(name)

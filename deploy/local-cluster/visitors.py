@@ -56,7 +56,7 @@ class Tally:
             return None
         self.answered.append((at, kind, time.monotonic() - at))
         if answer.status_code != status:
-            self.failures.append(Failure(at, kind, f"{answer.status_code} {answer.text[:120]!r}"))
+            self.failures.append(Failure(at, kind, f"{answer.status_code} by {_speaker(answer)}"))
             return None
         return answer
 
@@ -187,11 +187,11 @@ class Ear:
 class Pace:
     """How many of each a second."""
 
-    pages: float = 4
-    styles: float = 2
-    browsing: float = 2
-    submits: float = 1
-    uploads: float = 0.8
+    pages: float = 8
+    styles: float = 8
+    browsing: float = 4
+    submits: float = 1.2
+    uploads: float = 2.5
 
 
 @contextlib.asynccontextmanager
@@ -226,6 +226,13 @@ async def steady(visitors: list[Visitor], tally: Tally, pace: Pace) -> AsyncIter
 
 async def _run(work: Awaitable[None]) -> None:
     await work
+
+
+def _speaker(answer: httpx2.Response) -> str:
+    """Who refused: nginx for want of a server, or gesso and why."""
+    if "x-request-id" not in answer.headers:
+        return "nginx"
+    return f"gesso, {answer.json()['code']}" if "json" in answer.headers.get("content-type", "") else "gesso"
 
 
 def _png() -> bytes:
