@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from gesso.accounts.messages import Mail
 from gesso.core.ids import new_id
 from gesso.core.settings import MailSettings
+from gesso.core.telemetry import metrics
 from gesso.db import Database
 from gesso.db.session import Session
 
@@ -101,6 +102,7 @@ class Mailer:
             except Exception as error:  # noqa: BLE001 - nothing about mail may break what asked for it
                 # Whatever it was, its text may quote the recipient: only its kind is logged.
                 again = pause is not None and not _permanent(error)
+                metrics.MAILS.labels("retried" if again else "given_up").inc()
                 log.warning("mail.failed", error=type(error).__name__, subject=mail.subject, again=again)
             if pause is None or not again:
                 return None
@@ -109,6 +111,7 @@ class Mailer:
 
     async def _keep(self, mail: Mail) -> None:
         if not self._outbox:
+            metrics.MAILS.labels("not_set_up").inc()
             log.warning("mail.not_set_up", subject=mail.subject, setting="GESSO_MAIL_SMTP_URL")
             return
         async with self._db.public() as tx:
@@ -130,6 +133,7 @@ class Mailer:
             use_tls=implicit_tls,
             timeout=TIMEOUT_SECONDS,
         )
+        metrics.MAILS.labels("sent").inc()
 
     def _compose(self, mail: Mail) -> EmailMessage:
         message = EmailMessage()

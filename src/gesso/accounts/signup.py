@@ -7,6 +7,7 @@ from gesso.accounts.mail import Mailer
 from gesso.accounts.sessions import OpenSession, open_session
 from gesso.accounts.visit import Visit
 from gesso.core.settings import Settings
+from gesso.core.telemetry import product
 from gesso.db import Database
 from gesso.web import ratelimit
 
@@ -38,6 +39,7 @@ async def register(
     applicant = await service.apply(email=email, name=name, password=password, site=site)
     async with db.workspace(applicant.workspace_id, applicant.user_id) as tx:
         await service.sign_up(tx, applicant, hooks=hooks, visit=visit)
+        tx.record(product.track, "signed up", applicant.user_id)
         if settings.mail.verification:
             await recovery.send_verification(
                 tx, email=applicant.email, name=applicant.name, site_url=settings.site.url,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 
+from gesso.calls.observed import Observed
 from gesso.catalog.items import Connection
 from gesso.catalog.service import provider_config
 from gesso.core.errors import Unavailable
@@ -27,12 +28,13 @@ class Line:
 
     adapter: Connected
     fetcher: SafeFetcher
+    connection: Connection
 
     @property
     def provider(self) -> Provider:
         """Its face for pictures and videos. Raises Misconfigured when it makes none."""
         if isinstance(self.adapter, Provider):
-            return self.adapter
+            return Observed(self.adapter, self.connection)
         raise Misconfigured("model", note="This connection's adapter makes no pictures or videos.")
 
     @property
@@ -105,7 +107,8 @@ class ProviderPool:
             config = provider_config(connection, self._sealer, self._sandbox_url)
         except Unavailable as error:
             raise Misconfigured("key", note=error.detail) from None
-        return Line(build(connection.adapter, config), SafeFetcher([config.base_url] if config.base_url else []))
+        fetcher = SafeFetcher([config.base_url] if config.base_url else [])
+        return Line(build(connection.adapter, config), fetcher, connection)
 
 
 async def _close(line: Line) -> None:

@@ -14,6 +14,7 @@ import asyncpg
 from gesso.core.errors import Conflict, InvalidInput, NotFound, OutOfCredits
 from gesso.core.ids import new_id
 from gesso.core.money import MICRO, OutputAsk, OutputPrice, Price, format_credits
+from gesso.core.telemetry import metrics
 from gesso.credits.checking import verify
 from gesso.credits.reading import balances, history, totals
 from gesso.credits.types import CREDIT, MAX_AMOUNT, SOURCES, UNITS, Refunded, Swept
@@ -175,6 +176,7 @@ async def grant(
         raise NotFound("There is no such workspace.") from None
     if not granted:
         return None
+    tx.record(metrics.CREDITS_GRANTED.labels(unit, source).inc, amount / MICRO if unit == CREDIT else amount)
     _announce(tx, workspace_id)
     return lot_id
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from gesso.calls import attempts, gate
+from gesso.calls import attempts, gate, observed
 from gesso.calls.attempts import Attempt, Cost
 from gesso.core import crashpoints
 from gesso.core.errors import Unavailable
@@ -52,22 +52,23 @@ async def deliver(
         async with tools.db.workspace(generation.workspace_id, generation.user_id) as tx:
             await settlement.deliver(tx, generation, output, brought, now=tools.clock.now())
             if closing:
-                closed = await _close(tx, generation, attempt, done)
+                closed = await _close(tools, tx, generation, attempt, done)
             crashpoints.reach("output.settling")
         crashpoints.reach("output.settled")
     if not closed:
         async with tools.db.workspace(generation.workspace_id, generation.user_id) as tx:
             for failure, indexes in missed.items():
                 await settlement.fail_outputs(tx, generation, indexes, failure, now=tools.clock.now())
-            await _close(tx, generation, attempt, done)
+            await _close(tools, tx, generation, attempt, done)
             crashpoints.reach("output.failing")
 
 
-async def _close(tx: WorkspaceSession, generation: Generation, attempt: Attempt, done: Done) -> bool:
+async def _close(tools: Tools, tx: WorkspaceSession, generation: Generation, attempt: Attempt, done: Done) -> bool:
     cost = Cost(done.cost_micro_usd, "actual") if done.cost_micro_usd is not None else None
     if done.warnings:
         await repository.warn(tx, generation.id, done.warnings)
-    await attempts.close(tx, attempt.id, "succeeded", cost=cost)
+    if await attempts.close(tx, attempt.id, "succeeded", cost=cost):
+        observed.ended(tx, tools.catalog.snapshot.connections.get(attempt.connection_id), attempt, "succeeded", cost)
     await gate.report_success(tx, attempt.connection_id)  # last: one row for the calls of everybody
     return True
 

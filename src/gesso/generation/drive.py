@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from gesso.calls import attempts
+from gesso.calls import attempts, observed
 from gesso.calls.attempts import Attempt
 from gesso.calls.state import LIVE
 from gesso.core import crashpoints
@@ -145,7 +145,9 @@ async def close_calls(tools: Tools, generation: Generation, *, because: str) -> 
                 )
             else:
                 cost = attempts.Cost(None, "unknown")
-                await attempts.close(tx, attempt.id, "cancelled", error_kind=because, detail=told, cost=cost)
+                if await attempts.close(tx, attempt.id, "cancelled", error_kind=because, detail=told, cost=cost):
+                    connection = tools.catalog.snapshot.connections.get(attempt.connection_id)
+                    observed.ended(tx, connection, attempt, "cancelled", cost)
 
 
 async def _cancel(tools: Tools, attempt: Attempt) -> str:

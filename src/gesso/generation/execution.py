@@ -11,6 +11,7 @@ take the lease ─► (start) ─► drive its strands ─► finish, hand on
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from gesso.calls import attempts
 from gesso.calls.state import LIVE
 from gesso.core import crashpoints
 from gesso.core.errors import Conflict
+from gesso.core.telemetry import metrics, tracing
 from gesso.credits import service as credits
 from gesso.db import WorkspaceSession
 from gesso.generation import lease as leases
@@ -53,7 +55,9 @@ class Executor:
     async def run_job(self, payload: dict[str, Any]) -> None:
         """The job `generation.run`. Raises HandOver when the worker stops before the end."""
         workspace_id, generation_id = UUID(payload["workspace_id"]), UUID(payload["generation_id"])
-        with structlog.contextvars.bound_contextvars(generation_id=str(generation_id)):
+        with structlog.contextvars.bound_contextvars(
+            workspace_id=str(workspace_id), generation_id=str(generation_id)
+        ):  # fmt: skip
             await self.run(workspace_id, generation_id)
 
     async def run(self, workspace_id: UUID, generation_id: UUID) -> None:
@@ -64,7 +68,7 @@ class Executor:
             return
         crashpoints.reach("generation.taken")
         try:
-            with self._tools.keeper.keeping(lease):
+            with _continuing(drive.generation), self._tools.keeper.keeping(lease):
                 await self._drive(drive)
         finally:
             with contextlib.suppress(Exception):  # without it the lease runs out by itself
@@ -117,6 +121,9 @@ class Executor:
         event_id = await repository.start(tx, generation.id, now=now, deadline_at=now + allowed)
         if event_id is not None:
             settlement.announce(tx, generation.id, event_id)
+            if generation.dispatched_at is not None:  # the clocks of two machines may differ a little
+                waited = (now - generation.dispatched_at).total_seconds()
+                tx.record(metrics.PICKUP_SECONDS.observe, max(0.0, waited))
         return await repository.get(tx, generation.id)
 
     # --- driving ---------------------------------------------------------------------------------------
@@ -200,3 +207,19 @@ class Executor:
             after = timedelta(seconds=seconds + REST_SLACK_SECONDS)
             await settlement.enqueue(tx, drive.generation.id, drive.generation.priority, after)
         crashpoints.reach("generation.deferred")
+
+
+@contextlib.contextmanager
+def _continuing(generation: Generation) -> Iterator[None]:
+    """Log lines name the request that asked for it, and its trace goes on here."""
+    origin = generation.origin or {}
+    named = {"request_id": origin["request_id"]} if "request_id" in origin else {}
+    with (
+        structlog.contextvars.bound_contextvars(**named),
+        tracing.root(
+            "generation.run", "CONSUMER", origin.get("traceparent"),
+            gesso__generation=str(generation.id), gesso__model=generation.model_key,
+        ),
+        metrics.DRIVING.track_inprogress(),
+    ):  # fmt: skip
+        yield

@@ -16,10 +16,10 @@ from gesso.billing.renewal import next_grant_at
 from gesso.catalog import capabilities, pricing
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.registry import Catalog
-from gesso.core.errors import InvalidInput, NotFound, OutOfCredits, TooManyRequests
+from gesso.core.errors import GessoError, InvalidInput, NotFound, OutOfCredits, TooManyRequests
 from gesso.core.ids import new_id
 from gesso.core.money import OutputAsk, Price
-from gesso.core.telemetry import origin
+from gesso.core.telemetry import metrics, origin, product
 from gesso.credits import service as credits
 from gesso.db import WorkspaceSession
 from gesso.generation import estimates, repository, settlement
@@ -101,6 +101,25 @@ async def submit(
 
     Raises InvalidInput, Blocked, OutOfCredits, TooManyRequests when `waiting_limit` of the workspace's wait already.
     """
+    try:
+        submitted = await _submit(tx, actor, ask, catalog, now=now, waiting_limit=waiting_limit)
+    except GessoError as error:
+        metrics.REFUSED.labels(ask.kind, error.code).inc()
+        if isinstance(error, OutOfCredits):
+            product.track("out of credits", actor.user_id, kind=ask.kind, source=ask.source)
+        raise
+    tx.record(metrics.SUBMITTED.labels(ask.kind, ask.source).inc)
+    if product.wanted():
+        tx.record(
+            product.track, "generation submitted", actor.user_id, kind=ask.kind, source=ask.source,
+            model=submitted.model.key, outputs=len(submitted.price.outputs),
+        )  # fmt: skip
+    return submitted
+
+
+async def _submit(
+    tx: WorkspaceSession, actor: Actor, ask: Ask, catalog: Catalog, *, now: datetime, waiting_limit: int
+) -> Submitted:
     plan = catalog.plan(actor.plan_key)
     model = _model(catalog, ask)
     params, asks = _checked(model, ask.params, plan, catalog)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from gesso.calls import attempts, gate
+from gesso.calls import attempts, gate, observed
 from gesso.calls.attempts import NOTHING_BILLED, Admission, Attempt, Cost, NewAttempt
 from gesso.calls.gate import Limits
 from gesso.calls.state import LIVE
 from gesso.catalog import pricing
 from gesso.core import crashpoints
 from gesso.core.ids import new_id
+from gesso.core.telemetry import metrics
 from gesso.generation import delivery, lease, policy, settlement
 from gesso.generation.call import Call
 from gesso.generation.drive import Drive
@@ -93,7 +94,7 @@ class Strand:
                 trouble = Trouble(begun) if isinstance(begun, ProviderError) else None
             if attempt is not None:
                 fresh = None if attempt is open_call else steps[at]
-                with self._drive.busy():
+                with self._drive.busy(), structlog.contextvars.bound_contextvars(attempt_id=str(attempt.id)):
                     trouble = await self._see_through(attempt, fresh)
                 tries += 1
             if trouble is None:
@@ -155,15 +156,20 @@ class Strand:
                 return admission.attempt
             if admission.misconfigured:
                 return Misconfigured("credit" if admission.reason == "credit" else "key")
-            await self._wait_at_gate(admission, asyncio.get_running_loop().time() - started, waits)
+            await self._wait_at_gate(step, admission, asyncio.get_running_loop().time() - started, waits)
             waits += 1
 
-    async def _wait_at_gate(self, admission: Admission, waited: float, waits: int) -> None:
+    async def _wait_at_gate(self, step: Step, admission: Admission, waited: float, waits: int) -> None:
+        held_back = metrics.HELD_BACK_SECONDS.labels(step.connection.adapter, admission.reason or "")
         if max(waited, admission.wait_seconds) >= DEFER_AFTER_SECONDS and not self._drive.is_busy:
             least, most = DEFER_SECONDS
-            raise Deferred(policy.jittered(min(max(admission.wait_seconds, least), most)))
+            pause = policy.jittered(min(max(admission.wait_seconds, least), most))
+            held_back.inc(pause)
+            raise Deferred(pause)
         least, most = GATE_LOOK_SECONDS
-        await asyncio.sleep(policy.jittered(min(max(admission.wait_seconds, least * (1 + waits / 4)), most)))
+        pause = policy.jittered(min(max(admission.wait_seconds, least * (1 + waits / 4)), most))
+        held_back.inc(pause)
+        await asyncio.sleep(pause)
 
     async def _see_through(self, attempt: Attempt, fresh: Step | None) -> Trouble | None:
         """The call from wherever it stands to its end. None: all its outputs have ended; else what went wrong.
@@ -200,10 +206,12 @@ class Strand:
             if isinstance(following, GiveUp):
                 await settlement.fail_outputs(tx, self._generation, self._indexes, failure, now=self._tools.clock.now())
             if attempt is not None:
-                await attempts.close(
+                if await attempts.close(
                     tx, attempt.id, "uncertain" if uncertain else "failed", cost=trouble.cost,
                     error_kind=error.code, detail=error.note or error.message,
-                )  # fmt: skip
+                ):  # fmt: skip
+                    connection = self._tools.catalog.snapshot.connections.get(attempt.connection_id)
+                    observed.ended(tx, connection, attempt, error.code, trouble.cost)
                 await gate.report_failure(tx, attempt.connection_id, error)
             crashpoints.reach("attempt.recording")
         crashpoints.reach("attempt.recorded")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from pgqueuer.domain.models import Job, Schedule
 from pgqueuer.queries import Queries
 
 from gesso.core.ids import new_id
+from gesso.core.telemetry import metrics
 from gesso.db import Database
 from gesso.jobs.tasks import HandOver, Scheduled, Task, Tasks
 
@@ -113,13 +115,18 @@ class Worker:
 def _entrypoint(name: str, task: Task) -> Any:
     async def run(job: Job) -> None:
         with structlog.contextvars.bound_contextvars(job=name, job_id=int(job.id)):
+            begun = time.perf_counter()
             try:
                 await task(json.loads(job.payload or b"{}"))
             except HandOver:
+                metrics.JOBS.labels(name, "handed_over").inc()
                 raise RetryRequested(timedelta(0), "handed over") from None
             except Exception:
+                metrics.JOBS.labels(name, "retried").inc()
                 log.exception("job.failed")
                 raise RetryRequested(RETRY_AFTER_ERROR, "failed") from None
+            metrics.JOBS.labels(name, "done").inc()
+            metrics.JOB_SECONDS.labels(name).observe(time.perf_counter() - begun)
 
     return run
 
@@ -129,7 +136,9 @@ def _scheduled(name: str, task: Scheduled) -> Any:
         with structlog.contextvars.bound_contextvars(schedule=name):
             try:
                 await task()
+                metrics.SCHEDULED.labels(name, "done").inc()
             except Exception:
+                metrics.SCHEDULED.labels(name, "failed").inc()
                 log.exception("schedule.failed")
 
     return run

@@ -1,6 +1,7 @@
 """Files and rows together: taking a picture in, and the pools that keep decoding within bounds."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from uuid import UUID
 
 from gesso.core import crashpoints
 from gesso.core.ids import new_id
+from gesso.core.telemetry import metrics, tracing
 from gesso.db import Database
 from gesso.media import ingest, repository
-from gesso.media.ingest import Limits, Prepared
+from gesso.media.ingest import HostileFile, Limits, Prepared
 from gesso.media.models import Asset, NewAsset, Source
 from gesso.media.storage import Storage
 
@@ -74,7 +76,9 @@ class Ingest:
 
     async def prepare(self, data: bytes, *, declared_type: str | None = None) -> Prepared:
         """`ingest.prepare` of a provider's file. Raises `HostileFile`."""
-        return await self._run(partial(ingest.prepare, data, declared_type=declared_type, limits=self.outputs))
+        return await self._run(
+            "output", partial(ingest.prepare, data, declared_type=declared_type, limits=self.outputs)
+        )
 
     async def prepare_upload(self, data: bytes, *, declared_type: str | None = None) -> tuple[bytes, Prepared]:
         """A person's file made anew without EXIF and GPS, and what is known of it. Raises `HostileFile`."""
@@ -83,10 +87,21 @@ class Ingest:
             clean = ingest.clean_upload(data, declared_type=declared_type, limits=self.uploads)
             return clean, ingest.prepare(clean)
 
-        return await self._run(work)
+        return await self._run("upload", work)
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+    async def _run(self, source: str, work: Callable[[], T]) -> T:
+        begun, outcome = time.perf_counter(), "taken"
+        try:
+            with tracing.span("ingest", gesso__source=source):
+                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except HostileFile:
+            outcome = "refused"
+            raise
+        except BaseException:
+            outcome = "failed"
+            raise
+        finally:
+            metrics.INGEST_SECONDS.labels(source, outcome).observe(time.perf_counter() - begun)
 
     def close(self) -> None:
         """Let running work end, drop what waits."""

@@ -27,6 +27,7 @@ from obstore.exceptions import BaseError
 
 from gesso.core.errors import NotFound, Unavailable
 from gesso.core.settings import Settings, SettingsError, StorageSettings
+from gesso.core.telemetry import metrics, tracing
 from gesso.media.storage_open import Opened, open_store
 from gesso.media.storage_refusal import refusal_of
 from gesso.media.storage_sign import Signer
@@ -234,14 +235,17 @@ def _failing(verb: str, *, absent: bool = False) -> Iterator[None]:
     """
     failed = f"The file store could not {verb} a file. Please try again."
     try:
-        yield
+        with tracing.span(f"storage.{verb}"), metrics.STORAGE_SECONDS.labels(verb).time():
+            yield
     except FileNotFoundError as error:
         if absent and "NoSuchBucket" not in str(error):
             raise NotFound(_GONE) from None
+        metrics.STORAGE_ERRORS.labels(verb).inc()
         raise Unavailable(failed) from error
     except ValueError:  # a key that no store could hold
         if not absent:
             raise
         raise NotFound(_GONE) from None
     except (BaseError, OSError) as error:  # TimeoutError is an OSError
+        metrics.STORAGE_ERRORS.labels(verb).inc()
         raise Unavailable(failed) from error

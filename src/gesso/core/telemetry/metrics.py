@@ -98,4 +98,4 @@ INGEST_SECONDS = _histogram(
 )  # fmt: skip
 STORAGE_SECONDS = _histogram("gesso_storage_seconds", "Operations of the file store.", FAST, "operation")
 STORAGE_ERRORS = _counter("gesso_storage_errors_total", "Operations the file store did not do.", "operation")
-MAILS = _counter("gesso_mails_total", "Mail by outcome: sent, kept, retried, given_up, not_set_up.", "outcome")
+MAILS = _counter("gesso_mails_total", "Mail by outcome: sent, retried, given_up, not_set_up.", "outcome")
