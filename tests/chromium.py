@@ -6,7 +6,7 @@ import hatch_build
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from tests.find_browser import chromium
+from tests.find_programs import chromium
 
 AXE = hatch_build.ROOT / "node_modules/axe-core/axe.min.js"
 ARGUMENTS = [
