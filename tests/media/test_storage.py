@@ -175,7 +175,7 @@ def test_unknown_stores_are_refused_by_name(url: str) -> None:
         Storage.from_url(url)
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/prefix", "gs://bucket/prefix", "az://account/container"])
+@pytest.mark.parametrize("url", ["s3://bucket/prefix", "gs://bucket/prefix", "az://container/prefix"])
 def test_cloud_stores_open_without_a_connection(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     assert Storage.from_url(url).name == url

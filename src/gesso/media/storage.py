@@ -5,7 +5,7 @@
 | `/folder`, `file:///folder` | a local folder, made when absent |
 | `s3://bucket/prefix` | S3 and whatever speaks it (R2, MinIO); address and key from `GESSO_STORAGE_*` or `AWS_*` |
 | `gs://bucket/prefix` | Google Cloud Storage; credentials from `GOOGLE_*` |
-| `az://account/container` | Azure Blob Storage; credentials from `AZURE_*` |
+| `az://container/prefix` | Azure Blob Storage; account and credentials from `AZURE_*` |
 | `memory://` | this process's memory, for trying things out: nothing survives, nothing is shared |
 
 A write is whole or absent: the local store writes beside and renames, the others commit on the last byte.

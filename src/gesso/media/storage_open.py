@@ -63,7 +63,7 @@ class S3Place:
 class Opened:
     """A store of the library, its name without credentials, and for S3 the place it stands for."""
 
-    store: Any
+    store: Any = field(repr=False)
     name: str
     root: str
     """Where its objects lie, with a slash at the end: two stores overlap when one root begins with the other."""
@@ -76,7 +76,7 @@ def open_store(url: str, settings: StorageSettings, named: str = "GESSO_STORAGE_
     Raises `SettingsError` when it cannot be understood; never shows a secret.
     """
     parts = urlsplit(url)
-    if parts.username or parts.password:
+    if parts.password or (parts.username and parts.scheme in _S3):
         raise SettingsError(f"{named} must not hold credentials; they have variables of their own.")
     try:
         if parts.scheme == "memory":
