@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from gesso.cli import catalog, people
+from gesso.cli import backup, catalog, people
 from gesso.cli.common import console, database_server, fail, require_schema, run_with_database, settings_or_fail
 from gesso.cli.doctor import doctor
 from gesso.cli.pooler import pooler_users
@@ -37,6 +37,8 @@ app.add_typer(catalog.editions, name="edition")
 app.add_typer(storage, name="storage")
 app.command("doctor")(doctor)
 app.command("pooler-users")(pooler_users)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 
 
 @app.command("up")

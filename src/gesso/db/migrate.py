@@ -94,8 +94,8 @@ async def migrate(owner_url: str, *, secret: str, role_prefix: str = "gesso", li
             "transaction. Give the database's own address in GESSO_DATABASE_DIRECT_URL."
         )
     roles = Roles(url, role_prefix, secret, url)
-    async with _alone(url):
-        await _ensure_roles(roles, limits or Limits())
+    async with alone(url):
+        await ensure_roles(roles, limits or Limits())
         revision = await current_revision(url)
         if revision is not None and schema_of(revision) == "newer":
             raise MigrationError(
@@ -107,8 +107,8 @@ async def migrate(owner_url: str, *, secret: str, role_prefix: str = "gesso", li
 
 
 @contextlib.asynccontextmanager
-async def _alone(url: str) -> AsyncIterator[None]:
-    """Hold the lock of migrations.
+async def alone(url: str) -> AsyncIterator[None]:
+    """Hold the lock of migrations and backups.
 
     By asking again and again: a statement that waits inside PostgreSQL holds a snapshot, and CREATE INDEX
     CONCURRENTLY waits for the end of all snapshots, so that the two would wait for each other for good.
@@ -166,7 +166,7 @@ def _upgrade(connection: Connection, role_prefix: str) -> None:
     command.upgrade(_config(connection, role_prefix), "head")
 
 
-async def _ensure_roles(roles: Roles, limits: Limits) -> None:
+async def ensure_roles(roles: Roles, limits: Limits) -> None:
     """The two log-in roles with their derived passwords and limits. They own nothing and bypass nothing.
 
     An existing role only gets its password and limits: PostgreSQL lets nobody but a superuser so much as mention
