@@ -7,17 +7,19 @@ between "try again" and "nobody knows".
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
+from time import monotonic
 from typing import Any
 
 import httpx2
 from pydantic import SecretStr
 
 from gesso.core.logs import MASK, redact
+from gesso.providers import exchange
 from gesso.providers.base import JSON, ConnectionConfig
 from gesso.providers.errors import Misconfigured, Rejected
 
@@ -176,8 +178,12 @@ class HttpClient:
         request = self._request(
             method, url, body=body, data=data, form=form, files=files, headers=headers, authorised=authorised
         )
-        async with self._sending(request, seconds, read_seconds=seconds) as response:
-            return await _read(response, max_bytes)
+        said = body if body is not None else _described(data, form, files)
+        with self._noting(method, url, said) as noted:
+            async with self._sending(request, seconds, read_seconds=seconds) as response:
+                answer = await _read(response, max_bytes)
+            noted(answer.status, answer.body)
+        return answer
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -195,8 +201,10 @@ class HttpClient:
         Raises as `call` does, also from inside the block when the stream breaks.
         """
         request = self._request(method, url, body=body, headers=headers)
-        async with self._sending(request, seconds, read_seconds=idle_seconds) as response:
-            yield Streamed(response)
+        with self._noting(method, url, body) as noted:
+            async with self._sending(request, seconds, read_seconds=idle_seconds) as response:
+                yield Streamed(response)
+                noted(response.status_code, "‹streamed›")
 
     def _request(
         self,
@@ -249,6 +257,28 @@ class HttpClient:
             if response is not None:
                 await response.aclose()
 
+    @contextlib.contextmanager
+    def _noting(self, method: str, url: str, said: object) -> Iterator[Callable[[int, object], None]]:
+        """Note the exchange inside for whoever is recording, also when it fails."""
+        began = monotonic()
+        answer: tuple[int | None, object] = (None, None)
+
+        def noted(status: int, response: object) -> None:
+            nonlocal answer
+            answer = (status, response)
+
+        try:
+            yield noted
+        except NoAnswer as error:
+            answer = (None, f"no answer: {error}")
+            raise
+        finally:
+            if exchange.is_recording():
+                exchange.note(
+                    method=method, url=url, status=answer[0], took_seconds=monotonic() - began, request=said,
+                    response=answer[1], mask=self.mask,
+                )  # fmt: skip
+
     def mask(self, text: str) -> str:
         """`text` without our key, or anything that looks like one."""
         key = self._key.get_secret_value() if self._key else ""
@@ -278,6 +308,13 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     if seconds != seconds:  # NaN
         return None
     return min(max(seconds, 1.0), RETRY_AFTER_MAX_SECONDS)
+
+
+def _described(data: bytes | None, form: Mapping[str, str] | None, files: Sequence[FilePart]) -> object:
+    """A body that is not JSON, for the record."""
+    if form is not None or files:
+        return {**(form or {}), **{name: f"‹{kind}, {len(content)} bytes›" for name, (_, content, kind) in files}}
+    return None if data is None else f"‹{len(data)} bytes›"
 
 
 async def _read(response: httpx2.Response, max_bytes: int) -> Answer:
