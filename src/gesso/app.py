@@ -27,6 +27,7 @@ import gesso.media.pages
 import gesso.media.routes
 import gesso.web.shell
 import gesso.web.stylepage
+import gesso.web.wellknown
 from gesso import __version__
 from gesso.api import docs, health
 from gesso.catalog.registry import Catalog
@@ -122,6 +123,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.media.files.router,
         gesso.analytics.pages.router,
         gesso.admin.outbox.router,
+        gesso.web.wellknown.router,
         home,
     ):
         app.include_router(router)
