@@ -1,10 +1,13 @@
 """What settings make of an S3 address, what cannot work, and what a bucket's refusal is called."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from gesso.core.errors import Unavailable
 from gesso.core.settings import Settings, SettingsError, SiteSettings, StorageSettings, load_settings, read_settings
 from gesso.media.storage import Storage, redirect_origin
 from gesso.media.storage_open import Credentials, s3_place
@@ -127,3 +130,27 @@ def test_a_redirect_needs_a_store_that_can_sign(url: str, tmp_path: Path) -> Non
     with pytest.raises(SettingsError, match="GESSO_STORAGE_REDIRECT"):
         redirect_origin(Settings(site=site, storage=StorageSettings(url=url, redirect="originals")))
     assert redirect_origin(Settings(site=site, storage=StorageSettings(url=url))) is None
+
+
+async def test_a_hang_is_waited_for_once_whatever_is_asked(bucket: Bucket, proxy: Proxy) -> None:
+    store = Bucket(proxy.url, bucket.name).storage(timeout_seconds=1)
+    proxy.mode = "hang"
+
+    async def list_all() -> None:
+        async for _ in store.batches():
+            raise AssertionError
+
+    asked = (
+        store.get("a"),
+        store.head("a"),
+        store.put("a", b"1"),
+        store.delete(["a"]),
+        store.stream("a"),
+        store.check(),
+    )
+    begun = time.monotonic()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable] * len(asked)
+    assert time.monotonic() - begun < 3  # each by itself is tried four times by the library, for more than four seconds
+    with pytest.raises(Unavailable):
+        await list_all()
