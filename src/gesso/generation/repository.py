@@ -16,6 +16,7 @@ from gesso.core.money import Price
 from gesso.db import ElevatedSession, WorkspaceSession
 from gesso.generation.models import Generation, NewGeneration, Output
 from gesso.generation.state import GenerationEvent, GenerationState, OutputEvent, output_path, path
+from gesso.jobs import Job
 
 _INSERT = """
 WITH load AS (
@@ -40,9 +41,11 @@ WITH load AS (
 ), noted AS (
     INSERT INTO generation_event (workspace_id, generation_id, type)
     SELECT $1, made.id, 'submitted' FROM made RETURNING id
+), job AS (
+    SELECT added.job_id FROM made, queue_add($27, $28, $16, NULL, $29) added WHERE made.dispatched_at IS NOT NULL
 )
-SELECT made.id IS NOT NULL AS accepted, made.dispatched_at IS NOT NULL AS dispatched,
-    load.waiting, (SELECT id FROM noted) AS event_id
+SELECT made.id IS NOT NULL AS accepted, load.waiting, (SELECT id FROM noted) AS event_id,
+    (SELECT job_id FROM job) IS NOT NULL AS dispatched
 FROM load LEFT JOIN made ON true
 """
 
@@ -105,14 +108,17 @@ class Place:
     abreast: int
 
 
-async def insert(tx: WorkspaceSession, new: NewGeneration, *, waiting_limit: int) -> Placement:
-    """Store a request with its outputs, dispatched if the workspace has a free place. Under the ledger's lock."""
+async def insert(tx: WorkspaceSession, new: NewGeneration, job: Job, *, waiting_limit: int) -> Placement:
+    """Store a request with its outputs; queue its job if the workspace has a free place. Under the ledger's lock.
+
+    Workers are not woken by this.
+    """
     row = await tx.fetchrow(
         _INSERT, tx.workspace_id, new.id, new.user_id, new.kind, new.source, new.rerun_of, new.model_key,
         new.model_id, new.model_name, new.prompt, new.negative_prompt, dict(new.params), list(new.inputs),
         list(new.asset_ids), new.seed, new.priority, new.parallel, new.hold_id, new.price.to_json(),
         list(new.warnings), new.created_at, new.queue_deadline_at, waiting_limit, list(new.seeds),
-        [price.to_json() for price in new.price.outputs], new.origin,
+        [price.to_json() for price in new.price.outputs], new.origin, job.task, job.payload, job.key,
     )  # fmt: skip
     assert row is not None
     return Placement(row["accepted"], row["dispatched"], row["waiting"], row["event_id"])

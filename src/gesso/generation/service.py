@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from gesso import jobs
 from gesso.accounts.access import Actor
 from gesso.billing.renewal import next_grant_at
 from gesso.catalog import capabilities, pricing
@@ -146,14 +147,15 @@ async def _submit(
         created_at=now, queue_deadline_at=now + QUEUE_TIME, asset_ids=tuple(new_id() for _ in asks),
         seeds=output_seeds, origin=origin.current(),
     )  # fmt: skip
-    placed = await repository.insert(tx, new, waiting_limit=waiting_limit)
+    job = settlement.job(tx.workspace_id, generation_id)
+    placed = await repository.insert(tx, new, job, waiting_limit=waiting_limit)
     if not placed.accepted:
         raise TooManyRequests(
             f"{placed.waiting} of your requests are waiting already. Let some of them finish first.",
             retry_after=WAITING_RETRY_SECONDS,
         )
     if placed.dispatched:
-        await settlement.enqueue(tx, generation_id, plan.queue_priority)
+        jobs.wake(tx)
     settlement.announce(tx, generation_id, placed.event_id)
     return Submitted(generation_id, model, price, placed.dispatched)
 

@@ -44,8 +44,13 @@ def announce(tx: WorkspaceSession, generation_id: UUID, event_id: int | None) ->
     tx.notify_after_commit(EVENTS_CHANNEL, payload)
 
 
+def job(workspace_id: UUID, generation_id: UUID) -> jobs.Job:
+    """The job that drives a generation, for the statement that stores it."""
+    return jobs.Job.of(TASK, job_of(workspace_id, generation_id), job_key(generation_id))
+
+
 def job_of(workspace_id: UUID, generation_id: UUID) -> dict[str, str]:
-    """The payload of the job that drives a generation."""
+    """Its payload."""
     return {"workspace_id": str(workspace_id), "generation_id": str(generation_id)}
 
 

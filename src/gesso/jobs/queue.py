@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.domain.settings import DBSettings
-from pgqueuer.queries import Queries
 
 from gesso.db import ElevatedSession, Session
 
@@ -18,6 +17,19 @@ _WAKE = {
     "channel": WAKE_CHANNEL, "operation": "insert", "sent_at": "1970-01-01T00:00:00Z", "table": "pgqueuer",
     "type": "table_changed_event",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as the queue keeps it, for a statement that calls `queue_add` (migration 0012) among other things."""
+
+    task: str
+    payload: bytes
+    key: str | None
+
+    @classmethod
+    def of(cls, task: str, payload: Mapping[str, Any], key: str | None = None) -> "Job":
+        return cls(task, json.dumps(payload, default=str).encode(), key)
 
 
 async def enqueue(
@@ -34,13 +46,17 @@ async def enqueue(
     `priority`: higher first. With `dedupe_key`, nothing is added while a job of the same key is queued or
     running; the result says whether one was added.
     """
-    queries = Queries(AsyncpgDriver(await tx.driver()))
-    ids = await queries.enqueue(
-        [task], [json.dumps(payload, default=str).encode()], [priority], [delay], [dedupe_key],
-        on_conflict="skip" if dedupe_key else "raise",
-    )  # type: ignore[call-overload]  # fmt: skip
+    job = Job.of(task, payload, dedupe_key)
+    added = await tx.fetchval(
+        "SELECT job_id FROM queue_add($1, $2, $3, $4, $5)", job.task, job.payload, priority, delay, job.key
+    )  # fmt: skip
+    wake(tx)
+    return added is not None
+
+
+def wake(tx: Session) -> None:
+    """Let workers look into the queue after the commit: `enqueue` does, a statement of one's own must."""
     tx.notify_after_commit(WAKE_CHANNEL, _WAKE)
-    return ids[0] is not None
 
 
 async def forget_log(tx: ElevatedSession) -> int:

@@ -50,24 +50,12 @@ class Once:
         """
         if self.key is None:
             return None
-        row = await tx.fetchrow(
-            "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS mine, body_hash, response_status, "
-            "response_body FROM (SELECT 1) one "
-            "LEFT JOIN idempotency_key ON workspace_id = $2 AND route = $3 AND key = $4",
-            f"idempotency/{tx.workspace_id}/{self.route}/{self.key}", tx.workspace_id, self.route, self.key,
-        )  # fmt: skip
+        row = await tx.fetchrow("SELECT * FROM idempotency_claim($1, $2, $3)", tx.workspace_id, self.route, self.key)
         assert row is not None
         if row["body_hash"] is None:
             if not row["mine"]:
                 raise Conflict("The same request is still being worked on. Ask again in a moment.")
-            # the other transaction may have committed between our snapshot and the lock
-            row = await tx.fetchrow(
-                "SELECT body_hash, response_status, response_body FROM idempotency_key "
-                "WHERE workspace_id = $1 AND route = $2 AND key = $3",
-                tx.workspace_id, self.route, self.key,
-            )  # fmt: skip
-            if row is None:
-                return None
+            return None
         if row["body_hash"] != self.body_hash:
             raise InvalidInput(
                 "This Idempotency-Key was used for another request. Use a new key.",
