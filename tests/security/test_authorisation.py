@@ -3,9 +3,9 @@
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import httpx2
 import pytest
@@ -14,116 +14,9 @@ from gesso.accounts.access import Actor
 from gesso.core.ids import new_id
 from gesso.core.sealed import hash_token
 from tests.cast import PASSWORD, add_member, make_user, session_token
-from tests.media.pictures import keep, picture
+from tests.media.pictures import keep
+from tests.security.rules import API, PICTURE, RULES, Access, filled
 from tests.security.site import Cast, Site, routes_of
-
-Access = Literal["public", "stranger", "session", "owned", "made", "personal", "operator", "signature"]
-"""public: anybody · stranger: who is not signed in; others are led on · session: whoever is signed in · owned: an id of
-the workspace, for its members · made: an id of what one member made, for that one and the workspace's admins ·
-personal: an id of one person · operator: who runs the site · signature: who proves themselves by what they send."""
-
-API = {"model": "juggernaut-lightning", "prompt": "a lighthouse", "count": 1}
-FORM = {"model": "juggernaut-lightning", "prompt": "a lighthouse", "count": "1"}
-MAIL = "nobody.at.all@example.test"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """`ok`: the status for who may. `sent`: what goes along. `values`: for the names in the path."""
-
-    access: Access
-    ok: int = 200
-    sent: dict[str, Any] = field(default_factory=dict)
-    values: dict[str, str] = field(default_factory=dict)
-
-
-PICTURE = picture(48, 48)
-ID = "{id}"
-RULES: dict[str, Rule] = {
-    "GET /api/openapi.json": Rule("public"),
-    "GET /healthz": Rule("public"),
-    "GET /readyz": Rule("public", 503),  # no worker here
-    "GET /api/docs": Rule("public"),
-    "GET /": Rule("public"),
-    "GET /start": Rule("public", 303),
-    "GET /brand.css": Rule("public"),
-    "GET /static": Rule("public", values={"": "/favicon.svg"}),
-    "GET /.well-known/security.txt": Rule("public", 404),  # no contact set here
-    # --- becoming somebody ---
-    "POST /api/auth/signup": Rule("public", 422, {"json": {}}),
-    "POST /api/auth/login": Rule("public", 401, {"json": {"email": MAIL, "password": "no such password"}}),
-    "POST /api/auth/logout": Rule("public", 204),
-    "POST /api/auth/reset-password": Rule("public", 422, {"json": {"email": "x"}}),
-    "POST /api/auth/reset-password/confirm": Rule("public", 422, {"json": {"token": "x" * 43, "password": PASSWORD}}),
-    "GET /signup": Rule("stranger", 200),
-    "GET /login": Rule("stranger", 200),
-    "POST /signup": Rule("public", 422),
-    "POST /login": Rule("public", 422),
-    "POST /logout": Rule("public", 303),
-    "GET /reset": Rule("public"),
-    "POST /reset": Rule("public", 422),
-    "GET /reset/{token}": Rule("public", 410, values={"token": "x" * 43}),
-    "POST /reset/{token}": Rule("public", 410, {"data": {"password": PASSWORD}}, {"token": "x" * 43}),
-    "GET /confirm-email/{token}": Rule("public", values={"token": "x" * 43}),
-    "POST /confirm-email/{token}": Rule("public", 410, values={"token": "x" * 43}),
-    "POST /api/webhooks/{connection_key}": Rule("signature", values={"connection_key": "fal"}),
-    # --- for whoever is signed in, about themselves ---
-    "GET /api/auth/me": Rule("session"),
-    "GET /api/models": Rule("session"),
-    "GET /api/credits": Rule("session"),
-    "GET /api/credits/history": Rule("session"),
-    "GET /api/events": Rule("session"),
-    "GET /api/generate": Rule("session"),
-    "POST /api/generate/estimate": Rule("session", 200, {"json": {"kind": "image", **API}}),
-    "POST /api/generate/image": Rule("session", 202, {"json": API}),
-    "GET /api/media": Rule("session"),
-    "GET /api/media/by/month": Rule("session"),
-    "GET /styles": Rule("session"),  # in development only
-    "POST /api/media/uploads": Rule("session", 201, {"files": {"file": ("a.png", PICTURE, "image/png")}}),
-    "GET /shell/credits": Rule("session"),
-    "GET /create": Rule("session"),
-    "GET /create/composer": Rule("session", 303),
-    "GET /create/runs": Rule("session"),
-    "POST /create/controls": Rule("session", 200, {"data": FORM}),
-    "POST /create/estimate": Rule("session", 200, {"data": FORM}),
-    "POST /create": Rule("session", 303, {"data": FORM}),
-    "GET /gallery": Rule("session"),
-    "GET /dashboard": Rule("session"),
-    "GET /dashboard/history": Rule("session", 200, {"params": {"before": str(new_id())}}),
-    "GET /dashboard/history.csv": Rule("session"),
-    "GET /settings": Rule("session"),
-    "POST /settings/name": Rule("session", 303, {"data": {"name": "A Name"}}),
-    "POST /settings/email": Rule("session", 422, {"data": {"email": MAIL, "current_password": "not the password"}}),
-    "POST /settings/confirm-email": Rule("session", 303),
-    "GET /settings/password": Rule("session"),
-    "POST /settings/password": Rule(
-        "session", 422, {"data": {"current_password": "not the password", "password": PASSWORD}}
-    ),
-    "GET /settings/sessions": Rule("session"),
-    "POST /settings/sessions/others/end": Rule("session", 303),
-    # --- with an id of something ---
-    "GET /api/generate/status/{generation_id}": Rule("made", values={"generation_id": ID}),
-    "POST /api/generate/{generation_id}/cancel": Rule("made", values={"generation_id": ID}),
-    "POST /api/generate/{generation_id}/rerun": Rule("made", 202, {"json": {}}, {"generation_id": ID}),
-    "GET /generations/{generation_id}/card": Rule("made", values={"generation_id": ID}),
-    "POST /generations/{generation_id}/cancel": Rule("made", 303, values={"generation_id": ID}),
-    "POST /generations/{generation_id}/rerun": Rule("made", 303, {"data": {}}, {"generation_id": ID}),
-    "GET /api/media/{asset_id}": Rule("owned", values={"asset_id": ID}),
-    "DELETE /api/media/{asset_id}": Rule("owned", 204, values={"asset_id": ID}),
-    "POST /api/media/{asset_id}/restore": Rule("owned", values={"asset_id": ID}),
-    "PUT /api/media/{asset_id}/favourite": Rule("owned", values={"asset_id": ID}),
-    "DELETE /api/media/{asset_id}/favourite": Rule("owned", values={"asset_id": ID}),
-    "GET /media/{asset_id}/{variant}": Rule("owned", values={"asset_id": ID, "variant": "original"}),
-    "GET /gallery/{asset_id}": Rule("owned", values={"asset_id": ID}),
-    "POST /gallery/{asset_id}/favourite": Rule("owned", 303, values={"asset_id": ID}),
-    "POST /gallery/{asset_id}/delete": Rule("owned", 303, values={"asset_id": ID}),
-    "POST /gallery/selection/{verb}": Rule("owned", 303, {"data": {"pick": ID}}, {"verb": "download"}),
-    "POST /gallery/restore/{moment}": Rule("owned", 303, values={"moment": ID}),
-    "POST /settings/sessions/{session_id}/end": Rule("personal", 303, values={"session_id": ID}),
-    # --- for those who run the site ---
-    "GET /admin/outbox": Rule("operator"),
-}
-
 
 ENDING = {"POST /api/auth/logout", "POST /logout", "POST /settings/sessions/others/end"}
 """These end sessions: they are asked for with a session of their own."""
@@ -188,16 +81,6 @@ async def room(site: Site, cast: Cast) -> AsyncIterator[Room]:
         browsers = {who: await stack.enter_async_context(site.visitor(actor)) for who, actor in vars(cast).items()}
         browsers["nobody"] = await stack.enter_async_context(site.visitor())
         yield Room(site, cast, browsers, Things(site, cast.ada, browsers["ada"]))
-
-
-def filled(rule: Rule, path: str, identity: str) -> tuple[str, dict[str, Any]]:
-    """The address, and what is sent."""
-    for name, value in rule.values.items():
-        path = path + value if name == "" else path.replace(f"{{{name}}}", value)
-    if "data" not in rule.sent:
-        return path.replace(ID, identity), rule.sent
-    data = {name: value.replace(ID, identity) for name, value in rule.sent["data"].items()}
-    return path.replace(ID, identity), {**rule.sent, "data": data}
 
 
 async def status_of(browser: httpx2.AsyncClient, method: str, url: str, sent: dict[str, Any]) -> tuple[int, str]:
