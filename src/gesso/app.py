@@ -30,9 +30,13 @@ import gesso.web.stylepage
 import gesso.web.wellknown
 from gesso import __version__
 from gesso.api import docs, health
+from gesso.api.metrics import Exposition, listening
+from gesso.api.metrics import router as metrics_router
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock, SystemClock
+from gesso.core.logs import access_writer
 from gesso.core.settings import Settings
+from gesso.core.telemetry.process import telling
 from gesso.home import home
 from gesso.media.storage import redirect_origin
 from gesso.runtime import Runtime, open_runtime
@@ -41,6 +45,7 @@ from gesso.web import errors
 from gesso.web.brand import Brand, brand_css, corrections
 from gesso.web.events import EventHub
 from gesso.web.hosts import host_rule
+from gesso.web.observe import ObserveMiddleware
 from gesso.web.render import STATIC, problem_page
 from gesso.web.security import SecurityMiddleware
 
@@ -61,7 +66,9 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
             await runtime.listener.start()
             await app.state.events.start()
             try:
-                yield
+                with telling(settings, role="web"):
+                    async with listening(settings, app.state.metrics, role="web"):
+                        yield
             finally:
                 await app.state.events.close()
 
@@ -90,6 +97,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         files_origin=redirect_origin(settings),
         host_rule=host_rule(settings.site),
     )
+    app.add_middleware(ObserveMiddleware, write=access_writer(settings.log))
     return app
 
 
@@ -100,6 +108,7 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.mailer, state.account_hooks = runtime.mailer, runtime.hooks
     state.listener = runtime.listener
     state.events = EventHub(runtime.listener)
+    state.metrics = Exposition(runtime.settings, runtime.db, role="web", streams=state.events.count)
     state.shell = shell_of
     state.brand = lambda: _brand(runtime.catalog)
 
@@ -107,6 +116,7 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
 def _include_rooms(app: FastAPI, settings: Settings) -> None:
     for router in (
         health.router,
+        metrics_router,
         gesso.accounts.routes.router,
         gesso.catalog.routes.router,
         gesso.generation.routes.router,

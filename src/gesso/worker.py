@@ -13,8 +13,10 @@ import gesso.billing.tasks
 import gesso.credits.tasks
 import gesso.generation.tasks
 import gesso.media.tasks
+from gesso.api.metrics import Exposition, listening
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.settings import Settings
+from gesso.core.telemetry.process import telling
 from gesso.jobs import Tasks, Worker, forget_log
 from gesso.runtime import Runtime, open_runtime
 from gesso.web import idempotency, ratelimit
@@ -59,7 +61,9 @@ async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: T
                 loop.add_signal_handler(number, _asked_to_stop, worker, tasks, number)
             await runtime.listener.start()
             log.info("worker.started", concurrency=settings.worker.concurrency)
-            await _run(worker, tasks, settings.worker.grace_seconds)
+            with telling(settings, role="worker"):
+                async with listening(settings, Exposition(settings, runtime.db, role="worker"), role="worker"):
+                    await _run(worker, tasks, settings.worker.grace_seconds)
     log.info("worker.stopped")
 
 

@@ -19,7 +19,8 @@ from gesso.cli.storage import require_storage, storage
 from gesso.cli.up import up
 from gesso.core.settings import Settings
 from gesso.credits import service as credits
-from gesso.db import Database
+from gesso.credits.tasks import FACT as LEDGER
+from gesso.db import Database, facts
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -106,6 +107,7 @@ def verify() -> None:
     async def run(db: Database, _: Settings) -> int:
         async with db.elevated("ledger verify") as tx:
             mismatches = await credits.verify(tx)
+            await facts.note(tx, LEDGER, {"mismatches": len(mismatches)})
         table = Table("workspace", "account", "expected", "found", box=None, header_style="dim")
         for mismatch in mismatches:
             table.add_row(

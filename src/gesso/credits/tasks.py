@@ -6,11 +6,13 @@ import structlog
 
 from gesso.core.clock import Clock
 from gesso.credits import service
-from gesso.db import Database
+from gesso.db import Database, facts
 from gesso.jobs import Tasks
 
 log = structlog.get_logger()
 
+FACT = "ledger"
+"""Under this name the last verification is noted for all processes (`db.facts`): `mismatches`, a number."""
 LOGGED_MISMATCHES = 20
 """So many are written out; the log says how many there were."""
 
@@ -55,6 +57,7 @@ async def verify_ledger(db: Database) -> None:
     """Recompute the ledger; an operator is alerted through the log."""
     async with db.elevated("credits: verify the ledger") as tx:
         mismatches = await service.verify(tx)
+        await facts.note(tx, FACT, {"mismatches": len(mismatches)})
     for mismatch in mismatches[:LOGGED_MISMATCHES]:
         log.error(
             "ledger.mismatch",

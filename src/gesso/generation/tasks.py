@@ -17,8 +17,8 @@ from gesso.core.clock import Clock
 from gesso.core.sealed import Sealer
 from gesso.core.settings import Settings
 from gesso.credits import service as credits
-from gesso.db import Database, Listener
-from gesso.generation import late, policy, repository, settlement
+from gesso.db import Database, Listener, facts
+from gesso.generation import books, late, policy, repository, settlement
 from gesso.generation.execution import Executor
 from gesso.generation.late import LateResults
 from gesso.generation.lease import Keeper
@@ -66,6 +66,7 @@ async def registered(tasks: Tasks, runtime: Runtime) -> AsyncIterator[None]:
     tasks.add(late.TASK, LateResults(tools).run_job)
     tasks.every("generation.pick_up", "* * * * * */10", sweeps.pick_up)
     tasks.every("generation.queue_deadline", "* * * * *", sweeps.end_overdue)
+    tasks.every("generation.check_books", "37 * * * *", sweeps.check_books)
     tasks.every("generation.forget_events", "20 * * * *", sweeps.forget_events)
     try:
         yield
@@ -110,6 +111,14 @@ class Sweeps:
                     generation = await repository.get(work, generation_id)
                     if generation is not None and generation.state == "queued":
                         await settlement.finish(work, generation, now=now, because=policy.QUEUE_DEADLINE)
+
+    async def check_books(self) -> None:
+        """Compare all charges with all pictures; an operator is alerted through the log and the metrics."""
+        async with self._db.elevated("generation: compare charges and deliveries") as tx:
+            found = await books.check(tx)
+            await facts.note(tx, books.FACT, found.to_json())
+        if found.charges or found.deliveries:
+            log.error("books.unmatched", charges=found.charges, deliveries=found.deliveries)
 
     async def forget_events(self) -> None:
         """Events serve pages that reconnect; old ones have done so."""

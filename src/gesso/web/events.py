@@ -85,6 +85,10 @@ class EventHub:
             if not self._streams[key]:
                 del self._streams[key]
 
+    def count(self) -> int:
+        """How many streams are open."""
+        return sum(len(streams) for streams in self._streams.values())
+
     def _all(self) -> list[Stream]:
         return [stream for streams in self._streams.values() for stream in streams]
 

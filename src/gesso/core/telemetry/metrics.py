@@ -4,9 +4,11 @@ A label's values come from code or from the operator's catalogue, never from use
 What is true of the whole site (holds, queue, connections) comes from the database, in `gesso.api.metrics`.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which tells nothing that its resets do not tell
 
 registry = CollectorRegistry()
 ProcessCollector(registry=registry)
@@ -38,10 +40,8 @@ HTTP_SECONDS = _histogram(
     "route", "method", "status",
 )  # fmt: skip
 HTTP_IN_FLIGHT = _gauge("gesso_http_requests_in_flight", "Requests whose answer has not begun.")
-STREAMS_OPEN = _gauge("gesso_event_streams_open", "Event streams that browsers hold open here.")
 
 # --- database ------------------------------------------------------------------------------------------
-DB_POOL = _gauge("gesso_db_pool_connections", "Pooled connections by state: in_use, idle, limit.", "pool", "state")
 DB_POOL_WAIT_SECONDS = _histogram(
     "gesso_db_pool_wait_seconds",
     "Waits of a millisecond or more for a pooled connection: all were in use, or one had to be opened.", FAST, "pool",

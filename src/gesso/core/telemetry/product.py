@@ -53,6 +53,11 @@ def close() -> None:
         closing.join(CLOSE_SECONDS)
 
 
+def on() -> bool:
+    """Whether product events are sent at all."""
+    return _client is not None
+
+
 def wanted() -> bool:
     """Whether product events are on, and the person of this request did not ask to be left out."""
     return _client is not None and not untracked.get()

@@ -86,7 +86,8 @@ class Span:
         """Mark it as failed, for this reason."""
 
 
-_OFF = Span()
+SILENT = Span()
+"""What every span is while tracing is off."""
 
 
 class _Recorded(Span):
@@ -128,18 +129,18 @@ class _Recorded(Span):
 def span(name: str, kind: Kind = "INTERNAL", **attributes: str | int | float | bool) -> Span:
     """A part of the trace that is under way; nothing when there is none. In attributes' names `__` stands for a dot."""
     if _tracer is None:
-        return _OFF
+        return SILENT
     from opentelemetry import trace
 
     if not trace.get_current_span().is_recording():
-        return _OFF
+        return SILENT
     return _begin(name, kind, None, attributes)
 
 
 def root(name: str, kind: Kind, parent: str | None, **attributes: str | int | float | bool) -> Span:
     """The first span of this process: of the trace named by the `traceparent` given, or of a new one."""
     if _tracer is None:
-        return _OFF
+        return SILENT
     from opentelemetry.context import Context
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -158,7 +159,7 @@ def _begin(name: str, kind: Kind, context: "Context | None", attributes: Mapping
 def statement(sql: str) -> Span:
     """A statement on its way to the database. `sql` holds placeholders, never values."""
     if _tracer is None:
-        return _OFF
+        return SILENT
     return span(_summary(sql), "CLIENT", db__system__name="postgresql", db__query__text=_collapsed(sql))
 
 
