@@ -117,11 +117,18 @@ async def _totals(wallet: Wallet) -> Any:
 @pytest.mark.parametrize(
     ("change", "constraint"),
     [
-        ("UPDATE credit_balance SET available = -1", "available"),
-        ("UPDATE credit_balance SET held = -1", "held"),
+        *(
+            (f"UPDATE credit_balance SET {account} = -1", "not_negative")
+            for account in ("available", "held", "spent", "expired", "issued", "debt")
+        ),
         ("UPDATE credit_balance SET available = available + 1", "zero_sum"),
-        ("UPDATE credit_lot SET remaining = amount + 1", "remaining"),
-        ("UPDATE credit_lot SET held = remaining + 1", "held"),
+        ("UPDATE credit_lot SET remaining = amount + 1", "figures"),
+        ("UPDATE credit_lot SET held = remaining + 1", "figures"),
+        ("UPDATE credit_lot SET reclaim = held + 1", "figures"),
+        ("UPDATE credit_lot SET reclaim = -1", "figures"),
+        ("UPDATE credit_lot SET refunded = amount + 1", "figures"),
+        ("UPDATE credit_lot SET refunded = -1", "figures"),
+        ("UPDATE credit_lot SET amount = 1000000000000001", "figures"),
         ("UPDATE credit_lot SET closed_at = now()", "closed_at"),
         ("UPDATE credit_hold SET state = 'closed'", "closed_at"),
         ("UPDATE credit_hold_part SET state = 'sold'", "state"),
