@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 from fastapi import FastAPI
+from uvicorn.server import ServerState
 
 from gesso.accounts.access import Actor, cookie_name
 from gesso.app import create_app
@@ -34,6 +35,7 @@ class Site:
     settings: Settings
     app: FastAPI
     db: Database
+    server_state: ServerState
 
     @property
     def host(self) -> str:
@@ -86,7 +88,7 @@ async def open_site(
                 task.result()
                 raise RuntimeError("the server did not start")
             await asyncio.sleep(0.01)
-        yield Site(server.servers[0].sockets[0].getsockname()[1], settings, app, db)
+        yield Site(server.servers[0].sockets[0].getsockname()[1], settings, app, db, server.server_state)
     finally:
         server.should_exit = True
         await task
