@@ -17,8 +17,8 @@ from tests.generation.house import House, Person, opened, settings_for, working
 from tests.media.pictures import picture
 
 TIMEOUT = 0.5
-SOON = 8.0
-"""Seconds; generous, since the machine is shared. A hang without an end would show itself by far more."""
+SOON = 30.0
+"""Seconds; generous, since the machine is shared. Without bounds a body would be waited for ten minutes."""
 AWAY: tuple[Mode, ...] = ("refuse", "hang", "busy", "broken")
 
 

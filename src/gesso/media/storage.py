@@ -39,7 +39,7 @@ PART_BYTES = 5 * 2**20
 SLOWEST = 256 * 1024
 """Bytes a second below which a store counts as out of order."""
 CHECK_SECONDS = 3.0
-"""`/readyz` and a start do not wait longer."""
+"""`/readyz` does not wait longer."""
 
 _DELETE_AT_ONCE = 16
 _PARTS_AT_ONCE = 2
@@ -174,10 +174,10 @@ class Storage:
                 return
             yield tuple(StoredObject(meta["path"], meta["size"], meta["last_modified"]) for meta in page)
 
-    async def check(self) -> None:
-        """Prove that the store takes and gives bytes; for `/readyz`. Raises `Unavailable`."""
+    async def check(self, within: float = CHECK_SECONDS) -> None:
+        """Prove that the store takes and gives bytes `within` seconds. Raises `Unavailable`."""
         try:
-            async with asyncio.timeout(min(CHECK_SECONDS, self._seconds)):
+            async with asyncio.timeout(within):
                 await self.put(PROBE, b"ok")
                 if await self.get(PROBE) != b"ok":
                     raise Unavailable("The file store did not give back what was written.")
@@ -192,7 +192,7 @@ class Storage:
         A store that is only away for a while refuses nothing: whoever starts may start.
         """
         try:
-            await self.check()
+            await self.check(within=3 * self._seconds)
         except Unavailable as error:
             return refusal_of(error.__cause__, self._opened)
         return None
