@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -65,7 +66,7 @@ class Site:
     async def replace(self, name: str, code: Path) -> None:
         """Stop a part if it runs, and start it from `code`; returns once it is at work."""
         if name in self.parts:
-            await self.parts[name].stop(STOP_SECONDS)
+            await _stop(self.parts[name])
         if name in self.ports:
             port = self.ports[name]
             self.parts[name] = self.part(name, code, "gesso", "serve", GESSO_PORT=str(port))
@@ -240,6 +241,18 @@ def _site(folder: Path, owner_url: str) -> Site:
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     return Site(folder, environment, {"web-1": free_port(), "web-2": free_port()}, sandbox_port)
+
+
+async def _stop(part: Part) -> None:
+    """Ask it to stop and wait for its end: of its own accord, or by the signal, as earlier releases of the web did."""
+    assert part.process is not None
+    part.process.terminate()
+    try:
+        code = await asyncio.wait_for(part.process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        raise ClusterError(f"{part.name} did not end within {STOP_SECONDS:.0f} s") from None
+    if code not in (0, -signal.SIGTERM):
+        raise ClusterError(f"{part.name} ended with code {code}")
 
 
 async def _answers(port: int, path: str) -> bool:

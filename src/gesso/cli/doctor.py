@@ -7,13 +7,14 @@ from rich.table import Table
 
 from gesso.catalog import service
 from gesso.catalog.registry import Catalog
-from gesso.cli.common import beside_up, console, database_server, fail, owner_url, settings_or_fail
+from gesso.cli.common import beside_up, console, database_server, direct_url, fail, settings_or_fail
 from gesso.core.errors import GessoError
 from gesso.core.sealed import Sealer
 from gesso.core.settings import Settings
 from gesso.credits import service as credits
 from gesso.db import Database
-from gesso.db.migrate import current_revision, newest_revision
+from gesso.db.address import pools_transactions
+from gesso.db.migrate import current_revision, schema_of
 from gesso.media.storage import Storage
 from gesso.runtime import open_database
 
@@ -36,8 +37,9 @@ def doctor() -> None:
 
 async def _examine(settings: Settings) -> list[Finding]:
     findings: list[Finding] = [("settings", True, f"{settings.site.env}, edition {settings.site.edition}")]
-    revision = await current_revision(owner_url(settings))
-    migrated = revision == newest_revision()
+    findings.append(await _address(settings))
+    revision = await current_revision(direct_url(settings))
+    migrated = schema_of(revision) in ("current", "newer")
     findings.append(("schema", migrated, f"revision {revision}" if migrated else "Run: gesso migrate"))
     findings.append(await _storage(settings))
     if not migrated:
@@ -48,6 +50,13 @@ async def _examine(settings: Settings) -> list[Finding]:
     finally:
         await db.close()
     return findings
+
+
+async def _address(settings: Settings) -> Finding:
+    if await pools_transactions(direct_url(settings)):
+        return "database", False, "A pooler stands before it. Give its own address in GESSO_DATABASE_DIRECT_URL."
+    separate = settings.database.direct_url is not None
+    return "database", True, "web and workers go through a pooler" if separate else "reached directly"
 
 
 async def _storage(settings: Settings) -> Finding:
