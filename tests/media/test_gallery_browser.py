@@ -142,8 +142,20 @@ async def test_rows_fill_their_width_and_nothing_jumps(visit: OpenPage) -> None:
 async def test_scrolling_joins_the_days(visit: OpenPage) -> None:
     page = await visit("/gallery")
     await everything(page)
-    assert await page.locator("#wall .rows").count() == 2
+    assert await page.locator("#wall .leaf").count() == 2
     assert await page.locator("#wall .day").count() == 2
+    # the second page goes on in the middle of a day: no heading, no ragged row, no gap but that between rows
+    joint = await page.evaluate(
+        """(() => {
+            const [above, below] = [...document.querySelectorAll("#wall .rows")].slice(-2)
+                .map((box) => ({ box: box.getBoundingClientRect(), day: box.dataset.day,
+                    edge: Math.max(...[...box.children].slice(-1).map((tile) => tile.getBoundingClientRect().right)) }));
+            return { days: [above.day, below.day], ragged: above.box.right - above.edge,
+                gap: below.box.top - above.box.bottom };
+        })()"""
+    )
+    assert joint["days"][0] == joint["days"][1]
+    assert joint["ragged"] < 2 and joint["gap"] == pytest.approx(8, abs=1)
     assert await page.locator("#wall .day span").all_inner_texts() == [str(TODAY), str(EARLIER)]
     assert await page.locator(".more-link").count() == 0
 

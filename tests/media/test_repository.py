@@ -93,7 +93,7 @@ async def test_filters(db: Database) -> None:
         assert await ids(Filters(source=None)) == {plain.id, flux.id, liked.id, upload.id}
         assert await ids(Filters(kind="video")) == set()
         assert await ids(Filters(model="flux", favourite=True)) == {liked.id}
-        assert await repository.models(tx) == (("flux", "Flux"), ("seedream", "Seedream"))
+        assert (await repository.overview(tx)).models == (("flux", "Flux"), ("seedream", "Seedream"))
 
 
 async def test_dates_are_ranges_of_ids(db: Database) -> None:

@@ -1,7 +1,7 @@
 """The gallery as a page sees it: days, tiles, filters and the words on them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from itertools import groupby
 from typing import Literal
@@ -11,7 +11,7 @@ from gesso.db import WorkspaceSession
 from gesso.db.paging import encode_cursor
 from gesso.media import repository
 from gesso.media.inputs import filters_of, query_of
-from gesso.media.models import Asset, Filters, Usage
+from gesso.media.models import Around, Asset, Filters, Usage
 from gesso.media.views import Day, day_title, tile
 from gesso.web.render import bytes_text
 
@@ -48,11 +48,17 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """One page of the gallery. `continues` is the day the page before ended with, which needs no new heading."""
+    """One page of the gallery.
+
+    `newer_href` and `older_href` lead on in both directions, "" where nothing is. `continues` is the day the page
+    before ended with, which needs no new heading; `goes_on` says that the page after goes on with this one's last.
+    """
 
     days: tuple[Day, ...]
-    next_href: str
+    newer_href: str
+    older_href: str
     continues: str
+    goes_on: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +77,45 @@ class Asked:
     def filtered(self) -> bool:
         return self.filters != Filters()
 
+    def day_of(self, asset: Asset) -> date:
+        """The reader's day on which a picture was made."""
+        return asset.made_at.astimezone(self.zone).date()
+
 
 async def wall(tx: WorkspaceSession, asked: Asked, before: UUID | None, continues: str) -> Wall:
-    """A page of pictures by day, newest first."""
-    found, following = await repository.page(tx, asked.filters, before=before, limit=PAGE)
-    days = await _days(tx, asked, found)
-    href = ""
-    if following:
-        changes = {"cursor": encode_cursor(following), "day": days[-1].key}
-        href = f"/gallery{query_of(asked.query, **changes)}"
-    return Wall(days, href, continues if days and days[0].key == continues else "")
+    """A page of pictures by day, newest first: those older than `before`, or the newest.
+
+    Away from the newest the way back up is a link, too.
+    """
+    # one more than is shown says whether the last day goes on
+    found, _ = await repository.page(tx, asked.filters, before=before, limit=PAGE + 1)
+    shown, rest = found[:PAGE], found[PAGE:]
+    days = await _days(tx, asked, shown)
+    older = ""
+    if rest:
+        older = f"/gallery{query_of(asked.query, cursor=encode_cursor(shown[-1].id), day=days[-1].key)}"
+    newer = ""
+    if before is not None and not continues:
+        below = UUID(int=max(before.int - 1, 0))
+        if (await repository.page_newer(tx, asked.filters, after=below, limit=1))[0]:
+            newer = f"/gallery{query_of(asked.query, after=encode_cursor(below))}"
+    goes_on = bool(rest) and asked.day_of(rest[0]) == asked.day_of(shown[-1])
+    return Wall(days, newer, older, continues if days and days[0].key == continues else "", goes_on)
+
+
+async def wall_above(tx: WorkspaceSession, asked: Asked, after: UUID) -> Wall:
+    """The page that stands right above `after`: its pictures newest first, too, and the ways on."""
+    found, following = await repository.page_newer(tx, asked.filters, after=after, limit=PAGE)
+    shown = tuple(reversed(found))
+    days = await _days(tx, asked, shown)
+    newer = f"/gallery{query_of(asked.query, after=encode_cursor(following))}" if following else ""
+    below = encode_cursor(UUID(int=min(after.int + 1, (1 << 128) - 1)))
+    return Wall(days, newer, f"/gallery{query_of(asked.query, cursor=below)}", "", goes_on=False)
 
 
 async def _days(tx: WorkspaceSession, asked: Asked, found: Sequence[Asset]) -> tuple[Day, ...]:
     query = query_of(asked.query)
-    by_day = [
-        (day, tuple(tile(asset, query) for asset in assets))
-        for day, assets in groupby(found, key=lambda asset: asset.made_at.astimezone(asked.zone).date())
-    ]
+    by_day = [(day, tuple(tile(asset, query) for asset in assets)) for day, assets in groupby(found, key=asked.day_of)]
     counts = [""] * len(by_day)
     if not asked.filters.q:
         spans = [_span(day, asked.zone) for day, _ in by_day]
@@ -168,10 +195,14 @@ def row_height(text: str | None) -> RowHeight:
     return text if text in ROW_HEIGHTS else "medium"
 
 
-def place(around_position: int | None, total: int | None, usage: Usage, filters: Filters) -> str:
-    """ "5 of 37" for the lightbox, as far as it was counted; the workspace's total where nothing filters."""
-    if around_position is None:
+def place(around: Around) -> str:
+    """ "5 of 37" for the lightbox, as far as it was counted."""
+    if around.position is None:
         return ""
-    if total is None and replace(filters, source="generated") == Filters():
-        total = usage.pictures + usage.videos
-    return f"{around_position:,} of {total:,}" if total else f"{around_position:,}"
+    return f"{around.position:,} of {around.total:,}" if around.total else f"{around.position:,}"
+
+
+def way_back(query: Mapping[str, str], around: Around) -> str:
+    """Where a picture opened by its address stands in the gallery: on its first page, or at a place of its own."""
+    first_page = around.position is not None and around.position <= PAGE
+    return f"/gallery{query_of(query, at=None if first_page else str(around.asset.id))}"

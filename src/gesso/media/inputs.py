@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gesso.core.errors import InvalidInput, NotFound
-from gesso.media.models import Filters
+from gesso.media.models import Filters, first_id
 
 QUERY_LENGTH = 200
 FILTER_NAMES = ("q", "model", "favourite", "from", "to")
@@ -35,6 +35,24 @@ def parse_moment(text: str, field: str, zone: tzinfo = UTC, *, end: bool = False
         return moment if moment.tzinfo else moment.replace(tzinfo=zone)
     except (ValueError, OverflowError):
         raise InvalidInput(f"“{text[:40]}” is not a date.", fields={field: "Give a date such as 2026-05-11."}) from None
+
+
+def parse_place(text: str, zone: tzinfo = UTC) -> UUID:
+    """A place in the gallery: a month ("2026-05"), a date, a moment, or the id of a picture.
+
+    Returns the lowest id above it: pictures with a lower id are of that month (date, moment, picture) or older.
+    Raises `InvalidInput` on `at`.
+    """
+    try:
+        if len(text) == 7:
+            year, month = date.fromisoformat(f"{text}-01").timetuple()[:2]
+            return first_id(datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone))
+        if len(text) == 36:
+            return UUID(int=min(UUID(text).int + 1, (1 << 128) - 1))
+        return first_id(parse_moment(text, "at", zone, end=True))
+    except (InvalidInput, ValueError, OverflowError):
+        words = "Give a month such as 2026-05, a date, or the id of a picture."
+        raise InvalidInput(f"“{text[:40]}” is no place in the gallery.", fields={"at": words}) from None
 
 
 def filters_of(query: Mapping[str, str], zone: tzinfo = UTC) -> Filters:

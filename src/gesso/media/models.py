@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -76,8 +76,8 @@ class Filters:
 
     def bounds(self) -> tuple[UUID, UUID]:
         """`since` and `until` as ids, both exclusive: an id carries its time, so a date is a range of the index."""
-        low = UUID(int=max((_milliseconds(self.since) << 80) - 1, 0)) if self.since else _LOWEST
-        high = UUID(int=_milliseconds(self.until) << 80) if self.until else _HIGHEST
+        low = UUID(int=max(first_id(self.since).int - 1, 0)) if self.since else _LOWEST
+        high = first_id(self.until) if self.until else _HIGHEST
         return low, high
 
 
@@ -91,13 +91,26 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """A picture's neighbours under some filters, nearest first on both sides.
+class Overview:
+    """What is said above a gallery. `models` as (key, name) by name; `months` as (first day, how many), newest first.
 
-    `position` counts from 1 at the newest and `total` is how many there are; None beyond `repository.COUNT_LIMIT`
-    and for text search.
+    Months are those of UTC, and count what `Usage` counts as pictures and videos.
     """
 
+    usage: Usage
+    models: tuple[tuple[str, str], ...]
+    months: tuple[tuple[date, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """A picture and its neighbours under some filters, nearest first on both sides.
+
+    `position` counts from 1 at the newest and `total` is how many there are. Both are None for text search;
+    `position` beyond `repository.COUNT_LIMIT`, `total` beyond it unless nothing filters.
+    """
+
+    asset: Asset
     newer: tuple[Asset, ...]
     older: tuple[Asset, ...]
     position: int | None
@@ -113,5 +126,6 @@ class Doomed:
     size_bytes: int
 
 
-def _milliseconds(moment: datetime) -> int:
-    return max(int(moment.timestamp() * 1000), 0)
+def first_id(moment: datetime) -> UUID:
+    """The lowest id of a moment; all that was made before it has a lower one. Never below zero."""
+    return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80)

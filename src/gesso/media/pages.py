@@ -11,10 +11,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from gesso.accounts.access import Actor, CurrentActor
-from gesso.core.errors import NotFound
+from gesso.core.errors import InvalidInput, NotFound
 from gesso.db import Database, WorkspaceSession
-from gesso.media import archive, gallery, repository
-from gesso.media.inputs import filters_of, parse_id, picks_of, query_of, zone_of
+from gesso.media import archive, gallery, repository, timeline
+from gesso.media.inputs import filters_of, parse_id, parse_place, picks_of, query_of, zone_of
 from gesso.media.models import Asset
 from gesso.media.routes import before_cursor
 from gesso.media.views import media_url, picture, tile
@@ -31,29 +31,38 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=
 
 @router.get("/gallery")
 async def gallery_page(request: Request, actor: CurrentActor) -> Response:
-    """The workspace's pictures. A script gets further pages (`cursor`) and other filters as fragments."""
-    asked = _asked(request)
-    before = before_cursor(request.query_params.get("cursor"))
+    """The workspace's pictures, from the newest on or from a place (`at`: a month, a date, a picture's id).
+
+    A script gets further pages (`cursor` down, `after` up) and other filters as fragments.
+    """
+    asked, query = _asked(request), request.query_params
+    before, after = before_cursor(query.get("cursor")), before_cursor(query.get("after"))
+    if before is None and after is None:
+        before = _place(request)
+    further = is_htmx(request) and ("cursor" in query or "after" in query)
     async with _tx(request, actor) as tx:
-        # only a page that is put below the one before it continues that one's last day
-        day = request.query_params.get("day", "") if before and is_htmx(request) else ""
-        wall = await gallery.wall(tx, asked, before, day)
-        if before and is_htmx(request):
-            return fragment(request, "media/_wall.html", wall=wall)
-        models = await repository.models(tx)
-        usage = await repository.usage(tx)
-    rows = gallery.row_height(request.query_params.get("rows") or request.cookies.get(ROWS_COOKIE))
+        if after is not None:
+            wall = await gallery.wall_above(tx, asked, after)
+        else:
+            # only a page that is put below the one before it continues that one's last day
+            wall = await gallery.wall(tx, asked, before, query.get("day", "") if further else "")
+        if further:
+            return fragment(request, "media/_wall.html", wall=wall, up=after is not None, down=after is None)
+        overview = await repository.overview(tx)
+        months = await timeline.matching(tx, overview.months, asked.filters, asked.zone)
+    rows = gallery.row_height(query.get("rows") or request.cookies.get(ROWS_COOKIE))
     context: dict[str, Any] = {
-        "wall": wall, "bar": gallery.bar(asked, models), "summary": gallery.summary(usage), "rows": rows,
-        "heights": [(f"/gallery{query_of(asked.query, rows=name)}", name) for name in gallery.ROW_HEIGHTS],
-        "asked": asked, "selecting": request.query_params.get("select") == "1",
-        "select_href": f"/gallery{query_of(asked.query, select='1')}", "here": f"/gallery{query_of(asked.query)}",
+        "wall": wall, "bar": gallery.bar(asked, overview.models), "summary": gallery.summary(overview.usage),
+        "rows": rows, "heights": [(f"/gallery{query_of(query, rows=name)}", name) for name in gallery.ROW_HEIGHTS],
+        "calendar": timeline.calendar(months, dict(query)), "up": True, "down": True,
+        "asked": asked, "selecting": query.get("select") == "1",
+        "select_href": f"/gallery{query_of(query, select='1')}", "here": f"/gallery{query_of(query)}",
     }  # fmt: skip
     if is_htmx(request):
         response = fragment(request, "media/_gallery.html", **context)
     else:
         response = await page(request, "media/gallery.html", **context)
-    if "rows" in request.query_params:
+    if "rows" in query:
         response.set_cookie(ROWS_COOKIE, rows, max_age=_YEAR, samesite="lax")
     return response
 
@@ -62,26 +71,24 @@ async def gallery_page(request: Request, actor: CurrentActor) -> Response:
 async def lightbox(request: Request, actor: CurrentActor, asset_id: str) -> Response:
     """One picture with all that is known of it: a page, or what a script lays over the gallery."""
     query = request.query_params
-    filters = filters_of(query, _zone(request))
     async with _tx(request, actor) as tx:
-        asset = await repository.get(tx, parse_id(asset_id))
-        around = await repository.around(tx, asset.id, filters, span=_NEIGHBOURS)
-        usage = await repository.usage(tx)
+        around = await repository.around(tx, parse_id(asset_id), filters_of(query, _zone(request)), span=_NEIGHBOURS)
+    asset, kept = around.asset, query_of(query)
     strip = (*reversed(around.newer), asset, *around.older)
-    kept = query_of(query)
     context: dict[str, Any] = {
         "picture": picture(asset),
-        "place": gallery.place(around.position, around.total, usage, filters),
+        "place": gallery.place(around),
         "newer": tile(around.newer[0], kept) if around.newer else None,
         "older": tile(around.older[0], kept) if around.older else None,
+        "ahead": [picture(one) for one in (*around.older[:2], *around.newer[:1])],
         "strip": [tile(one, kept) for one in strip] if len(strip) > 1 else [],
         "query": kept,
-        "close_href": f"/gallery{kept}",
+        "close_href": gallery.way_back(query, around),
         "maker": actor.name if asset.user_id == actor.user_id else "",
     }
     if is_htmx(request):
         return fragment(request, "media/_lightbox.html", **context)
-    return await page(request, "media/lightbox.html", **context)
+    return await page(request, "media/lightbox.html", shell=None, **context)
 
 
 # before the routes with an asset in this place, which it would match
@@ -126,9 +133,8 @@ async def delete_one(request: Request, actor: CurrentActor, asset_id: str) -> Re
     """Delete the picture in the lightbox, and go on to its neighbour."""
     query, now = request.query_params, request.app.state.clock.now()
     async with _tx(request, actor) as tx:
-        asset = await repository.get(tx, parse_id(asset_id))
-        around = await repository.around(tx, asset.id, filters_of(query, _zone(request)), span=1)
-        await repository.delete(tx, [asset.id], now)
+        around = await repository.around(tx, parse_id(asset_id), filters_of(query, _zone(request)), span=1)
+        await repository.delete(tx, [around.asset.id], now)
     following = next(iter((*around.older, *around.newer)), None)
     kept = query_of(query)
     target = f"/gallery/{following.id}{kept}" if following else f"/gallery{kept}"
@@ -188,6 +194,14 @@ def _tx(request: Request, actor: Actor) -> AbstractAsyncContextManager[Workspace
 
 def _zone(request: Request) -> tzinfo:
     return zone_of(request.cookies.get(ZONE_COOKIE))
+
+
+def _place(request: Request) -> UUID | None:
+    """The place an address names with `at`. One that makes no sense leads to the newest pictures."""
+    try:
+        return parse_place(request.query_params["at"], _zone(request)) if request.query_params.get("at") else None
+    except InvalidInput:
+        return None
 
 
 def _asked(request: Request) -> gallery.Asked:

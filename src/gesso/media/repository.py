@@ -5,7 +5,7 @@ definer function, because row-level security keeps the planner from the GIN inde
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from asyncpg import Record
 
 from gesso.core.errors import NotFound
 from gesso.db import ElevatedSession, WorkspaceSession
-from gesso.media.models import Around, Asset, Doomed, Filters, NewAsset, Usage
+from gesso.media.models import Around, Asset, Doomed, Filters, NewAsset, Overview, Usage
 
 UNDO_PERIOD = timedelta(hours=24)
 """How long a deleted picture can be brought back before its files are removed."""
@@ -25,7 +25,8 @@ _COLUMNS = (
     "size_bytes, width, height, duration_ms, thumbhash, prompt, negative_prompt, model_key, model_name, seed, "
     "params, charged, took_ms, favourite, used_at, deleted_at, created_at"
 )
-_LIVE = "workspace_id = $1 AND deleted_at IS NULL AND id > $2 AND id < $3"
+_LOWEST, _HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
+_MISSING = "This picture is not here. It may have been deleted."
 _BIGINT = 1 << 63
 
 
@@ -53,7 +54,7 @@ async def get(tx: WorkspaceSession, asset_id: UUID) -> Asset:
         asset_id, tx.workspace_id,
     )  # fmt: skip
     if row is None:
-        raise NotFound("This picture is not here. It may have been deleted.")
+        raise NotFound(_MISSING)
     return _asset(row)
 
 
@@ -71,64 +72,102 @@ async def page(
     tx: WorkspaceSession, filters: Filters, *, before: UUID | None = None, limit: int = 60
 ) -> tuple[tuple[Asset, ...], UUID | None]:
     """Up to `limit` pictures older than `before`, newest first, and the cursor of the next page or None."""
-    low, high = filters.bounds()
-    found = await _walk(tx, filters, low, min(high, before) if before else high, limit + 1, ascending=False)
+    found = await _walk(tx, filters, _LOWEST, before or _HIGHEST, limit + 1, ascending=False)
+    return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+
+async def page_newer(
+    tx: WorkspaceSession, filters: Filters, *, after: UUID, limit: int = 60
+) -> tuple[tuple[Asset, ...], UUID | None]:
+    """Up to `limit` pictures newer than `after`, the oldest of them first, and the cursor of the next page or None."""
+    found = await _walk(tx, filters, after, _HIGHEST, limit + 1, ascending=True)
     return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
 async def around(tx: WorkspaceSession, asset_id: UUID, filters: Filters, *, span: int = 4) -> Around:
-    """Up to `span` pictures on each side of `asset_id` under `filters`, and where it stands among them."""
+    """A picture, up to `span` pictures on each side of it under `filters`, and where it stands among them.
+
+    Two statements. Raises `NotFound` as `get` does.
+    """
+    given: list[Any] = [tx.workspace_id, asset_id]
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM asset WHERE id = $2 AND workspace_id = $1 AND deleted_at IS NULL "
+        f"UNION ALL SELECT * FROM ({_walk_sql(filters, asset_id, _HIGHEST, span, True, given)}) newer "
+        f"UNION ALL SELECT * FROM ({_walk_sql(filters, _LOWEST, asset_id, span, False, given)}) older",
+        *given,
+    )
+    found = sorted((_asset(row) for row in rows), key=lambda asset: asset.id)
+    asset = next((asset for asset in found if asset.id == asset_id), None)
+    if asset is None:
+        raise NotFound(_MISSING)
+    position, total = (None, None) if filters.q else await _standing(tx, asset_id, filters)
+    older = tuple(reversed([one for one in found if one.id < asset_id]))
+    return Around(asset, tuple(one for one in found if one.id > asset_id), older, position, total)
+
+
+async def _standing(tx: WorkspaceSession, asset_id: UUID, filters: Filters) -> tuple[int | None, int | None]:
+    """Position and total of `Around`."""
     low, high = filters.bounds()
-    newer = await _walk(tx, filters, max(low, asset_id), high, span, ascending=True)
-    older = await _walk(tx, filters, low, min(high, asset_id), span, ascending=False)
-    position = total = None
-    if not filters.q:
-        ahead = await _count(tx, filters, max(low, asset_id), high)
-        behind = await _count(tx, filters, low, min(high, asset_id))
-        position = ahead + 1 if ahead < COUNT_LIMIT else None
-        total = ahead + 1 + behind if max(ahead, behind) < COUNT_LIMIT else None
-    return Around(newer, older, position, total)
+    ahead, behind = await _counts(tx, filters, [(max(low, asset_id), high), (low, min(high, asset_id))])
+    position = ahead + 1 if ahead < COUNT_LIMIT else None
+    if max(ahead, behind) < COUNT_LIMIT:
+        return position, ahead + 1 + behind
+    if position is not None and filters == Filters():
+        kept = await usage(tx)
+        return position, kept.pictures + kept.videos
+    return position, None
 
 
 async def _walk(
     tx: WorkspaceSession, filters: Filters, low: UUID, high: UUID, limit: int, *, ascending: bool
 ) -> tuple[Asset, ...]:
     """`limit` pictures with low < id < high, in the order walked."""
-    order = "ASC" if ascending else "DESC"
-    if filters.q or filters.model:
-        rows = await tx.fetch(
-            f"SELECT {_COLUMNS} FROM asset WHERE workspace_id = $1 AND id IN ("
-            f"SELECT media_search($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)) ORDER BY id {order}",
-            tx.workspace_id, filters.q, low, high, ascending, limit,
-            filters.source, filters.kind, filters.model, filters.favourite,
-        )  # fmt: skip
-    else:
-        rows = await tx.fetch(
-            f"SELECT {_COLUMNS} FROM asset WHERE {_LIVE}{_where(filters)} ORDER BY id {order} LIMIT {int(limit)}",
-            tx.workspace_id, low, high,
-        )  # fmt: skip
-    return tuple(_asset(row) for row in rows)
+    given: list[Any] = [tx.workspace_id]
+    sql = _walk_sql(filters, low, high, limit, ascending, given)
+    return tuple(_asset(row) for row in await tx.fetch(sql, *given))
 
 
-async def _count(tx: WorkspaceSession, filters: Filters, low: UUID, high: UUID) -> int:
-    (count,) = await _counts(tx, filters, [(low, high)])
-    return count
+def _walk_sql(filters: Filters, low: UUID, high: UUID, limit: int, ascending: bool, given: list[Any]) -> str:
+    """The statement of `_walk`, its parameters added to `given`, whose first is the workspace."""
+    start, end = filters.bounds()
+    order, first = "ASC" if ascending else "DESC", len(given) + 1
+    bounds = (max(low, start), min(high, end))
+    if not (filters.q or filters.model):
+        given += bounds
+        return (
+            f"SELECT {_COLUMNS} FROM asset WHERE workspace_id = $1 AND deleted_at IS NULL AND id > ${first} "
+            f"AND id < ${first + 1}{_where(filters)} ORDER BY id {order} LIMIT {int(limit)}"
+        )
+    arguments = (
+        filters.q, *bounds, ascending, limit, filters.source, filters.kind, filters.model, filters.favourite,
+    )  # fmt: skip
+    given += arguments
+    numbers = ", ".join(f"${first + index}" for index in range(len(arguments)))
+    return (
+        f"SELECT {_COLUMNS} FROM asset WHERE workspace_id = $1 AND id IN (SELECT media_search($1, {numbers})) "
+        f"ORDER BY id {order}"
+    )
 
 
-async def counts(tx: WorkspaceSession, filters: Filters, spans: Sequence[Filters]) -> list[int]:
-    """How many pictures match `filters` in each span's dates, up to `COUNT_LIMIT` each. Not for text search."""
+async def counts(
+    tx: WorkspaceSession, filters: Filters, spans: Sequence[Filters], *, up_to: int = COUNT_LIMIT
+) -> list[int]:
+    """How many pictures match `filters` in each span's dates, up to `up_to` each. Not for text search."""
     low, high = filters.bounds()
     bounds = (span.bounds() for span in spans)
-    return await _counts(tx, filters, [(max(low, start), min(high, end)) for start, end in bounds])
+    return await _counts(tx, filters, [(max(low, start), min(high, end)) for start, end in bounds], up_to)
 
 
-async def _counts(tx: WorkspaceSession, filters: Filters, bounds: Sequence[tuple[UUID, UUID]]) -> list[int]:
+async def _counts(
+    tx: WorkspaceSession, filters: Filters, bounds: Sequence[tuple[UUID, UUID]], up_to: int = COUNT_LIMIT
+) -> list[int]:
     rows = await tx.fetch(
         "SELECT (SELECT count(*) FROM (SELECT FROM asset WHERE workspace_id = $1 AND deleted_at IS NULL "
-        "AND id > span.low AND id < span.high AND ($4::text IS NULL OR model_key = $4)"
-        f"{_where(filters)} LIMIT {COUNT_LIMIT}) counted) AS count "
+        f"AND id > span.low AND id < span.high{' AND model_key = $4' if filters.model else ''}"
+        f"{_where(filters)} LIMIT {int(up_to)}) counted) AS count "
         "FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS span(low, high, n) ORDER BY n",
-        tx.workspace_id, [low for low, _ in bounds], [high for _, high in bounds], filters.model,
+        tx.workspace_id, [low for low, _ in bounds], [high for _, high in bounds],
+        *([filters.model] if filters.model else []),
     )  # fmt: skip
     return [row["count"] for row in rows]
 
@@ -149,11 +188,23 @@ async def usage(tx: WorkspaceSession) -> Usage:
     return Usage(row["pictures"], row["videos"], row["bytes"]) if row else Usage(0, 0, 0)
 
 
-async def models(tx: WorkspaceSession) -> tuple[tuple[str, str], ...]:
-    """(key, name) of every model that made a picture which is still here, by name."""
-    rows = await tx.fetch("SELECT model_key, model_name FROM media_models($1)", tx.workspace_id)
-    found = ((row["model_key"], row["model_name"] or row["model_key"]) for row in rows)
-    return tuple(sorted(found, key=lambda model: model[1].casefold()))
+async def overview(tx: WorkspaceSession) -> Overview:
+    """Totals, models and months of the workspace: one statement whose work does not grow with its pictures."""
+    row = await tx.fetchrow(
+        "SELECT u.pictures, u.videos, u.bytes, "
+        "(SELECT jsonb_agg(jsonb_build_array(model_key, model_name)) FROM media_models($1)) AS models, "
+        "(SELECT jsonb_agg(jsonb_build_array(month, made) ORDER BY month DESC) FROM media_month "
+        "WHERE workspace_id = $1 AND made > 0) AS months "
+        "FROM (SELECT $1::uuid AS id) w LEFT JOIN media_usage u ON u.workspace_id = w.id",
+        tx.workspace_id,
+    )
+    assert row is not None
+    models = ((key, name or key) for key, name in row["models"] or ())
+    return Overview(
+        Usage(row["pictures"] or 0, row["videos"] or 0, row["bytes"] or 0),
+        tuple(sorted(models, key=lambda model: model[1].casefold())),
+        tuple((date.fromisoformat(month), made) for month, made in row["months"] or ()),
+    )
 
 
 async def favourite(tx: WorkspaceSession, ids: Sequence[UUID], value: bool) -> list[UUID]:

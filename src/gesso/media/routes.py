@@ -12,7 +12,7 @@ from gesso.core.errors import InvalidInput, NotFound, TooLarge
 from gesso.db import WorkspaceSession
 from gesso.db.paging import decode_cursor, encode_cursor
 from gesso.media import repository, service
-from gesso.media.inputs import QUERY_LENGTH, parse_moment
+from gesso.media.inputs import QUERY_LENGTH, parse_moment, parse_place
 from gesso.media.models import Asset, Filters, Kind
 from gesso.media.views import asset_json
 from gesso.web.errors import ANY_BODY, problems
@@ -78,8 +78,20 @@ async def read_media(
     source: Literal["generated", "upload", "all"] = "generated",
     since: Annotated[str | None, Query(alias="from", description="Date or moment, inclusive.")] = None,
     until: Annotated[str | None, Query(alias="to", description="Date (inclusive) or moment.")] = None,
+    at: Annotated[
+        str | None,
+        Query(max_length=40, description="Where to begin instead of at the newest: a month (2026-05), date or id."),
+    ] = None,
+    direction: Annotated[
+        Literal["older", "newer"],
+        Query(description="`newer` goes up from `at` or `cursor`, the oldest of what is newer first."),
+    ] = "older",
 ) -> MediaPage:
-    """The workspace's pictures, newest first. Everything given must match."""
+    """The workspace's pictures, newest first. Everything given must match.
+
+    `at` reaches any place at once, and leaves nothing out: `at=2026-05` is answered with the newest pictures of May
+    2026 and goes on to older ones, `at=2026-05&direction=newer` with those from June on, going up.
+    """
     filters = Filters(
         q=(q or "").strip(),
         kind=kind,
@@ -89,11 +101,40 @@ async def read_media(
         since=parse_moment(since, "from") if since else None,
         until=parse_moment(until, "to", end=True) if until else None,
     )
+    place = before_cursor(cursor) or (parse_place(at) if at else None)
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        found, following = await repository.page(tx, filters, before=before_cursor(cursor), limit=limit)
+        if direction == "older":
+            found, following = await repository.page(tx, filters, before=place, limit=limit)
+        elif place is None:
+            found, following = (), None  # nothing is newer than the newest
+        else:
+            # a cursor is the last picture that was seen, a place the first that may be
+            after = place if cursor else UUID(int=max(place.int - 1, 0))
+            found, following = await repository.page_newer(tx, filters, after=after, limit=limit)
     return MediaPage(
         items=[AssetItem.of(asset) for asset in found], next=encode_cursor(following) if following else None
     )
+
+
+class Month(BaseModel):
+    """How much was made in a month."""
+
+    month: str = Field(pattern=r"^\d{4}-\d{2}$", description="Such as 2026-05, in UTC.")
+    count: int = Field(description="Made pictures and videos that are still here.")
+
+
+class MonthsAnswer(BaseModel):
+    """Months in which something was made, newest first."""
+
+    items: list[Month]
+
+
+@router.get("/by/month", responses=problems(401))
+async def read_months(request: Request, actor: CurrentActor) -> MonthsAnswer:
+    """The months one can jump to, with `at` of `/api/media`."""
+    async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        months = (await repository.overview(tx)).months
+    return MonthsAnswer(items=[Month(month=f"{month:%Y-%m}", count=made) for month, made in months])
 
 
 @router.post("/uploads", status_code=201, responses=problems(*ANY_BODY, 401, 422, 429, 503))

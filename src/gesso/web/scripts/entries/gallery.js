@@ -5,6 +5,9 @@ import "../gallery/filters.js";
 import "../gallery/selection.js";
 import "../gallery/lightbox.js";
 import "../gallery/wall.js";
+import "../gallery/leaves.js";
+import "../gallery/scrubber.js";
+import "../gallery/calendar.js";
 import "../gallery/news.js";
 
 watchRows(document.body);

@@ -2,18 +2,20 @@
 import htmx from "htmx.org";
 
 import { justify } from "../lib/rows.js";
+import { settle } from "./wall.js";
 
 const PAUSE = 300;
 const YEAR = 365 * 24 * 3600;
 let typing;
 
 /** Show the gallery at `address` instead of what is there, keeping focus and what is open. */
-export function show(address) {
+export async function show(address) {
   clearTimeout(typing);
   history.replaceState(history.state, "", address);
   // of several asked for while one is under way only the last counts (hx-sync on the page)
   const target = document.getElementById("gallery-page");
-  return htmx.ajax("GET", address, { source: target, target, swap: "innerMorph" });
+  await htmx.ajax("GET", address, { source: target, target, swap: "innerMorph" });
+  settle();
 }
 
 function addressOf(form) {

@@ -2,6 +2,7 @@
 // (/gallery/{id} opened directly) the same code turns pages in place.
 import htmx from "htmx.org";
 
+import { show as showWall } from "./filters.js";
 import { send } from "./send.js";
 import { removeTiles, tileOf } from "./tiles.js";
 
@@ -22,10 +23,24 @@ async function load(address) {
   const before = shown();
   await htmx.ajax("GET", address, { source: box, target: box, swap: "innerHTML" });
   if (!shown() || shown() === before) return false;
+  fetchAhead();
   const name = box.querySelector("#lightbox-title").textContent;
   document.title = overlay ? `${name} · ${title}` : name;
   document.getElementById("status").textContent = name;
   return true;
+}
+
+/** Fetch the neighbours' pictures once this one has come, in the size that will be shown. */
+function fetchAhead() {
+  const wanted = [...box.querySelectorAll("[data-ahead]")];
+  const start = () => {
+    for (const { dataset } of wanted) {
+      Object.assign(new Image(), { sizes: dataset.sizes, srcset: dataset.srcset, src: dataset.ahead });
+    }
+  };
+  const picture = box.querySelector(".pic");
+  if (picture.complete) start();
+  else picture.addEventListener("load", start, { once: true });
 }
 
 /** One after the other; of several asked for meanwhile (a key held down) only the last counts. */
@@ -59,14 +74,33 @@ function behind() {
 
 function hide() {
   if (!open()) return;
-  const tile = tileOf(shown()?.dataset.asset ?? "");
+  const seen = shown()?.dataset.asset ?? "";
+  const tile = tileOf(seen);
   box.hidden = true;
   box.replaceChildren();
   document.documentElement.classList.remove("has-lightbox");
   for (const element of behind()) element.inert = false;
   document.title = title;
-  tile?.querySelector(".tile__link").focus();
+  if (tile) uncover(tile);
+  else if (seen) far(seen);
 }
+
+/** Show where the picture stands that was looked at last: it may be pages away from where one began. */
+function uncover(tile) {
+  tile.querySelector(".tile__link").focus({ preventScroll: true });
+  tile.scrollIntoView({ block: "nearest", behavior: "instant" });
+}
+
+/** The same for one that the wall does not reach. */
+async function far(id) {
+  const query = new URLSearchParams(location.search);
+  query.set("at", id);
+  await showWall(`/gallery?${query}`);
+  const tile = tileOf(id);
+  if (tile) uncover(tile);
+}
+
+if (!overlay) fetchAhead();
 
 function close() {
   if (pushed) history.back();

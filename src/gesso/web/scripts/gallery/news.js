@@ -1,6 +1,7 @@
 // Pictures that arrive while the gallery is open. What one looks at stays where it is: a button at the top says
 // how many are new, and pressing it shows them. Filters and older pages are left alone.
 import { show } from "./filters.js";
+import { newest } from "./leaves.js";
 import { tileOf } from "./tiles.js";
 
 const MOST = 20;
@@ -9,8 +10,10 @@ let timer;
 
 const pill = () => document.getElementById("news");
 /** The newest pictures without a filter: the only place where a new one belongs at the top. */
-const atHome = () => pill() && !document.getElementById("gallery")?.dataset.here.includes("?");
-const newest = () => document.querySelector("#wall .tile")?.id ?? "";
+const atHome = () =>
+  pill() &&
+  !document.getElementById("gallery")?.dataset.here.includes("?") &&
+  !document.querySelector("#wall > .more-link--up");
 
 async function look() {
   if (!atHome() || document.hidden) return;

@@ -1,7 +1,10 @@
-// Blur placeholders: a ThumbHash in data-blur (base64) is painted behind a picture until it has come.
+// Blur placeholders: a ThumbHash in data-blur (base64) is painted behind a picture until it has come. One that does
+// not come (no connection, a file that is gone) leaves its blur and not the browser's broken picture.
 import { thumbHashToDataURL } from "thumbhash";
 
 import { all } from "./content.js";
+
+const EMPTY = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
 
 export function placeholders(root) {
   for (const element of all(root, "[data-blur]")) {
@@ -11,6 +14,16 @@ export function placeholders(root) {
     const bytes = Uint8Array.from(atob(hash), (char) => char.charCodeAt(0));
     element.style.background = `center / cover no-repeat url("${thumbHashToDataURL(bytes)}")`;
     // a picture with transparent parts must not keep its own blur behind it
-    element.addEventListener("load", () => (element.style.background = ""), { once: true });
+    const clear = () => (element.style.background = "");
+    element.addEventListener("load", clear, { once: true });
+    element.addEventListener(
+      "error",
+      () => {
+        element.removeEventListener("load", clear);
+        element.removeAttribute("srcset");
+        element.src = EMPTY;
+      },
+      { once: true },
+    );
   }
 }

@@ -1,5 +1,6 @@
 // Justified rows: every row of .rows fills its width, each tile keeps its ratio, the last is not stretched.
-// CSS alone gives nearly the same, so nothing jumps when this runs.
+// A box with data-goes-on is continued by another below it: its last rows share what is left over between them, so
+// that no gap shows where two pages of one day meet. CSS alone gives nearly the same, so nothing jumps when this runs.
 import { all } from "./content.js";
 
 const observer = new ResizeObserver((entries) => {
@@ -23,24 +24,41 @@ export function justify(box) {
   const style = getComputedStyle(box);
   const gap = Number.parseFloat(style.columnGap) || 0;
   const wanted = Number.parseFloat(style.getPropertyValue("--row"));
+  const height = (row) => (width - gap * (row.length - 1) - 0.5) / row.reduce((sum, { ratio }) => sum + ratio, 0);
+  const rows = [];
   let row = [];
-  let ratios = 0;
-  const height = () => (width - gap * (row.length - 1) - 0.5) / ratios;
-  const set = (size) => {
-    for (const [tile, ratio] of row) {
-      tile.style.inlineSize = `${size * ratio}px`;
-      tile.style.blockSize = `${size}px`;
-    }
-    row = [];
-    ratios = 0;
-  };
   for (const tile of box.querySelectorAll(":scope > .tile")) {
-    const ratio = Number(tile.dataset.ratio) || 1;
-    row.push([tile, ratio]);
-    ratios += ratio;
-    if (height() <= wanted * 1.12) set(height());
+    row.push({ tile, ratio: Number(tile.dataset.ratio) || 1 });
+    if (height(row) <= wanted * 1.12) {
+      rows.push(row);
+      row = [];
+    }
   }
-  if (row.length) set(height() > wanted * 1.4 ? wanted : height());
+  if (row.length && "goesOn" in box.dataset && rows.length) {
+    rows.push(...shared([...rows.pop(), ...row], (part) => Math.abs(Math.log(height(part) / wanted))));
+    row = [];
+  }
+  for (const full of rows) set(full, height(full));
+  if (row.length) set(row, height(row) > wanted * 1.4 ? wanted : height(row));
   box.dataset.width = width;
   box.classList.add("is-set");
+}
+
+/** Tiles as one row or two, whichever comes nearest to the wanted height: `off(row)` says how far a row is from it. */
+function shared(tiles, off) {
+  let best = [tiles];
+  let least = off(tiles);
+  for (let cut = 1; cut < tiles.length; cut += 1) {
+    const parts = [tiles.slice(0, cut), tiles.slice(cut)];
+    const worst = Math.max(...parts.map(off));
+    if (worst < least) [best, least] = [parts, worst];
+  }
+  return best;
+}
+
+function set(row, size) {
+  for (const { tile, ratio } of row) {
+    tile.style.inlineSize = `${size * ratio}px`;
+    tile.style.blockSize = `${size}px`;
+  }
 }
