@@ -35,7 +35,9 @@ def host_rule(site: SiteSettings) -> HostRule:
 def _name(header: str) -> str:
     """`Example.com:8000` → `example.com`, `[::1]:8000` → `::1`; "" for what is neither."""
     if header.startswith("["):
-        return header[1:].partition("]")[0]
+        name, _, rest = header[1:].partition("]")
+        port = rest.removeprefix(":")
+        return name if not rest or (rest.startswith(":") and port.isdecimal()) else ""
     name, _, port = header.partition(":")
     return name.lower().rstrip(".") if not port or port.isdecimal() else ""
 

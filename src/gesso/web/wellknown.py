@@ -1,4 +1,4 @@
-"""`/.well-known/security.txt` (RFC 9116): where a weakness of this site is to be reported, once its operator says so."""
+"""`/.well-known/security.txt` (RFC 9116): where a weakness of this site is reported, once its operator says so."""
 
 from datetime import timedelta
 
