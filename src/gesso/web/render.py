@@ -28,6 +28,8 @@ from gesso.web.errors import Problem
 
 PACKAGE = Path(__file__).parents[1]
 STATIC = PACKAGE / "web" / "static"
+_ADDRESS = ":/%#?=@[]!$&'()*+,;"
+"""What stands in an address as it is; a header takes nothing beyond ASCII for sure."""
 THEME_COOKIE = "gesso_theme"
 FLASH_COOKIE = "gesso_flash"
 
@@ -76,7 +78,7 @@ def html(request: Request, template: str, **context: Any) -> str:
 def redirect(request: Request, url: str) -> Response:
     """Go to `url`: 303, or HX-Redirect when htmx asked (it would follow a 303 and swap the page in)."""
     if is_htmx(request):
-        return Response(status_code=204, headers={"HX-Redirect": url})
+        return Response(status_code=204, headers={"HX-Redirect": quote(url, safe=_ADDRESS)})
     return RedirectResponse(url, status_code=303)
 
 
