@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 import report
 from cluster import STOP_SECONDS, Cluster, running
@@ -67,7 +68,7 @@ async def run(*, port: int | None, short: bool) -> None:
         report.show(rounds, proofs)
         if not short:
             report.write(rounds, proofs, "python deploy/local-cluster", time.monotonic() - begun)
-        if not all(one.right for one in (*rounds, *proofs)):
+        if not (all(one.right for one in rounds) and all(one.right for one in proofs)):
             raise ClusterError("Something was lost.")
     console.print(f"Nothing was lost. {time.monotonic() - begun:.0f} seconds in all.", highlight=False)
 
@@ -136,7 +137,7 @@ async def _grant(cluster: Cluster, visitors: list[Visitor]) -> None:
         async with database.elevated("local-cluster: credits for the load") as tx:
             for visitor in visitors:
                 await credits.grant(
-                    tx, visitor.workspace_id, unit=CREDIT, amount=parse_credits(CREDITS), source="operator",
+                    tx, UUID(visitor.workspace_id), unit=CREDIT, amount=parse_credits(CREDITS), source="operator",
                     key=f"operator:{visitor.email}", reason="a drill",
                 )  # fmt: skip
     finally:

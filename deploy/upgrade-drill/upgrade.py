@@ -126,6 +126,9 @@ async def run(revision: str, database: str | None, *, say: Say) -> Found:
                 for name in sorted(site.parts, key=lambda name: name == "sandbox"):
                     await site.parts[name].clear_away()
         found.seconds = time.monotonic() - begun
+        if found.faults:
+            kept = shutil.copytree(folder, folder.with_name(f"{folder.name}-logs"), ignore=_all_but_logs)
+            found.faults.append(f"the logs are in {kept}")
     return found
 
 
@@ -214,6 +217,10 @@ def _folder() -> Iterator[Path]:
     except ClusterError as error:
         raise ClusterError(f"{error}\nThe logs are in {folder}.") from None
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _all_but_logs(_: str, names: list[str]) -> list[str]:
+    return [name for name in names if not name.endswith(".log")]
 
 
 @contextlib.asynccontextmanager
