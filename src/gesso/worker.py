@@ -17,6 +17,7 @@ from gesso.api.metrics import Exposition, listening
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.settings import Settings
 from gesso.core.telemetry.process import telling
+from gesso.generation.repository import expected_assets
 from gesso.jobs import Tasks, Worker, forget_log
 from gesso.runtime import Runtime, open_runtime
 from gesso.web import idempotency, ratelimit
@@ -52,7 +53,7 @@ async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: T
         gesso.accounts.tasks.register(tasks, runtime)
         gesso.credits.tasks.register(tasks, runtime)
         gesso.billing.tasks.register(tasks, runtime)
-        gesso.media.tasks.register(tasks, runtime)
+        gesso.media.tasks.register(tasks, runtime, expected=expected_assets)
         gesso.analytics.rollup.register(tasks, runtime)
         async with gesso.generation.tasks.registered(tasks, runtime):
             worker = Worker(runtime.db, tasks, concurrency=settings.worker.concurrency)

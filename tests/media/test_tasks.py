@@ -1,14 +1,17 @@
 """By night: deleted files go after a day, unused uploads after thirty, files without a row after one."""
 
+import os
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from gesso.accounts.access import Actor
 from gesso.core.clock import FixedClock
 from gesso.core.errors import Unavailable
-from gesso.db import Database
+from gesso.db import Database, ElevatedSession
 from gesso.media import repository, tasks
 from gesso.media.service import all_keys
 from gesso.media.storage import Storage
@@ -18,6 +21,11 @@ from tests.media.pictures import keep, picture
 
 async def exist(storage: Storage, key: str) -> set[bool]:
     return {await storage.exists(one) for one in all_keys(key)}
+
+
+async def nobody(tx: ElevatedSession, ids: Sequence[UUID]) -> set[UUID]:
+    """No picture is expected."""
+    return set()
 
 
 async def rows(db: Database) -> int:
@@ -112,9 +120,27 @@ async def test_files_without_a_row_go_after_a_day(fresh_db: Database, owner: Act
     await storage.put("health/probe", b"ok")
     await storage.put("somebody/elses/file", b"not ours")
     clock = FixedClock(datetime.now(UTC) + timedelta(hours=23))
-    assert (await tasks.remove_orphans(fresh_db, storage, clock)).files == 0
+    assert (await tasks.remove_orphans(fresh_db, storage, clock, nobody)).files == 0
     clock.advance(timedelta(hours=2))
-    assert (await tasks.remove_orphans(fresh_db, storage, clock)).files == 4
+    assert (await tasks.remove_orphans(fresh_db, storage, clock, nobody)).files == 4
     assert await exist(storage, lost.storage_key) == {False}
     for key in (kept.storage_key, binned.storage_key, "health/probe", "somebody/elses/file"):
         assert await storage.exists(key)
+
+
+async def test_what_a_killed_process_left_half_written_goes_after_a_day(
+    fresh_db: Database, owner: Actor, tmp_path: Path
+) -> None:
+    storage = Storage.from_url(str(tmp_path / "files"))
+    async with fresh_db.workspace(owner.workspace_id, owner.user_id) as tx:
+        kept = await keep(tx, storage, picture(20, 20))
+    place = tmp_path / "files" / kept.storage_key
+    half, fresh, other = (place.with_name(name) for name in ("original#1", "320#12", "#notes"))
+    for path in (half, fresh, other):
+        path.write_bytes(b"half")
+    os.utime(half, times=(0, 0))
+    os.utime(other, times=(0, 0))
+    clock = FixedClock(datetime.now(UTC))
+    assert await tasks.remove_orphans(fresh_db, storage, clock, nobody) == tasks.Removed(0, 1, 4)
+    assert (half.exists(), fresh.exists(), other.exists()) == (False, True, True)
+    assert await exist(storage, kept.storage_key) == {True}

@@ -382,6 +382,14 @@ async def waiting_workspaces(tx: ElevatedSession) -> list[UUID]:
     return [row["workspace_id"] for row in rows]
 
 
+async def expected_assets(tx: ElevatedSession, asset_ids: Sequence[UUID]) -> set[UUID]:
+    """Those among `asset_ids` that an open output is going to become."""
+    rows = await tx.fetch(
+        "SELECT asset_id FROM output WHERE asset_id = ANY ($1::uuid[]) AND state = 'pending'", list(asset_ids)
+    )
+    return {row["asset_id"] for row in rows}
+
+
 async def forget_events(tx: ElevatedSession, before: datetime) -> int:
     """Delete events older than `before`: they serve pages that reconnect, and nobody is away that long."""
     return await tx.execute_raw("DELETE FROM generation_event WHERE created_at < $1", before)

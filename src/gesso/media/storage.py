@@ -21,9 +21,11 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from obstore.exceptions import BaseError
+from obstore.store import LocalStore
 
 from gesso.core.errors import NotFound, Unavailable
 from gesso.core.settings import Settings, SettingsError, StorageSettings
@@ -31,6 +33,7 @@ from gesso.core.telemetry import metrics, tracing
 from gesso.media.storage_open import Opened, open_store
 from gesso.media.storage_refusal import refusal_of
 from gesso.media.storage_sign import Signer
+from gesso.media.storage_unfinished import remove_unfinished
 
 CHUNK_BYTES = 256 * 1024
 """Size of the pieces a stream hands out, so that a slow reader holds little memory."""
@@ -173,6 +176,13 @@ class Storage:
             if page is None:
                 return
             yield tuple(StoredObject(meta["path"], meta["size"], meta["last_modified"]) for meta in page)
+
+    async def remove_unfinished(self, before: datetime) -> tuple[int, int]:
+        """Remove what killed processes left half written before a moment; (files, bytes). Only folders hold any."""
+        if not isinstance(self._store, LocalStore):
+            return 0, 0
+        with _failing("clear"):
+            return await asyncio.to_thread(remove_unfinished, Path(self._opened.root), before)
 
     async def check(self, within: float = CHECK_SECONDS) -> None:
         """Prove that the store takes and gives bytes `within` seconds. Raises `Unavailable`."""

@@ -3,6 +3,7 @@
 Each step is safe to repeat and to interrupt: rows outlive their files, never the other way round.
 """
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -11,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from gesso.core.clock import Clock
-from gesso.db import Database
+from gesso.db import Database, ElevatedSession
 from gesso.jobs import Tasks
 from gesso.media import repository, service
 from gesso.media.storage import Storage, StoredObject
@@ -47,13 +48,17 @@ class Removed:
         return Removed(self.rows + other.rows, self.files + other.files, self.bytes + other.bytes)
 
 
-def register(tasks: Tasks, ctx: Context) -> None:
-    """Every night at 03:00 UTC."""
+Expected = Callable[[ElevatedSession, Sequence[UUID]], Awaitable[set[UUID]]]
+"""Which of these pictures, none of which may have a row, somebody is still going to add."""
+
+
+def register(tasks: Tasks, ctx: Context, expected: Expected) -> None:
+    """Every night at 03:00 UTC. `expected` comes from the room that makes pictures."""
 
     async def clean_up() -> None:
         unused = await bin_unused_uploads(ctx.db, ctx.clock)
         deleted = await purge(ctx.db, ctx.storage, ctx.clock)
-        orphans = await remove_orphans(ctx.db, ctx.storage, ctx.clock)
+        orphans = await remove_orphans(ctx.db, ctx.storage, ctx.clock, expected)
         log.info(
             "media.cleaned",
             deleted_assets=deleted.rows, deleted_files=deleted.files, deleted_bytes=deleted.bytes,
@@ -87,10 +92,12 @@ async def bin_unused_uploads(db: Database, clock: Clock) -> int:
         return await repository.bin_unused_uploads(tx, now - UNUSED_UPLOADS_KEPT, now)
 
 
-async def remove_orphans(db: Database, storage: Storage, clock: Clock) -> Removed:
+async def remove_orphans(db: Database, storage: Storage, clock: Clock, expected: Expected) -> Removed:
     """Remove files older than a day whose asset has no row: stored, and then the transaction never came.
 
-    Walks the whole store once; only keys of the shape we make are ever touched.
+    Walks the whole store once; only keys of the shape we make are ever touched. Those of `expected` pictures stay:
+    after a long outage a worker may be about to store such a one again and to add its row. Also goes what killed
+    processes left half written.
     """
     total, before = Removed(), clock.now() - ORPHANS_KEPT
     async for batch in storage.batches(size=1000):
@@ -98,11 +105,12 @@ async def remove_orphans(db: Database, storage: Storage, clock: Clock) -> Remove
         if not owners:
             continue
         async with db.elevated("remove files without a row") as tx:
-            known = await repository.known(tx, list(set(owners.values())))
+            asked = list(set(owners.values()))
+            known = await repository.known(tx, asked) | await expected(tx, asked)
         orphans = [found for found, owner in owners.items() if owner not in known]
         files = await storage.delete(found.key for found in orphans)
         total += Removed(0, files, sum(found.size for found in orphans))
-    return total
+    return total + Removed(0, *await storage.remove_unfinished(before))
 
 
 def _owner(found: StoredObject) -> UUID | None:
