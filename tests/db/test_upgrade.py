@@ -13,7 +13,9 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from gesso.core.errors import Unavailable
 from gesso.core.ids import new_id
+from gesso.db import Database, Listener
 from gesso.db import migrate as migrating
 from gesso.db.address import Roles, connect
 from gesso.db.embedded import EmbeddedPostgres
@@ -155,6 +157,41 @@ async def test_a_table_in_use_is_waited_for_without_holding_others_up(empty_url:
             assert await running == newest_revision()
     assert load.longest < LONGEST_SECONDS
     await reader.close()
+
+
+async def test_running_processes_prepare_anew_what_a_migration_changed(empty_url: str) -> None:
+    """A statement prepared before a table got a column fails inside a transaction: the next use must not meet it."""
+    await at_revision(empty_url, EARLIER)
+    await filled(empty_url)
+    db = Database(empty_url, secret=SECRET, pool_size=4)
+    listener = Listener(db)
+    every_column = "SELECT * FROM generation LIMIT 1"
+
+    async def read() -> None:
+        async with db.elevated("test: every column") as tx:
+            await tx.fetch(every_column)
+
+    await read()
+    owner = await asyncpg.connect(empty_url)
+    await owner.execute("ALTER TABLE generation ADD COLUMN untold text")
+    with pytest.raises(Unavailable):  # nobody said so: asked to try again, and then it works
+        await read()
+    await read()
+    await listener.start()
+
+    async def server() -> int:
+        async with db.elevated("test: which connection") as tx:
+            return int(await tx.fetchval("SELECT pg_backend_pid()"))
+
+    before = await server()
+    await migrate(empty_url, secret=SECRET)
+    async with asyncio.timeout(10):
+        while await server() == before:
+            await asyncio.sleep(0.05)
+    await asyncio.gather(*(read() for _ in range(8)))
+    await listener.close()
+    await db.close()
+    await owner.close()
 
 
 async def test_an_index_half_made_is_made_again(empty_url: str) -> None:

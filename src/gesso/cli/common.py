@@ -19,7 +19,7 @@ from gesso.core.errors import GessoError
 from gesso.core.logs import redact, setup_logging
 from gesso.core.settings import Settings, SettingsError, load_settings
 from gesso.db import Database
-from gesso.db.address import connect, why_refused
+from gesso.db.address import connect, pools_transactions, why_refused
 from gesso.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from gesso.db.migrate import current_revision, schema_of
 from gesso.runtime import open_database
@@ -130,6 +130,17 @@ async def require_schema(settings: Settings) -> None:
     state = schema_of(await current_revision(direct_url(settings)))
     if state in ("empty", "older"):
         fail("The database is not up to date. Run `gesso migrate` first.")
+
+
+async def require_usable(settings: Settings) -> None:
+    """What a web or a worker needs before it starts: a schema it knows, and a connection of its own for LISTEN. Ends
+    the command with a sentence."""
+    await require_schema(settings)
+    if await pools_transactions(direct_url(settings)):
+        fail(
+            "LISTEN and the queue need connections of their own, and a pooler stands before the database that hands "
+            "them out by transaction. Give the database's own address in GESSO_DATABASE_DIRECT_URL."
+        )
 
 
 @contextlib.asynccontextmanager

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from gesso.cli import backup, catalog, people
-from gesso.cli.common import console, database_server, fail, require_schema, run_with_database, settings_or_fail
+from gesso.cli.common import console, database_server, fail, require_usable, run_with_database, settings_or_fail
 from gesso.cli.doctor import doctor
 from gesso.cli.pooler import pooler_users
 from gesso.cli.setup import prepare_database, show_changes
@@ -59,7 +59,7 @@ def serve_command() -> None:
     from gesso.cli.serve import serve
 
     with database_server(settings_or_fail()) as (settings, _):
-        asyncio.run(require_schema(settings))
+        asyncio.run(require_usable(settings))
         require_storage(settings)
         serve(settings)
 
@@ -70,7 +70,7 @@ def work() -> None:
     from gesso.worker import run_worker
 
     with database_server(settings_or_fail()) as (settings, _):
-        asyncio.run(require_schema(settings))
+        asyncio.run(require_usable(settings))
         require_storage(settings)
         asyncio.run(run_worker(settings))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gesso import __version__
@@ -164,6 +164,13 @@ class DatabaseSettings(BaseSettings):
         scheme, _, rest = (value.get_secret_value() if value else "postgresql://-").partition("://")
         if scheme.split("+")[0] not in ("postgres", "postgresql") or not rest:
             raise ValueError("must look like postgresql://user:password@host/name")
+        return value
+
+    @field_validator("direct_url")
+    @classmethod
+    def _beside_the_other(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and info.data.get("url") is None:
+            raise ValueError("leads past the pooler that DATABASE_URL names, and DATABASE_URL is not set")
         return value
 
     @property

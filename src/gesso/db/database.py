@@ -143,6 +143,12 @@ class Database:
         """The states of each pool's connections, for metrics."""
         return {pool.name: pool.states() for pool in (self._app, self._elevated)}
 
+    async def forget_statements(self) -> None:
+        """Use no connection again that has prepared statements for the tables as they were. Running transactions go
+        on; theirs may fail once with Unavailable where a migration gave a table another column."""
+        for pool in (self._app, self._elevated):
+            await pool.expire()
+
     async def close(self) -> None:
         """Send what is still outgoing and close all pooled connections."""
         if self._sender is not None:
@@ -214,6 +220,11 @@ class Pool:
                     reset=_nothing_to_reset,
                 )
         return self._pool
+
+    async def expire(self) -> None:
+        """Replace each connection before its next use."""
+        if self._pool is not None:
+            await self._pool.expire_connections()
 
     async def close(self) -> None:
         """Close the connections, waiting a moment for those in use."""

@@ -17,9 +17,9 @@ NO_CONNECTION = (
 _TOOK_TOO_LONG = (
     asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError, asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.TransactionTimeoutError,
-    TimeoutError,
+    TimeoutError, asyncpg.InvalidCachedStatementError,
 )  # fmt: skip
-"""Ended so that it does not stand in others' way."""
+"""Ended so that it does not stand in others' way; the last, because a migration changed a table just now."""
 
 _WENT_AWAY = (
     asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,

@@ -13,6 +13,8 @@ from gesso.db.database import Database
 log = structlog.get_logger()
 Callback = Callable[[dict[str, Any]], Awaitable[None]]
 
+SCHEMA_CHANNEL = "gesso_schema"
+"""Told by each migration as it commits (migrations/env.py)."""
 RECONNECT_SECONDS = 0.5
 CHECK_SECONDS = 15.0
 
@@ -31,6 +33,12 @@ class Listener:
         self._queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._ready = asyncio.Event()
+        self.on(SCHEMA_CHANNEL, self._schema_changed)
+        self.on_reconnect(database.forget_statements)
+
+    async def _schema_changed(self, _: dict[str, Any]) -> None:
+        """A table may have other columns now, and what was prepared before fails inside a transaction."""
+        await self._database.forget_statements()
 
     def on(self, channel: str, callback: Callback) -> None:
         """Call `callback` for each payload on `channel`. Register before `start`."""
