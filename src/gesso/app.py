@@ -43,7 +43,7 @@ from gesso.runtime import Runtime, open_runtime
 from gesso.shell import shell_of
 from gesso.web import errors
 from gesso.web.brand import Brand, brand_css, corrections
-from gesso.web.events import EventHub
+from gesso.web.events import EventHub, StreamsMiddleware
 from gesso.web.hosts import host_rule
 from gesso.web.observe import ObserveMiddleware
 from gesso.web.render import STATIC, problem_page
@@ -98,6 +98,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         host_rule=host_rule(settings.site),
     )
     app.add_middleware(ObserveMiddleware, write=access_writer(settings.log))
+    app.add_middleware(StreamsMiddleware)
     return app
 
 

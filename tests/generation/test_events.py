@@ -80,6 +80,23 @@ async def test_a_page_that_reconnects_hears_what_it_missed(idle: House) -> None:
         await ear.until("generation", fourth)
 
 
+async def test_many_that_come_back_at_once_miss_nothing_and_keep_nobody_out(idle: House) -> None:
+    ada, cleo = await idle.person(), await idle.person("Cleo")
+    async with listening(ada) as ear:
+        first = await ada.asked("one")
+        await ear.until("generation", first)
+        seen = ear.last_id
+    missed = [await ada.asked("two"), await ada.asked("three")]
+
+    async def back() -> list[str]:
+        async with listening(ada, seen) as ear:
+            return [(await ear.next())["data"]["id"] for _ in missed]
+
+    returning = [asyncio.create_task(back()) for _ in range(60)]
+    assert (await cleo.http.get("/api/credits")).status_code == 200
+    assert await asyncio.gather(*returning) == [[str(generation_id) for generation_id in missed]] * 60
+
+
 async def test_a_newcomer_learns_where_to_count_from(idle: House) -> None:
     ada = await idle.person()
     await ada.asked("one")

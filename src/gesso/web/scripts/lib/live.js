@@ -38,8 +38,8 @@ function listen(signal, gap) {
     source.addEventListener("error", () => {
       missed = true;
       if (source.readyState !== EventSource.CLOSED) return;
-      // refused (restart, signed out): the browser has given up, so we try again, ever more slowly
-      timer = setTimeout(open, wait);
+      // refused (restart, signed out): the browser has given up, so we try again, ever more slowly, not all at once
+      timer = setTimeout(open, wait * (0.5 + Math.random()));
       wait = Math.min(wait * 2, 60_000);
     });
   };
