@@ -113,7 +113,7 @@ async def test_every_kind_of_error(here: Site, cast: Cast, asset: str, monkeypat
         async def fail(_: object) -> None:
             raise RuntimeError("something nobody expected")
 
-        monkeypatch.setattr(here.app.state, "shell", fail)
+        monkeypatch.setitem(here.app.state._state, "shell", fail)
         for url in ("/shell/credits", "/create"):
             answer = await ada.get(url)
             assert answer.status_code == 500 and "nobody expected" not in answer.text
@@ -179,7 +179,7 @@ async def test_security_txt_is_there_once_there_is_a_contact(site: Site, monkeyp
     async with site.visitor() as browser:
         assert (await browser.get("/.well-known/security.txt")).status_code == 404
         named = site.settings.site.model_copy(update={"security_contact": "mailto:security@art.example.com"})
-        monkeypatch.setattr(site.app.state, "settings", type(site.settings)(site=named))
+        monkeypatch.setitem(site.app.state._state, "settings", type(site.settings)(site=named))
         answer = await browser.get("/.well-known/security.txt")
     assert answer.headers["content-type"].startswith("text/plain")
     fields = dict(line.split(": ", 1) for line in answer.text.splitlines())
