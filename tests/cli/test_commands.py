@@ -86,7 +86,9 @@ def test_editions(home: Home, tmp_path: Path) -> None:
 
 
 def test_doctor_and_settings(home: Home) -> None:
-    said(home.gesso("doctor"), 1, "every balance is right", "None. Run: gesso work", "2 of 8 parts need you")
+    said(
+        home.gesso("doctor"), 1, "every balance is right", "Run: gesso work", "parts need you: workers, connection fal"
+    )
     weak = home.gesso("doctor", GESSO_ENV="production", GESSO_SECRET_KEY="hunter2hunter2")
     assert "hunter2" not in said(weak, 1, "at least 32")
     said(home.gesso("ledger", "verify", DATABASE_URL="mysql://u:p@host/x"), 1, "DATABASE_URL", "postgresql://")
