@@ -97,7 +97,7 @@ async def running(*, port: int | None = None, paint_seconds: str = "0.3-1.0") ->
         finally:
             if cluster is not None:
                 await _clear_away(cluster)
-            server.close()
+            await _close(server, folder / "postgres")
 
 
 @contextlib.contextmanager
@@ -163,6 +163,15 @@ async def _start_all(cluster: Cluster, s3_port: int, sandbox_port: int, port: in
     await asyncio.gather(*(cluster.start(name) for name in ("web-1", "web-2", "worker-1", "worker-2")))
     await parts["nginx"].start()
     await parts["nginx"].until(lambda: listening(port), READY_SECONDS, "listening")
+
+
+async def _close(server: EmbeddedPostgres, folder: Path) -> None:
+    """Stop PostgreSQL and wait for its end: it writes into its folder until then."""
+    server.close()
+    for _ in range(100):
+        if not server.running() and not (folder / "data" / "postmaster.pid").exists():
+            return
+        await asyncio.sleep(0.1)
 
 
 async def _operators_database(server: EmbeddedPostgres) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ def write(rounds: Sequence[Round], proofs: Sequence[Proof], command: str, second
         "",
         f"`{command}` on {datetime.now(UTC):%-d %B %Y}, commit {_commit()}, {seconds:.0f} seconds.",
         f"{_machine()} PostgreSQL, S3 (moto), the sandbox, two webs, two workers, nginx and the visitors share it.",
+        f"Load average at the end: {os.getloadavg()[1]:.1f} over five minutes.",
         "",
         f"| {' | '.join(_ROUND)} |",
         "|---|---|--:|--:|--:|--:|--:|---|",
@@ -83,7 +85,9 @@ def _verdict(right: bool) -> str:
 
 def _commit() -> str:
     def git(*arguments: str) -> str:
-        command = ["git", *arguments]
+        if (program := shutil.which("git")) is None:
+            return ""
+        command = [program, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, cwd=RESULTS.parent, check=False)
         return done.stdout.strip()
 
