@@ -36,6 +36,7 @@ async def _turn(request: Request) -> AsyncIterator[None]:
 
 @router.get(
     "/api/events",
+    status_code=200,
     dependencies=[Depends(_turn)],
     response_class=EventAnswer,
     responses={200: {"content": {"text/event-stream": {}}, "description": "A stream of events"}, **problems(401, 422)},
