@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help up test check lint types imports locks bench lock front clean
+.PHONY: help up test check lint types imports locks audit bench million chaos cluster upgrade lock front clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,7 +29,7 @@ up: front ## run the product: database, sandbox, web, worker
 	@$(BIN)/gesso up
 
 test: front ## run all tests
-	@$(BIN)/python -m tests.find_browser
+	@$(BIN)/python -m tests.find_programs
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 check: lint types imports locks ## style, types, import order, locks
@@ -49,6 +49,22 @@ locks: ## locks name no registry
 
 bench: front ## measure (see bench/README.md)
 	@$(BIN)/python -m bench
+
+million: front ## fill a database with a million pictures and measure the pages (see bench/README.md)
+	@$(BIN)/python -m bench.million
+
+chaos: front ## kill, pause, starve and disconnect everything under load, then prove nothing was lost
+	@$(BIN)/python -m chaos
+
+cluster: front ## two webs, two workers, nginx, PostgreSQL and S3 on this machine; rolling restart under load
+	@$(BIN)/python deploy/local-cluster
+
+upgrade: front ## an earlier release at work, this one's migration under load, one process after the other replaced
+	@$(BIN)/python deploy/upgrade-drill
+
+audit: $(READY) ## known vulnerabilities of what is locked (asks pypi.org and the npm registry)
+	$(BIN)/uv tool run pip-audit --disable-pip --require-hashes --requirement requirements.lock
+	$(BIN)/npm audit --package-lock-only
 
 lock: $(READY) ## resolve dependencies again after a change in pyproject.toml
 	@$(BIN)/uv lock --quiet
