@@ -7,6 +7,7 @@ ed. §5), JPEG (ITU T.81 annex B), WebP (RFC 9649), AVIF (ISO/IEC 14496-12 and 2
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gesso.core.errors import InvalidInput
@@ -16,7 +17,13 @@ PNG, JPEG, WEBP, AVIF = "image/png", "image/jpeg", "image/webp", "image/avif"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _VIDEO_BRANDS = {b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  "}
 # In JPEG's entropy-coded data every marker but a stuffed zero and the restart marks ends the scan.
+_JPEG_FILL = re.compile(rb"\xff{1,4096}(?!\xff)")
 _JPEG_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+MOST_PARTS = 20_000
+"""Chunks, segments or boxes of one file: a 50 MB PNG in pieces of 8 kB has 6,400. Millions of empty ones are small to
+send and take seconds and hundreds of megabytes to walk through."""
+MOST_SCANS = 32
+"""Passes over a JPEG's pixels. Encoders make ten or so; each may take 100 bytes of file and 0.1 s of a large picture."""
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -62,6 +69,13 @@ def read_container(data: bytes) -> Container:
     raise HostileFile("The file is not a PNG, JPEG, WebP or AVIF picture.")
 
 
+def _parts() -> Iterator[None]:
+    """One step for each part of a file, up to as many as a picture may have. Raises `HostileFile` after the last."""
+    for _ in range(MOST_PARTS):
+        yield
+    raise HostileFile("The picture is made of too many pieces.")
+
+
 def trailing(data: bytes, container: Container) -> bytes:
     """What follows the picture's end, padding of zeros and white space aside."""
     return data[container.end :].strip(b"\0 \t\r\n")
@@ -69,7 +83,7 @@ def trailing(data: bytes, container: Container) -> bytes:
 
 def _png(data: bytes) -> Container:
     position, width, height, animated, pixels = 8, 0, 0, False, False
-    while True:
+    for _ in _parts():
         length, kind = struct.unpack_from(">I4s", data, position)
         body, position = position + 8, position + 12 + length
         if position > len(data):
@@ -88,12 +102,12 @@ def _png(data: bytes) -> Container:
 
 
 def _jpeg(data: bytes) -> Container:
-    position, width, height = 2, 0, 0
-    while True:
-        if data[position] != 0xFF:
+    position, width, height, scans = 2, 0, 0, 0
+    for _ in _parts():
+        fill = _JPEG_FILL.match(data, position)
+        if fill is None:
             raise HostileFile("The picture is damaged.")
-        while data[position] == 0xFF:
-            position += 1
+        position = fill.end()
         marker = data[position]
         position += 1
         if marker == 0xD9:
@@ -107,6 +121,9 @@ def _jpeg(data: bytes) -> Container:
             height, width = struct.unpack_from(">HH", data, position + 3)
         position += length
         if marker == 0xDA:
+            scans += 1
+            if scans > MOST_SCANS:
+                raise HostileFile("The picture is drawn in too many steps.")
             following = _JPEG_MARKER.search(data, position)
             if following is None:
                 raise HostileFile("The picture is cut short.")
@@ -122,7 +139,9 @@ def _webp(data: bytes) -> Container:
     if end > len(data):
         raise HostileFile("The picture is cut short.")
     position, width, height, animated, lossless = 12, 0, 0, False, False
-    while position + 8 <= end:
+    for _ in _parts():
+        if position + 8 > end:
+            break
         kind, length = struct.unpack_from("<4sI", data, position)
         body, position = position + 8, position + 8 + length + (length & 1)
         if position > end:
@@ -153,7 +172,7 @@ def _avif(data: bytes) -> Container:
             "Videos are not taken here." if video else "The file is not a PNG, JPEG, WebP or AVIF picture."
         )
     position, width, height = 0, 0, 0
-    while position < len(data):
+    for _ in _parts():
         if len(data) - position < 8 or not data[position + 4 : position + 8].isalnum():
             break
         size, kind = struct.unpack_from(">I4s", data, position)

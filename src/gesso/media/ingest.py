@@ -10,6 +10,7 @@ twice as fast as effort 4 for 1.7 % more bytes.
 
 import hashlib
 import io
+import warnings
 from dataclasses import dataclass
 
 from PIL import Image, ImageOps
@@ -18,6 +19,9 @@ from gesso.media.blur import thumb_hash
 from gesso.media.containers import AVIF, JPEG, PNG, WEBP, Container, HostileFile, read_container, trailing
 
 __all__ = ["THUMB_SIDES", "HostileFile", "Limits", "Prepared", "clean_upload", "prepare"]
+
+# Of what is odd about a file the decoder tells in one line per oddity: thousands in a file made for it.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 THUMB_SIDES = (320, 640, 1280)
 """Longer sides of the thumbnails, in pixels."""
