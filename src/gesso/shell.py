@@ -6,6 +6,7 @@ from gesso.accounts.access import Actor, find_actor
 from gesso.catalog import pricing
 from gesso.catalog.registry import Catalog
 from gesso.credits import service as credits
+from gesso.credits.types import Balances
 from gesso.web.shell import NavItem, Shell
 
 _PAGES = {
@@ -17,13 +18,18 @@ _PAGES = {
 
 
 async def shell_of(request: Request) -> Shell | None:
-    """The frame for whoever is signed in, None for a stranger."""
+    """The frame for whoever is signed in, None for a stranger.
+
+    A page that has read the balances leaves them in `request.state.balances`; they are not read twice.
+    """
     actor = await find_actor(request)
     if actor is None:
         return None
     catalog: Catalog = request.app.state.catalog
-    async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        held = await credits.balances(tx, now=request.app.state.clock.now())
+    held: Balances | None = getattr(request.state, "balances", None)
+    if held is None:
+        async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+            held = await credits.balances(tx, now=request.app.state.clock.now())
     return Shell(
         user_name=actor.name,
         user_email=actor.email,

@@ -149,7 +149,7 @@ async def test_scrolling_joins_the_days(visit: OpenPage) -> None:
         """(() => {
             const [above, below] = [...document.querySelectorAll("#wall .rows")].slice(-2)
                 .map((box) => ({ box: box.getBoundingClientRect(), day: box.dataset.day,
-                    edge: Math.max(...[...box.children].slice(-1).map((tile) => tile.getBoundingClientRect().right)) }));
+                    edge: box.lastElementChild.getBoundingClientRect().right }));
             return { days: [above.day, below.day], ragged: above.box.right - above.edge,
                 gap: below.box.top - above.box.bottom };
         })()"""

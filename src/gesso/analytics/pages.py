@@ -36,6 +36,7 @@ async def dashboard(request: Request, actor: CurrentActor, days: Days = "30") ->
         before = await repository.used(tx, period.before, period.start, period.step, whose, final)
         rows = await repository.history(tx, whose, limit=HISTORY_PAGE + 1)
         next_grant = await next_grant_at(tx, catalog, now)
+    request.state.balances = balances
     plan = catalog.plan(actor.plan_key)
     wide, narrow = views.charts(period, repository.spent_by_step(used))
     models = views.model_bars(repository.by_model(used))

@@ -70,7 +70,7 @@ async def create_page(request: Request, actor: CurrentActor) -> Response:
         composer = await _composer(
             request, actor, tx, typed, notice=notice, everything=request.query_params.get("all") == "1"
         )
-    results = await _results(request, actor, before)
+        results = await _results_in(tx, request, actor, before)
     return await page(request, "generation/create.html", composer=composer, results=results, ideas=IDEAS, key=token())
 
 
@@ -320,9 +320,13 @@ async def _quote(request: Request, actor: Actor, tx: WorkspaceSession, model: Mo
 
 
 async def _results(request: Request, actor: Actor, before: UUID | None) -> views.Results:
-    now = request.app.state.clock.now()
     async with _tx(request, actor) as tx:
-        found, following = await service.recent(tx, actor, _catalog(request), now, before=before, limit=RUNS)
+        return await _results_in(tx, request, actor, before)
+
+
+async def _results_in(tx: WorkspaceSession, request: Request, actor: Actor, before: UUID | None) -> views.Results:
+    now = request.app.state.clock.now()
+    found, following = await service.recent(tx, actor, _catalog(request), now, before=before, limit=RUNS)
     return views.results(found, following, now, newest=before is None)
 
 

@@ -60,6 +60,8 @@ async def get(tx: WorkspaceSession, asset_id: UUID) -> Asset:
 
 async def by_ids(tx: WorkspaceSession, ids: Sequence[UUID]) -> dict[UUID, Asset]:
     """The live ones among `ids`, in their order."""
+    if not ids:
+        return {}
     rows = await tx.fetch(
         f"SELECT {_COLUMNS} FROM asset WHERE workspace_id = $1 AND id = ANY($2) AND deleted_at IS NULL",
         tx.workspace_id, list(ids),

@@ -15,15 +15,13 @@ export function placeholders(root) {
     element.style.background = `center / cover no-repeat url("${thumbHashToDataURL(bytes)}")`;
     // a picture with transparent parts must not keep its own blur behind it
     const clear = () => (element.style.background = "");
+    const failed = () => {
+      element.removeEventListener("load", clear);
+      element.removeAttribute("srcset");
+      element.src = EMPTY;
+    };
     element.addEventListener("load", clear, { once: true });
-    element.addEventListener(
-      "error",
-      () => {
-        element.removeEventListener("load", clear);
-        element.removeAttribute("srcset");
-        element.src = EMPTY;
-      },
-      { once: true },
-    );
+    if (element.complete && element.naturalWidth === 0) failed();
+    else element.addEventListener("error", failed, { once: true });
   }
 }

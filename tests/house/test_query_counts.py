@@ -1,0 +1,245 @@
+"""How many statements each page and each GET of the API sends: always as many, whatever there is to show.
+
+Counted is every round trip of the web process's pools, BEGIN and COMMIT included. Whoever adds a page adds a line
+here; whoever changes a number knows why.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import asyncpg
+import httpx2
+import pytest
+from bench.archive import Space, fill
+from bench.recorder import Sent, recording, settled
+from fastapi import FastAPI
+
+from gesso.accounts.access import COOKIE, Actor
+from gesso.app import create_app
+from gesso.core.clock import SystemClock
+from gesso.db import Database
+from gesso.db.paging import encode_cursor
+from gesso.media.storage import Storage
+from tests.cast import add_member, make_user, session_token, sign_in
+from tests.conftest import create_database
+from tests.media.pictures import keep, picture
+from tests.product import seeded, settings_for
+
+FEW, MANY = 3, 130
+SCRIPT = {"HX-Request": "true"}
+
+
+@dataclass(frozen=True)
+class Things:
+    """What addresses name: somebody's picture (with its files), generation, and places in their lists."""
+
+    asset: UUID
+    generation: UUID
+    below: str
+    """A cursor of the gallery with at least one picture on both sides."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An address of a route and how many statements it takes. `endless`: only what comes first is read."""
+
+    route: str
+    statements: int
+    query: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    stranger: bool = False
+    endless: bool = False
+    status: int = 200
+
+    def __str__(self) -> str:
+        whose = " of a stranger" if self.stranger else ""
+        return f"{self.route}{self.query}{' by script' if self.headers else ''}{whose}"
+
+    def address(self, things: Things) -> str:
+        return (self.route + self.query).format(
+            asset_id=things.asset, generation_id=things.generation, below=things.below, token="x" * 43, variant=320,
+        )  # fmt: skip
+
+
+# Who one is: 1. A transaction: 2 more (BEGIN with its scope, COMMIT). The frame of a page: 3, with the balance in it.
+CASES = [
+    Case("/", 0, stranger=True),
+    Case("/", 4),
+    Case("/.well-known/security.txt", 0, stranger=True, status=404),
+    Case("/admin/outbox", 7),
+    Case("/api/auth/me", 1),
+    Case("/api/credits", 4),
+    Case("/api/credits/history", 4),
+    Case("/api/credits/history", 4, "?limit=1"),
+    Case("/api/docs", 4),
+    Case("/api/docs", 0, stranger=True),
+    Case("/api/events", 4, endless=True),
+    Case("/api/generate", 6),
+    Case("/api/generate", 6, "?limit=1"),
+    Case("/api/generate/status/{generation_id}", 6),
+    Case("/api/media", 4),
+    Case("/api/media", 4, "?cursor={below}"),
+    Case("/api/media", 4, "?cursor={below}&direction=newer"),
+    Case("/api/media", 4, "?at=2026-01&q=light&favourite=true"),
+    Case("/api/media/by/month", 4),
+    Case("/api/media/{asset_id}", 4),
+    Case("/api/models", 1),
+    Case("/api/openapi.json", 0, stranger=True),
+    Case("/brand.css", 0, stranger=True),
+    Case("/confirm-email/{token}", 0, stranger=True),
+    Case("/create", 12),
+    Case("/create", 6, "?before={generation_id}", SCRIPT),
+    Case("/create/composer", 6, headers=SCRIPT),
+    Case("/create/runs", 6, headers=SCRIPT),
+    Case("/dashboard", 9),
+    Case("/dashboard", 9, "?days=365"),
+    Case("/dashboard/history", 7, "?before={generation_id}"),
+    Case("/dashboard/history", 4, "?before={generation_id}", SCRIPT),
+    Case("/dashboard/history.csv", 4),
+    Case("/gallery", 9),
+    Case("/gallery", 8, "?q=light"),
+    Case("/gallery", 10, "?favourite=1"),
+    Case("/gallery", 10, "?at={asset_id}"),
+    Case("/gallery", 5, "?cursor={below}&day=2000-01-01", SCRIPT),
+    Case("/gallery", 5, "?after={below}", SCRIPT),
+    Case("/gallery/{asset_id}", 5),
+    Case("/gallery/{asset_id}", 5, headers=SCRIPT),
+    Case("/gallery/{asset_id}", 4, "?q=light", SCRIPT),
+    Case("/generations/{generation_id}/card", 6, headers=SCRIPT),
+    Case("/healthz", 0, stranger=True),
+    Case("/login", 0, stranger=True),
+    Case("/media/{asset_id}/{variant}", 4),
+    Case("/metrics", 0, stranger=True, status=404),
+    Case("/readyz", 3, stranger=True, status=503),
+    Case("/reset", 0, stranger=True),
+    Case("/reset/{token}", 3, stranger=True, status=410),
+    Case("/settings", 4),
+    Case("/settings/password", 4),
+    Case("/settings/sessions", 7),
+    Case("/shell/credits", 4),
+    Case("/signup", 0, stranger=True),
+    Case("/start", 4, status=303),
+    Case("/styles", 4),
+]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The product in this process, and what its two inhabitants have."""
+
+    app: FastAPI
+    db: Database
+    sent: list[Sent]
+    owners: tuple[tuple[Actor, Things], ...]
+
+
+@pytest.fixture(scope="module")
+async def site(postgres: Any, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """Ada made three pictures, Bea a hundred and thirty, with what belongs to them; both run the site."""
+    url = await create_database(postgres, "gesso_counts", template)
+    settings = settings_for(url, Path(tmp_path_factory.mktemp("counts")), "http://127.0.0.1:9")
+    await seeded(settings)
+    with recording() as sent:
+        app = create_app(settings, SystemClock())
+        async with app.router.lifespan_context(app):
+            db: Database = app.state.db
+            people = [await make_user(db, name, operator=True) for name in ("Ada", "Bea")]
+            for number in range(20):
+                await add_member(db, people[1], await make_user(db, f"Member {number}"))
+            owner = await asyncpg.connect(url)
+            spaces = [
+                Space(who.workspace_id, (who.user_id,), many) for who, many in zip(people, (FEW, MANY), strict=True)
+            ]
+            await fill(owner, spaces, [b"\1\2\3\4\5"])
+            owners = tuple([(who, await things_of(db, app.state.storage, who)) for who in people])
+            await owner.close()
+            yield Site(app, db, sent, owners)
+
+
+async def things_of(db: Database, storage: Storage, who: Actor) -> Things:
+    async with db.workspace(who.workspace_id, who.user_id) as tx:
+        asset = await keep(tx, storage, picture())
+        generation = await tx.fetchval("SELECT id FROM generation ORDER BY id DESC LIMIT 1")
+        first, second, *_ = await tx.fetch("SELECT id FROM asset WHERE source = 'generated' ORDER BY id DESC LIMIT 3")
+        assert first["id"] == asset.id
+        return Things(asset.id, generation, encode_cursor(second["id"]))
+
+
+def routes_of(app: FastAPI) -> Iterator[str]:
+    """The path of every route that answers GET."""
+
+    def walk(routes: Any) -> Iterator[str]:
+        for route in routes:
+            if hasattr(route, "effective_candidates"):
+                yield from walk(route.effective_candidates())
+            elif "GET" in (getattr(route, "methods", None) or ()):
+                yield route.path
+
+    yield from walk(app.routes)
+
+
+async def test_every_page_has_its_number(site: Site) -> None:
+    assert set(routes_of(site.app)) == {case.route for case in CASES}
+
+
+async def counted(site: Site, who: Actor, things: Things, case: Case) -> list[str]:
+    """The statements of a second visit: the first may find out about types and fill what is kept."""
+    transport = httpx2.ASGITransport(app=site.app)
+    async with httpx2.AsyncClient(transport=transport, base_url=site.app.state.settings.site.url) as client:
+        if not case.stranger:
+            await sign_in(client, site.db, who)
+        for _ in range(2):
+            await settled()
+            site.sent.clear()
+            answer = await client.get(case.address(things), headers=case.headers)
+            assert answer.status_code == case.status, (answer.status_code, answer.text[:500])
+            await settled()
+    return [sent.sql for sent in site.sent]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.endless], ids=str)
+async def test_as_many_statements_for_few_rows_as_for_many(site: Site, case: Case) -> None:
+    few, many = [await counted(site, who, things, case) for who, things in site.owners]
+    assert len(few) == len(many) == case.statements, "\n".join(["", *few, "-- with many", *many])
+
+
+async def head_of(site: Site, who: Actor, path: str) -> list[str]:
+    """The statements until a stream has sent its first bytes; then the reader leaves."""
+    begun = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await begun.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            assert message["status"] == 200
+        elif message.get("body"):
+            begun.set()
+
+    cookie = f"{COOKIE}={await session_token(site.db, who)}".encode()
+    host = urlsplit(site.app.state.settings.site.url).netloc.encode()
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": b"", "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 1), "headers": [(b"host", host), (b"cookie", cookie)],
+    }  # fmt: skip
+    site.sent.clear()
+    async with asyncio.timeout(20):
+        await site.app(scope, receive, send)
+        await begun.wait()
+    await settled()
+    return [sent.sql for sent in site.sent]
+
+
+async def test_an_event_stream_asks_once_and_holds_nothing(site: Site) -> None:
+    (case,) = [case for case in CASES if case.endless]
+    for who, _ in site.owners:
+        await head_of(site, who, case.route)
+        seen = await head_of(site, who, case.route)
+        assert len(seen) == case.statements, seen
