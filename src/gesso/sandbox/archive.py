@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS line (
 CREATE TABLE IF NOT EXISTS total (jobs INTEGER NOT NULL, cost_micro_usd INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS job (
     request_id TEXT PRIMARY KEY, owner TEXT NOT NULL, open INTEGER NOT NULL, kept_until REAL NOT NULL,
-    data TEXT NOT NULL);
+    data TEXT NOT NULL, face TEXT NOT NULL DEFAULT 'fal');
 CREATE INDEX IF NOT EXISTS job_open ON job (request_id) WHERE open;
 CREATE INDEX IF NOT EXISTS job_kept_until ON job (kept_until);
 CREATE TABLE IF NOT EXISTS file (
@@ -46,6 +46,8 @@ class Archive:
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = OFF")
         self.db.executescript(_TABLES)
+        if not any(column["name"] == "face" for column in self.db.execute("PRAGMA table_info(job)")):
+            self.db.execute("ALTER TABLE job ADD COLUMN face TEXT NOT NULL DEFAULT 'fal'")  # a folder kept from before
         self._forgotten_at = 0.0
 
     @contextmanager
@@ -59,28 +61,34 @@ class Archive:
             raise
         self.db.execute("COMMIT")
 
-    def keep_job(self, request_id: str, owner: str, data: dict[str, Any], *, is_open: bool, seconds: float) -> None:
-        """Write a job down, or what became of it; kept for `seconds` from now. Nothing without a folder."""
+    def keep_job(
+        self, face: str, request_id: str, owner: str, data: dict[str, Any], *, is_open: bool, seconds: float
+    ) -> None:
+        """Write a face's job down, or what became of it; kept for `seconds` from now. Nothing without a folder."""
         if self.lasting:
             self.db.execute(
-                "INSERT OR REPLACE INTO job VALUES (?, ?, ?, ?, ?)",
-                (request_id, owner, is_open, time.time() + seconds, json.dumps(data)),
+                "INSERT OR REPLACE INTO job (face, request_id, owner, open, kept_until, data)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (face, request_id, owner, is_open, time.time() + seconds, json.dumps(data)),
             )
             self._forget()
 
-    def job(self, request_id: str) -> dict[str, Any] | None:
-        """What was written down about a job."""
-        row = self.db.execute("SELECT data FROM job WHERE request_id = ?", (request_id,)).fetchone()
+    def job(self, face: str, request_id: str) -> dict[str, Any] | None:
+        """What was written down about a job of this face."""
+        row = self.db.execute("SELECT data FROM job WHERE request_id = ? AND face = ?", (request_id, face)).fetchone()
         return json.loads(row["data"]) if row else None
 
-    def jobs_of(self, owner: str, limit: int) -> list[dict[str, Any]]:
-        """An owner's jobs, newest first."""
-        rows = self.db.execute("SELECT data FROM job WHERE owner = ? ORDER BY rowid DESC LIMIT ?", (owner, limit))
+    def jobs_of(self, face: str, owner: str, limit: int) -> list[dict[str, Any]]:
+        """An owner's jobs at this face, newest first."""
+        rows = self.db.execute(
+            "SELECT data FROM job WHERE owner = ? AND face = ? ORDER BY rowid DESC LIMIT ?", (owner, face, limit)
+        )
         return [json.loads(row["data"]) for row in rows]
 
-    def open_jobs(self) -> list[dict[str, Any]]:
-        """Jobs with something left to do: not ended, or ended and nobody told, oldest first."""
-        return [json.loads(row["data"]) for row in self.db.execute("SELECT data FROM job WHERE open ORDER BY rowid")]
+    def open_jobs(self, face: str) -> list[dict[str, Any]]:
+        """A face's jobs with something left to do: not ended, or ended and nobody told, oldest first."""
+        rows = self.db.execute("SELECT data FROM job WHERE open AND face = ? ORDER BY rowid", (face,))
+        return [json.loads(row["data"]) for row in rows]
 
     def keep_file(
         self, name: str, data: bytes, media_type: str, *, prompt: str, faults: list[Any], seconds: float

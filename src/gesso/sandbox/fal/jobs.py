@@ -26,6 +26,7 @@ from gesso.sandbox.studio import BadReference, Order, Studio
 
 KEEP_JOBS = 500
 _KEEP_INLINE = 40
+_FACE = "fal"
 _SUFFIX = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
 logger = logging.getLogger("gesso.sandbox.fal")
@@ -49,7 +50,7 @@ class Workshop:
         with self._archive.transaction():
             self._bill.open(
                 request_id=job.request_id,
-                provider="fal",
+                provider=_FACE,
                 endpoint=job.endpoint.id,
                 key_hint=job.caller.hint,
                 prompt=job.input.prompt,
@@ -62,7 +63,7 @@ class Workshop:
 
     def resume(self) -> None:
         """Starts again what an earlier process had not finished, and tells of what it had not told."""
-        for data in self._archive.open_jobs():
+        for data in self._archive.open_jobs(_FACE):
             job = record.from_json(data)
             if job.outcome is None:
                 self._start(job)
@@ -72,14 +73,14 @@ class Workshop:
     def find(self, request_id: str, app: str, caller: Caller) -> Job | None:
         """A job of this caller under this app."""
         job = self._jobs.get(request_id)
-        if job is None and (data := self._archive.job(request_id)) is not None:
+        if job is None and (data := self._archive.job(_FACE, request_id)) is not None:
             job = record.from_json(data)
         return job if job and job.endpoint.app == app and job.caller.owner == caller.owner else None
 
     def of(self, caller: Caller) -> list[Job]:
         """The caller's jobs, newest first."""
         known = [job for job in reversed(self._jobs.values()) if job.caller.owner == caller.owner]
-        kept = (record.from_json(data) for data in self._archive.jobs_of(caller.owner, KEEP_JOBS))
+        kept = (record.from_json(data) for data in self._archive.jobs_of(_FACE, caller.owner, KEEP_JOBS))
         return known + [job for job in kept if job.request_id not in self._jobs]
 
     async def wait(self, job: Job) -> dict[str, Any] | Failure:
@@ -104,7 +105,7 @@ class Workshop:
 
     def _keep(self, job: Job, *, is_open: bool) -> None:
         self._archive.keep_job(
-            job.request_id, job.caller.owner, record.to_json(job), is_open=is_open, seconds=KEEP_SECONDS
+            _FACE, job.request_id, job.caller.owner, record.to_json(job), is_open=is_open, seconds=KEEP_SECONDS
         )
 
     async def close(self) -> None:
