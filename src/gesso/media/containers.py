@@ -23,7 +23,7 @@ MOST_PARTS = 20_000
 """Chunks, segments or boxes of one file: a 50 MB PNG in pieces of 8 kB has 6,400. Millions of empty ones are small to
 send and take seconds and hundreds of megabytes to walk through."""
 MOST_SCANS = 32
-"""Passes over a JPEG's pixels. Encoders make ten or so; each may take 100 bytes of file and 0.1 s of a large picture."""
+"""Passes over a JPEG's pixels. Encoders make ten or so; each may take 100 bytes of file and 0.1 s of a large one."""
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
