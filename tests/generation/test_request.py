@@ -94,11 +94,11 @@ def test_the_request_speaks_our_words() -> None:
     asked = generation({"size": "1024x1024", "steps": 4, "negative_prompt": "", "quality": "best"}, count=2)
     (step,) = chain(asked, asked.price.outputs, {"first": first}.get, {CONNECTION.id: CONNECTION}.get)
     outputs = [Output(asked.id, index, new_id(), "pending", 7 + index, OutputPrice(MICRO)) for index in range(2)]
-    request = media_request(step, asked, outputs[1:], webhook_url="https://x")
+    request = media_request(step, asked, outputs[1:], webhook_url="https://x", deadline_seconds=240.0)
     assert (request.model, request.count, request.seed, request.prompt) == ("a/b", 1, 8, "a harbour")
     assert (request.width, request.height, request.aspect_ratio, request.quality) == (1024, 1024, None, "best")
     assert request.options == {"steps": 4} and request.wire == {"steps": "num_inference_steps"}
-    assert request.negative_prompt is None and request.webhook_url == "https://x"
+    assert request.negative_prompt is None and request.webhook_url == "https://x" and request.deadline_seconds == 240.0
 
 
 def test_deadlines_follow_the_model_within_bounds() -> None:

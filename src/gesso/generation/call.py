@@ -49,6 +49,7 @@ class Call:
             request = media_request(
                 step, self._drive.generation, [self._drive.outputs[index] for index in indexes], inputs=inputs,
                 webhook_url=webhook_url(self._tools.settings.site.base_url, step.connection.key, attempt.client_key),
+                deadline_seconds=(self._drive.deadline_at - self._tools.clock.now()).total_seconds(),
             )  # fmt: skip
             async with self._tools.pool.use(step.connection) as line:
                 taken = await line.provider.submit(request, str(attempt.client_key))

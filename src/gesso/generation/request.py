@@ -112,6 +112,7 @@ def media_request(
     *,
     inputs: Sequence[InputFile] = (),
     webhook_url: str | None = None,
+    deadline_seconds: float | None = None,
 ) -> MediaRequest:
     """The provider's request for these outputs, in our words."""
     params, size = step.params, size_of(step.params.get("size"))
@@ -130,4 +131,5 @@ def media_request(
         inputs=tuple(inputs),
         wire=dict(step.model.wire),
         webhook_url=webhook_url,
+        deadline_seconds=deadline_seconds,
     )

@@ -45,7 +45,8 @@ class MediaRequest:
 
     `width` and `height` in pixels, both or neither. `aspect_ratio` as "W:H". `options` holds what the model's
     capabilities add (steps, guidance, strength, output_format …). `wire` is the catalogue's mapping of our words
-    to the model's fields, laid over the adapter's own table. `count` ≥ 1.
+    to the model's fields, laid over the adapter's own table. `count` ≥ 1. `deadline_seconds`: nobody waits for the
+    result longer than this from now, so a provider that takes a deadline may be told it.
     """
 
     kind: MediaKind
@@ -62,6 +63,7 @@ class MediaRequest:
     inputs: tuple[InputFile, ...] = ()
     wire: Mapping[str, JSON] = field(default_factory=dict)
     webhook_url: str | None = None
+    deadline_seconds: float | None = None
 
 
 @dataclass(frozen=True)
