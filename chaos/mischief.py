@@ -22,7 +22,7 @@ import asyncpg
 from chaos.site import Site, Slot
 
 EVERY_KILLS: dict[str, float] = {
-    "kill backend": 80, "kill postgres": 160, "kill supervisor": 900,
+    "kill backend": 60, "kill postgres": 100, "kill supervisor": 500,
     "pause worker": 90, "pause worker for long": 90, "pause web": 200, "pause sandbox": 120, "pause backend": 120,
     "fill files": 150, "fill postgres": 300, "deafen": 80, "drop backends": 80, "reset sandbox": 60, "reset web": 120,
     "hold sandbox": 150,

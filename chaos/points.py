@@ -10,11 +10,11 @@ from typing import Protocol
 
 import gesso
 
-LIFE_SECONDS = {"web": 0.2, "worker": 0.2, "sandbox": 0.25}
+LIFE_SECONDS = {"web": 0.12, "worker": 0.15, "sandbox": 0.2}
 """Seconds of processor time a process lives on average; starting takes some 0.05 of them."""
 SHARE = 0.5
 """So many of the processes are born with a crash point."""
-SPARED_SECONDS = 0.25
+SPARED_SECONDS = 0.2
 """They live longer by so much, to get there."""
 LATEST = 4
 """They die there the first to the fourth time they get there."""

@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 import math
 import signal
+import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx2
 from rich.console import Console
 
 from chaos.people import Crowd, settle
@@ -59,7 +62,9 @@ async def until_quiet(site: Site, crowd: Crowd, console: Console, *, seconds: fl
     deadline, steady_since, left = time.monotonic() + seconds, None, {"everything": 1}
     with console.status("") as status:
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(
+                OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx2.HTTPError, sqlite3.Error
+            ):
                 async with site.owner() as owner:
                     left = await _open(site, owner)
             status.update("waiting for quiet: " + ", ".join(f"{count} {what}" for what, count in left.items()))
@@ -75,4 +80,12 @@ async def _open(site: Site, owner: asyncpg.Connection) -> dict[str, int]:
     found: dict[str, Any] = {what: await owner.fetchval(sql) for what, sql in OPEN_WORK.items()}
     bill: Any = await site.bill()
     found["provider's jobs"] = sum(line["status"] in ("queued", "running") for line in bill["jobs"])
+    found["untold webhooks"] = await asyncio.to_thread(_untold, site.folder / "sandbox" / "sandbox.sqlite")
     return {what: count for what, count in found.items() if count}
+
+
+def _untold(archive: Path) -> int:
+    """Jobs whose end the sandbox has not told, or is not done with telling."""
+    with contextlib.closing(sqlite3.connect(f"file:{archive}?mode=ro", uri=True, timeout=10)) as db:
+        count: int = db.execute("SELECT count(*) FROM job WHERE open").fetchone()[0]
+    return count

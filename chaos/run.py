@@ -30,10 +30,10 @@ class Plan:
     kills: int
     seconds: float
     seed: int
-    workers: int = 4
+    workers: int = 6
     webs: int = 2
-    people: int = 12
-    open_limit: int = 120
+    people: int = 16
+    open_limit: int = 200
     """Generations under way at most: a longer backlog would only wait."""
     hurry: float = 1.0
     """So many times as many acts beside the kills as usual: for short runs."""

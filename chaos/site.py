@@ -270,7 +270,7 @@ def _environment(folder: Path, server: EmbeddedPostgres, web_port: int, sandbox_
         "GESSO_LOG_FORMAT": "json",
         "GESSO_LOG_LEVEL": "info",
         "GESSO_DATABASE_POOL_SIZE": "6",
-        "GESSO_WORKER_CONCURRENCY": "6",  # a worker lives for seconds: it should end some before it takes more
+        "GESSO_WORKER_CONCURRENCY": "3",  # what dies with a worker waits for its lease: few at once, many workers
     }
 
 

@@ -9,16 +9,23 @@ from decimal import Decimal
 
 from chaos.evidence import Evidence, Row, client_key, gathered, price, sha256, spent, stored
 from chaos.people import Crowd
-from chaos.site import Site
+from chaos.site import EDITION, Site
+from gesso.catalog.editions import load_edition
 from gesso.core.clock import SystemClock
 from gesso.core.money import MICRO
 from gesso.credits import service as credits
+from gesso.credits.types import CREDIT
 from gesso.generation.repository import expected_assets
 from gesso.media import ingest, tasks
 from gesso.media.service import variant_key
 from gesso.media.storage import Storage
 
 SHOWN = 5
+SILENCED = (
+    "webhook-never", "webhook-forged", "webhook-stale", "webhook-null", "sandbox:gone", "wrong-bytes", "truncated",
+    "private-url", "sandbox:flagged", "sandbox:fewer",
+)  # fmt: skip
+"""Faults with which the provider never tells us, or has nothing good to give."""
 LATE = "free of charge"
 """Part of the sentence with which the product gives a late result away."""
 
@@ -57,6 +64,7 @@ async def judged(site: Site, crowd: Crowd, left: dict[str, int]) -> list[Finding
         _accepted_once(found),
         _keys(found, crowd),
         *_bill(found),
+        _late(found),
         _balances(found),
     ]
     return [*lines, *await _orphans(site, found)]
@@ -255,9 +263,33 @@ def _bill(found: Evidence) -> Iterator[Finding]:
     yield Finding("uncertain calls are counted with their cost", tuple(nothing + over), note)
 
 
+def _late(found: Evidence) -> Finding:
+    """What the provider finished and told us of is given, however late; unless its webhook was made to fail."""
+    states = {(str(row["generation_id"]), row["index"]): row["state"] for row in found.outputs}
+    lines = {client_key(line): line for line in found.bill}
+    wrong, silent, kept = [], 0, 0
+    for call in found.attempts:
+        generation = str(call["generation_id"])
+        missed = any(states[generation, index] == "failed" for index in call["output_indexes"])
+        line = lines.get(str(call["client_key"]))
+        if call["state"] == "uncertain" and line is not None and line["status"] == "done" and missed:
+            prompt = found.generations[generation]["prompt"]
+            if any(word in prompt for word in SILENCED):
+                silent += 1
+            else:
+                wrong.append(f"call {call['id']} was finished by job {line['request_id']}, its picture is not here")
+    kept = sum(output["late"] for output in found.outputs)
+    return Finding("late results are given free", tuple(wrong), f"{kept} given, {silent} the provider kept to itself")
+
+
 def _balances(found: Evidence) -> Finding:
     """Everybody's balance from what their client was told: granted, less each delivered picture at its quoted price."""
-    wrong = []
+    granted = load_edition(str(EDITION)).plans[0].signup_grants
+    wrong = [
+        f"{person.email} got {person.granted} and {person.granted_uses} at sign-up"
+        for person in found.people
+        if {CREDIT: int(person.granted * MICRO)} | person.granted_uses != dict(granted)
+    ]
     for person in found.people:
         charges = []
         asks = {ask.generation: ask for ask in person.asks if ask.generation is not None}
@@ -287,7 +319,7 @@ def _balances(found: Evidence) -> Finding:
         }:
             wrong.append(f"{person.email}: allowances {wallet['allowances']}, due {left}")
     total = sum((Decimal(wallet["balance"]) for wallet in found.wallets.values()), Decimal(0))
-    note = f"{len(found.people)} people, {total} credits in all, to the {MICRO}th"
+    note = f"{len(found.people)} people, {total} credits in all"
     return Finding("every balance follows from what its owner saw", tuple(wrong), note)
 
 
