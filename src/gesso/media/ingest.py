@@ -1,8 +1,9 @@
 """From untrusted bytes to a picture we vouch for: checked, measured, hashed, with thumbnails and a blur.
 
 Everything here is pure and heavy: run it in a worker thread (`service.Ingest` does, a few at a time).
-Memory: a decoded picture takes 4 bytes a pixel, twice while it is turned upright; with the default limit of
-50 million pixels that is 200 MB, 400 MB at the worst. A usual 1024² picture needs about 12 MB.
+Memory: a decoded picture takes 4 bytes a pixel, up to four times over while it is decoded, turned upright and encoded:
+0.8 GB for the largest one taken (seen: PNG with 49 million pixels), 12 MB for a usual 1024². Decoders of WebP and AVIF
+hold as much again, so half as many pixels are taken of those; and large pictures are decoded one at a time.
 
 Thumbnails are WebP with 320, 640 and 1280 pixels on the longer side, never enlarged, at encoder effort 2:
 twice as fast as effort 4 for 1.7 % more bytes.
@@ -10,7 +11,10 @@ twice as fast as effort 4 for 1.7 % more bytes.
 
 import hashlib
 import io
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from PIL import Image, ImageOps
@@ -30,6 +34,7 @@ _FORMATS = {PNG: "PNG", JPEG: "JPEG", WEBP: "WEBP", AVIF: "AVIF"}
 _THUMB_QUALITY, _THUMB_EFFORT = 80, 2
 _UPLOAD_QUALITY = 95
 _UPLOAD_SIDE = 4096
+_LARGE_PIXELS, _one_large = 4096 * 4096, threading.Lock()
 _ICC_LIMIT = 32 * 1024
 _ORIENTATION_TAG, _UPRIGHT, _SIDEWAYS = 0x0112, 1, (5, 6, 7, 8)
 _NOT_PICTURES = ("text/", "video/", "audio/", "application/json", "application/xml", "image/svg")
@@ -37,7 +42,7 @@ _NOT_PICTURES = ("text/", "video/", "audio/", "application/json", "application/x
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`max_bytes` of the file, `max_pixels` in all, `max_side` in pixels."""
+    """`max_bytes` of the file, `max_pixels` in all (half as many of WebP and AVIF), `max_side` in pixels."""
 
     max_bytes: int = 50 * 2**20
     max_pixels: int = 50_000_000
@@ -73,7 +78,7 @@ def prepare(data: bytes, *, declared_type: str | None = None, limits: Limits | N
     container = _check(data, declared_type, limits or Limits())
     if trailing(data, container):
         raise HostileFile("The file goes on after the end of the picture.")
-    with _open(data, container) as opened:
+    with _room_for(container), _open(data, container) as opened:
         width, height = opened.size
         if _orientation(opened) in _SIDEWAYS:
             width, height = height, width
@@ -97,7 +102,7 @@ def clean_upload(data: bytes, *, declared_type: str | None = None, limits: Limit
     container = _check(data, declared_type, limits or Limits())
     if container.media_type != JPEG and trailing(data, container):
         raise HostileFile("The file goes on after the end of the picture.")
-    with _open(data, container) as opened:
+    with _room_for(container), _open(data, container) as opened:
         picture = _decode(opened)
     if max(picture.size) > _UPLOAD_SIDE:
         picture.thumbnail((_UPLOAD_SIDE, _UPLOAD_SIDE), Image.Resampling.LANCZOS)
@@ -123,9 +128,20 @@ def _check(data: bytes, declared_type: str | None, limits: Limits) -> Container:
         raise HostileFile("Animated pictures are not taken. Save one frame of it as a still picture.")
     if max(container.width, container.height) > limits.max_side:
         raise HostileFile(f"The picture is more than {limits.max_side:,} pixels wide or high.")
-    if container.width * container.height > limits.max_pixels:
-        raise HostileFile(f"The picture has more than {limits.max_pixels // 1_000_000} million pixels.")
+    most = limits.max_pixels if container.media_type in (PNG, JPEG) else limits.max_pixels // 2
+    if container.width * container.height > most:
+        raise HostileFile(f"The picture has more than {most // 1_000_000} million pixels.")
     return container
+
+
+@contextmanager
+def _room_for(container: Container) -> Iterator[None]:
+    """Wait until no other large picture is being decoded in this process."""
+    if container.width * container.height <= _LARGE_PIXELS:
+        yield
+        return
+    with _one_large:
+        yield
 
 
 def _open(data: bytes, container: Container) -> Image.Image:
