@@ -81,6 +81,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/openapi.json",
         generate_unique_id_function=lambda route: route.name,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ObserveMiddleware does it, without addresses
     )
     app.state.settings = settings
     app.state.draining = False

@@ -8,12 +8,14 @@
 The session is looked up once per request, in one round trip; keys for programs will join here.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie
+from fastapi.security.base import SecurityBase
 
 from gesso.accounts import repository
 from gesso.core.errors import Forbidden, NotFound, NotSignedIn
@@ -99,23 +101,29 @@ async def current_operator(request: Request) -> Actor:
     return actor
 
 
-_session = APIKeyCookie(
+_COOKIE = APIKeyCookie(
     name=COOKIE, scheme_name="session", auto_error=False,
     description=f"Set by `POST /api/auth/signup` and `POST /api/auth/login`. Its name is `{SECURE_COOKIE}` over https.",
 )  # fmt: skip
-SessionCookie = Annotated[str | None, Security(_session)]
-"""Taken by a dependency, it says in the OpenAPI document that the route needs a session."""
 
 
-async def _current(request: Request, _: SessionCookie) -> Actor:
-    return await current_actor(request)
+class _Session(SecurityBase):
+    """`who` as a dependency which says in the OpenAPI document that the route needs a session.
+
+    Both in one: the framework takes its time over each dependency of a request, and nearly all have this one.
+    """
+
+    model = _COOKIE.model
+    scheme_name = _COOKIE.scheme_name
+
+    def __init__(self, who: Callable[[Request], Awaitable[Actor]]) -> None:
+        self._who = who
+
+    async def __call__(self, request: Request) -> Actor:
+        return await self._who(request)
 
 
-async def _verified(request: Request, _: SessionCookie) -> Actor:
-    return await verified_actor(request)
-
-
-CurrentActor = Annotated[Actor, Depends(_current)]
+CurrentActor = Annotated[Actor, Security(_Session(current_actor))]
 OptionalActor = Annotated[Actor | None, Depends(find_actor)]
-VerifiedActor = Annotated[Actor, Depends(_verified)]
+VerifiedActor = Annotated[Actor, Security(_Session(verified_actor))]
 CurrentOperator = Annotated[Actor, Depends(current_operator)]
