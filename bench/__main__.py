@@ -35,8 +35,8 @@ async def measure(*, quick: bool) -> list[Row]:
             async with product.with_worker(home, port):
                 found(await product.hand_over(home, port, seconds=3 if quick else 15))
                 await product.paint_pictures(port, 2 if quick else 12)
+                found(*await streams.streams(home, port, web.pid, count=500 if quick else 10_000))
             found(*await product.pages(port, requests=100 if quick else 500))
-            found(*await streams.streams(port, web.pid, count=500 if quick else 10_000))
             found(
                 *await gallery.gallery(
                     home, port, pictures=20_000 if quick else 1_000_000, requests=100 if quick else 500

@@ -199,7 +199,7 @@ async def until_up(port: int, path: str, process: subprocess.Popen[bytes], secon
     begun = time.perf_counter()
     while time.perf_counter() - begun < seconds:
         if process.poll() is not None:
-            raise RuntimeError(f"{process.args} ended with exit code {process.returncode}")
+            raise RuntimeError(f"{process.args!r} ended with exit code {process.returncode}")
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             async with Line.opened(port) as line:
                 if (await line.send(get(path))).status == 200:

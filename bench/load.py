@@ -75,11 +75,12 @@ class Line:
         return b"".join(parts)
 
 
-def get(path: str, token: str | None = None, *, gzip: bool = False) -> bytes:
+def get(path: str, token: str | None = None, *, gzip: bool = False, last_event_id: int | None = None) -> bytes:
     """The bytes of a GET; with `gzip` as a browser would send it."""
     cookie = f"Cookie: gesso_session={token}\r\n" if token else ""
     accept = "Accept-Encoding: gzip\r\n" if gzip else ""
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{accept}{cookie}\r\n".encode()
+    seen = f"Last-Event-ID: {last_event_id}\r\n" if last_event_id is not None else ""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{accept}{seen}{cookie}\r\n".encode()
 
 
 def post(path: str, token: str, body: object, key: str) -> bytes:

@@ -32,10 +32,10 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        if self.must is None:
-            return ""
         if not self.right:
             return "missed"
+        if self.must is None:
+            return ""
         if self.target is not None and self._within(self.target):
             return "target met"
         return "met" if self._within(self.must) else "missed"
