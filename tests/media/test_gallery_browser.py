@@ -3,31 +3,26 @@
 import asyncio
 import json
 import re
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import uvicorn
-from fastapi import FastAPI, Response
-from fastapi.responses import PlainTextResponse
-from fastapi.staticfiles import StaticFiles
-from playwright.async_api import Browser, Page
+from fastapi import FastAPI
+from playwright.async_api import Page
 
-from gesso.accounts.access import COOKIE, Actor
+from gesso.accounts.access import Actor
 from gesso.core.clock import SystemClock
 from gesso.db import Database
 from gesso.media import gallery
 from gesso.media.service import Ingest
 from gesso.media.storage import Storage
-from gesso.web.render import STATIC
-from tests.cast import make_user, session_token
+from tests.cast import make_user
 from tests.chromium import AXE, browser
+from tests.media.browsing import OpenPage, site, tiles, until, visit
 from tests.media.conftest import media_app
 from tests.media.pictures import id_at, keep, picture
 
-__all__ = ["browser"]
+__all__ = ["browser", "site", "visit"]
 
 pytestmark = pytest.mark.browser
 
@@ -36,33 +31,9 @@ TODAY, EARLIER = 5, 9
 
 
 @pytest.fixture
-async def site(app: FastAPI) -> AsyncIterator[str]:
-    """The room's application on a port of its own."""
-    app.mount("/static", StaticFiles(directory=STATIC))
-
-    @app.get("/brand.css")
-    async def brand() -> Response:
-        return PlainTextResponse("", media_type="text/css")
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.02)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    await serving
-
-
-@pytest.fixture
 def app(db: Database, storage: Storage, ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
     monkeypatch.setattr(gallery, "PAGE", 8)  # so that 14 pictures need a second page, in the middle of a day
     return media_app(db, storage, ingest, SystemClock())
-
-
-OpenPage = Callable[..., Awaitable[Page]]
 
 
 @pytest.fixture
@@ -79,43 +50,6 @@ async def ada(db: Database, storage: Storage) -> Actor:
                 prompt=f"{'teal' if n % 2 else 'amber'} picture number {n}", model_key="flux", model_name="Flux",
             )  # fmt: skip
     return ada
-
-
-@pytest.fixture
-async def visit(browser: Browser, site: str, db: Database, ada: Actor) -> AsyncIterator[OpenPage]:
-    """Opens a page of Ada's; at the end none of them may have complained."""
-    complaints: list[str] = []
-    contexts = []
-
-    async def open_page(path: str, *, width: int = 1200, bypass_csp: bool = False, scripts: bool = True) -> Page:
-        context = await browser.new_context(
-            viewport={"width": width, "height": 800}, bypass_csp=bypass_csp, java_script_enabled=scripts,
-            reduced_motion="reduce", timezone_id="UTC",
-        )  # fmt: skip
-        contexts.append(context)
-        await context.add_cookies([{"name": COOKIE, "value": await session_token(db, ada), "url": site}])
-        context.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
-        page = await context.new_page()
-        await page.goto(site + path)
-        return page
-
-    yield open_page
-    for context in contexts:
-        await context.close()
-    # /api/events belongs to another room and is not served here
-    assert [text for text in complaints if "404" not in text] == []
-
-
-async def until(page: Page, condition: str) -> None:
-    """Wait until a JavaScript condition holds. Polled from outside: the page's policy forbids eval."""
-    async with asyncio.timeout(15):
-        while not await page.evaluate(condition):
-            await asyncio.sleep(0.05)
-
-
-async def tiles(page: Page) -> int:
-    return await page.locator("#wall .tile").count()
 
 
 async def everything(page: Page) -> int:

@@ -8,7 +8,7 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   document.getElementById("calendar").hidePopover();
   show(link.getAttribute("href")).then(() => {
-    document.getElementById("status").textContent = link.getAttribute("aria-label");
+    document.getElementById("status").textContent = link.textContent;
   });
 });
 

@@ -26,7 +26,7 @@ export const monthInSight = () => months[Number(scrubber.getAttribute("aria-valu
 function read() {
   const links = [...document.querySelectorAll("#calendar [data-month]")];
   const found = links.map((link) => ({
-    key: link.dataset.month, href: link.getAttribute("href"), words: link.getAttribute("aria-label"),
+    key: link.dataset.month, href: link.getAttribute("href"), words: link.textContent,
     made: Number(link.dataset.made),
   }));
   found.sort((one, other) => (one.key < other.key ? 1 : -1));

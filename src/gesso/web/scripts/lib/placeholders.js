@@ -9,10 +9,12 @@ const EMPTY = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAA
 export function placeholders(root) {
   for (const element of all(root, "[data-blur]")) {
     const hash = element.dataset.blur;
-    if (!hash || element.dataset.blurred === hash || (element.complete && element.naturalWidth)) continue;
+    const gone = element.src === EMPTY;
+    if (!hash || element.dataset.blurred === hash || (!gone && element.complete && element.naturalWidth)) continue;
     element.dataset.blurred = hash;
     const bytes = Uint8Array.from(atob(hash), (char) => char.charCodeAt(0));
     element.style.background = `center / cover no-repeat url("${thumbHashToDataURL(bytes)}")`;
+    if (gone) continue;
     // a picture with transparent parts must not keep its own blur behind it
     const clear = () => (element.style.background = "");
     const failed = () => {
