@@ -27,6 +27,8 @@ _SECRET_SHAPES = re.compile(
     r"|(?<=[?&])(?:[\w.-]*(?:token|key|signature|secret|password|credential)|sig|code|state|call)=[^&\s'\"]+"
     r"|\b(?:cookie|set-cookie|authorization)\b['\"]?\s*[:=]\s*['\"]?[^\s'\"]+"
 )
+# What databases and validators quote in their errors: whole rows, what somebody typed.
+_QUOTED_VALUES = re.compile(r"(?<=DETAIL:)[^\n]+|(?<=input_value=).+?(?=, input_type=)", re.DOTALL)
 MASK = "•••"
 _DEPTH = 6
 
@@ -34,8 +36,8 @@ _tell_of_errors: Callable[[MutableMapping[str, Any]], None] | None = None
 
 
 def redact(text: str) -> str:
-    """`text` with everything that looks like a credential masked."""
-    return _SECRET_SHAPES.sub(MASK, text)
+    """`text` with everything that looks like a credential masked, and what errors quote of rows and input."""
+    return _QUOTED_VALUES.sub(MASK, _SECRET_SHAPES.sub(MASK, text))
 
 
 def mask(fields: Mapping[str, Any]) -> dict[str, Any]:
