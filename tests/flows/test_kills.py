@@ -4,19 +4,21 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import httpx2
 import psutil
 import pytest
+from chaos.people import ENDED, Crowd, ask_for, insistently, sign_up
 
 from gesso.core.ids import new_id
 from gesso.credits import service as credits
@@ -27,7 +29,6 @@ pytestmark = [pytest.mark.crash, pytest.mark.xdist_group("processes")]
 
 ASKED = 8
 PICTURES_EACH = 2
-ENDED = ("succeeded", "failed", "cancelled")
 
 
 @dataclass
@@ -85,31 +86,15 @@ async def up(shared_folder: Path) -> AsyncIterator[Up]:
             process.kill()
 
 
-async def sign_up(client: httpx2.AsyncClient) -> None:
-    body = {"email": f"ada.{new_id().hex}@example.test", "name": "Ada", "password": "violet ridges, first light"}
-    assert (await client.post("/api/auth/signup", json=body)).status_code == 201
-
-
-async def insistently(call: Callable[[], object], seconds: float = 40) -> httpx2.Response:
-    """What a good client does: the same request, with its key, until somebody answers for good."""
-    deadline = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(httpx2.HTTPError):
-            answer: httpx2.Response = await call()  # type: ignore[misc]
-            if answer.status_code < 500 and answer.status_code not in (409, 429):
-                return answer
-        assert time.monotonic() < deadline, "nobody answered"
-        await asyncio.sleep(0.2)
-
-
 async def test_nothing_is_lost_and_nothing_charged_twice(up: Up) -> None:
     async with httpx2.AsyncClient(base_url=up.url, timeout=10) as client:
-        await sign_up(client)
+        crowd = Crowd(client, random.Random(1))
+        ada = await sign_up(crowd)
 
         async def submit(number: int) -> str:
             body = {"model": "flux-schnell", "prompt": f"dunes at dawn, view {number}", "count": PICTURES_EACH}
-            headers = {"Idempotency-Key": f"picture-{number}"}
-            answer = await insistently(lambda: client.post("/api/generate/image", json=body, headers=headers))
+            send = partial(ask_for, crowd, ada, "POST", "/api/generate/image", key=f"picture-{number}", body=body)
+            answer = await insistently(crowd, send)
             assert answer.status_code == 202, answer.text
             return str(answer.json()["id"])
 
@@ -129,7 +114,8 @@ async def test_nothing_is_lost_and_nothing_charged_twice(up: Up) -> None:
         async def ended(generation: object) -> dict[str, object]:
             async with asyncio.timeout(90):
                 while True:
-                    answer = await insistently(lambda: client.get(f"/api/generate/status/{generation}"))
+                    look = partial(ask_for, crowd, ada, "GET", f"/api/generate/status/{generation}")
+                    answer = await insistently(crowd, look)
                     if answer.json()["status"] in ENDED:
                         return dict(answer.json())
                     await asyncio.sleep(0.3)

@@ -124,6 +124,8 @@ def _environment(settings: Settings, sandbox_port: int | None) -> dict[str, str]
     }
     if sandbox_port is not None:
         environment["GESSO_SANDBOX_URL"] = f"http://127.0.0.1:{sandbox_port}"
+        folder = settings.sandbox.folder or settings.site.data_dir / "sandbox"
+        environment["GESSO_SANDBOX_FOLDER"] = str(folder.resolve())  # work under way outlives its restart, too
     return environment
 
 
