@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--minutes", type=float, help=f"at most so many of attack (default: one for {KILLS_A_MINUTE} kills)"
     )
     parser.add_argument("--seed", type=int, help="the same seed gives the same lives, crash points and acts")
+    parser.add_argument(
+        "--life", type=float, default=Plan.life, help="length of lives, 1 = usual: shorter is more kills a minute"
+    )
     parser.add_argument("--workers", type=int, default=Plan.workers, help=f"worker processes ({Plan.workers})")
     parser.add_argument("--webs", type=int, default=Plan.webs, help=f"web processes ({Plan.webs})")
     parser.add_argument("--folder", type=Path, help="an empty folder for data and logs, which then stays in any case")
@@ -30,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     minutes = given.minutes or given.kills / KILLS_A_MINUTE
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
-    plan = Plan(given.kills, minutes * 60, seed, given.workers, given.webs, folder=given.folder)
+    plan = Plan(given.kills, minutes * 60, seed, given.workers, given.webs, life=given.life, folder=given.folder)
     console = Console()
     console.print(f"[bold]chaos[/] {plan.command}", highlight=False)
     try:

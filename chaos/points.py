@@ -61,7 +61,9 @@ class Fates:
     Crash points come up each as often as any other of their kind. Call `mercy` to let everybody live.
     """
 
-    def __init__(self, source: random.Random, slots: Sequence[Named]) -> None:
+    def __init__(self, source: random.Random, slots: Sequence[Named], length: float = 1.0) -> None:
+        """Lives are `length` times as long as usual."""
+        self._length = length
         self._points = points()
         self._source = {slot.name: random.Random(source.random()) for slot in slots}
         self._turn: dict[str, list[str]] = {slot.name: [] for slot in slots}
@@ -80,9 +82,9 @@ class Fates:
         if self._merciful:
             return Fate(math.inf, None)
         if not armed:
-            return Fate(life, None)
+            return Fate(life * self._length, None)
         turn = self._turn[name]
         if not turn:
             turn.extend(self._points[kind])
             source.shuffle(turn)
-        return Fate(life + SPARED_SECONDS, f"{turn.pop()}*{times}")
+        return Fate((life + SPARED_SECONDS) * self._length, f"{turn.pop()}*{times}")

@@ -215,8 +215,8 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, *, workers: int, webs: int, seed: int) -> AsyncIterator[Site]:
-    """The site, running and healthy. `folder` must be empty; it is left with its logs."""
+async def opened(folder: Path, *, workers: int, webs: int, seed: int, life: float = 1.0) -> AsyncIterator[Site]:
+    """The site, running and healthy. `folder` must be empty; it is left with its logs. Lives are `life` times as long."""
     (folder / "logs").mkdir(parents=True)
     for path in (folder, *list(folder.parents)[:1]):
         path.chmod(0o755)  # as root the database runs as another user
@@ -243,7 +243,15 @@ async def opened(folder: Path, *, workers: int, webs: int, seed: int) -> AsyncIt
             *(Slot(f"worker-{n}", ("work",), environment) for n in range(1, workers + 1)),
         ]
         site = Site(
-            folder, server, nursery, web, sandbox, slots, load_settings(), disks, Fates(random.Random(seed), slots)
+            folder,
+            server,
+            nursery,
+            web,
+            sandbox,
+            slots,
+            load_settings(),
+            disks,
+            Fates(random.Random(seed), slots, life),
         )
         stack.push_async_callback(site.stop)
         for slot in slots:
