@@ -130,8 +130,8 @@ def cases(known: Facts) -> list[Case]:
         kept = f"?{urlencode(query)}" if query else ""
         return Case("lightbox", what, f"/gallery/{known.ids[place]}{kept}", base)
 
-    _, day = known.months
-    credits = "/api/credits/history"
+    month, day = known.months
+    credits, api = "/api/credits/history", f"/api/media?limit={PAGE}"
     common, medium = MODELS[0][0], MODELS[-1][0]
     return [
         media("first page", ""),
@@ -161,6 +161,15 @@ def cases(known: Facts) -> list[Case]:
         page("a model in 10 of all", model=RARE_MODEL[0]),
         page("favourites", favourite="1"),
         page("model in 3 % + favourites", model=medium, favourite="1"),
+        Case("jump to date", "a month, API", f"{api}&at={month}"),
+        Case("jump to date", "up from it, API", f"{api}&at={month}&direction=newer", "a month, API"),
+        Case("jump to date", "a month among favourites, API", f"{api}&at={month}&favourite=true", "a month, API"),
+        Case("jump to date", "a month and a common word, API", f"{api}&at={month}&q=light", "a month, API"),
+        Case("jump to date", "a month and a rare word, API", f"{api}&at={month}&q=theodolite", "a month, API"),
+        Case("jump to date", "months, API", "/api/media/by/month", "a month, API"),
+        Case("jump to date", "a month, page", f"/gallery?at={month}", "a month, API"),
+        Case("jump to date", "a month, page, model in 3 %", f"/gallery?at={month}&model={medium}", "a month, page"),
+        Case("jump to date", "a month, page, a word", f"/gallery?at={month}&q=lighthouse", "a month, page"),
         page("search: common word", q="light"),
         page("search: no hit", q=NOWHERE),
         search("common word", "light", ""),
@@ -288,25 +297,42 @@ async def _explained(
                 await connection.execute(sent.sql)
             continue
         # under a generic plan, too: that is what a prepared statement may be given after its fifth time
-        for mode in ("force_custom_plan", "force_generic_plan"):
-            await connection.execute(f"SET plan_cache_mode = {mode}")
-            plan = await _plan(connection, sent)
-            buffers = plan["Plan"].get("Shared Hit Blocks", 0) + plan["Plan"].get("Shared Read Blocks", 0)
+        for mode in ("custom", "generic"):
+            plan = await _plan(connection, sent, mode)
+            buffers = plan.get("Shared Hit Blocks", 0) + plan.get("Shared Read Blocks", 0)
             most = max(most, buffers)
-            table = next((node["Relation Name"] for node in _nodes(plan["Plan"]) if _scans(node)), None)
+            table = next((node["Relation Name"] for node in _nodes(plan) if _scans(node)), None)
             first = " ".join(sent.sql.split())[:90]
             if table:
-                trouble.append(f"reads {table} from end to end: {first}")
+                trouble.append(f"reads {table} from end to end ({mode} plan): {first}")
             elif buffers > BUFFERS:
-                trouble.append(f"touches {buffers:,} pages ({mode}): {first}")
-        await connection.execute("RESET plan_cache_mode")
+                trouble.append(f"touches {buffers:,} pages ({mode} plan): {first}")
     return most, tuple(dict.fromkeys(trouble))
 
 
-async def _plan(connection: asyncpg.Connection, sent: Sent) -> dict[str, Any]:
-    text = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sent.sql}", *sent.args)
-    found: dict[str, Any] = (json.loads(text) if isinstance(text, str) else text)[0]
+async def _plan(connection: asyncpg.Connection, sent: Sent, mode: str) -> dict[str, Any]:
+    """The executed plan of a statement, prepared as the driver prepares it."""
+    prepared = await connection.prepare(sent.sql)
+    kinds = [parameter.name for parameter in prepared.get_parameters()]
+    given = ", ".join(_literal(value, kind) for value, kind in zip(sent.args, kinds, strict=True))
+    await connection.execute(f"SET plan_cache_mode = force_{mode}_plan")
+    execute = f"EXECUTE {prepared.get_name()}" + (f"({given})" if given else "")
+    text = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {execute}")
+    found: dict[str, Any] = (json.loads(text) if isinstance(text, str) else text)[0]["Plan"]
     return found
+
+
+def _literal(value: Any, kind: str) -> str:
+    """A parameter as SQL text."""
+    if value is None:
+        return f"NULL::{kind}"
+    if isinstance(value, list | tuple):
+        inner = kind.removesuffix("[]")
+        return f"ARRAY[{', '.join(_literal(one, inner) for one in value)}]::{kind}"
+    if isinstance(value, bytes):
+        return f"'\\x{value.hex()}'::bytea"
+    text = json.dumps(value) if isinstance(value, dict) else str(value)
+    return "'" + text.replace("'", "''") + f"'::{kind}"
 
 
 def _nodes(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
