@@ -170,6 +170,8 @@ class _Unexpected:
             log.exception("request.failed", route=getattr(scope.get("route"), "path", None))
             if not begun and scope["type"] == "http":
                 response = await self.answer(Request(scope, receive))
+                # the server closes the connection over what is raised below: nobody may send another request on it
+                response.headers["Connection"] = "close"
                 await response(scope, receive, send)
             raise  # for the server, and for tests
 
