@@ -109,10 +109,13 @@ async def _attack(site: Site, crowd: Crowd, mischief: Mischief, plan: Plan, cons
     beside = [asyncio.create_task(newcomers()), asyncio.create_task(progress())]
     try:
         await mischief.run()
-    finally:
-        crowd.finishing.set()
-        beside[1].cancel()
-        await mend(site)
+    except BaseException:
+        for task in (*lives, *beside):
+            task.cancel()
+        raise
+    crowd.finishing.set()
+    beside[1].cancel()
+    await mend(site)
     for result in await asyncio.gather(*lives, beside[0], return_exceptions=True):
         if isinstance(result, BaseException):
             crowd.wrong.append(f"a client broke down: {result!r}")

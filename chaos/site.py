@@ -216,7 +216,7 @@ class Site:
 
 @contextlib.asynccontextmanager
 async def opened(folder: Path, *, workers: int, webs: int, seed: int, life: float = 1.0) -> AsyncIterator[Site]:
-    """The site, running and healthy. `folder` must be empty; it is left with its logs. Lives are `life` times as long."""
+    """The site, running and healthy. `folder` must be empty; it is left with its logs. `life`: see `Fates`."""
     (folder / "logs").mkdir(parents=True)
     for path in (folder, *list(folder.parents)[:1]):
         path.chmod(0o755)  # as root the database runs as another user
