@@ -1,0 +1,85 @@
+"""A size in our words to a size in the model's: pixels, an aspect ratio, or "custom" with pixels. Pure."""
+
+import math
+import re
+from fractions import Fraction
+
+from gesso.providers.base import JSON, MediaRequest
+from gesso.providers.errors import Rejected
+from gesso.providers.replicate.options import Shape
+
+MEGAPIXEL = 1024**2
+_BUCKET = 64  # the models' training sizes; a ratio is met as closely as they allow
+
+Fields = tuple[dict[str, JSON], list[str]]
+
+
+def size_fields(request: MediaRequest, shape: Shape) -> Fields:
+    """The model's fields for the wanted size, and warnings. Nothing asked → nothing sent.
+
+    Raises Rejected on a size or ratio that makes no sense.
+    """
+    pixels, ratio = _pixels(request), request.aspect_ratio
+    if pixels is None and ratio in (None, "auto"):
+        return {}, []
+    if shape.size == "none":
+        return {}, ["This model chooses the size itself; the wanted size was left out."]
+    if pixels is None:
+        wanted = parse_ratio(ratio or "")
+        return (
+            _pixel_fields(_of_ratio(wanted, shape), shape)
+            if shape.size == "pixels"
+            else _as_ratio(ratio, wanted, shape)
+        )
+    if shape.size == "aspect_ratio":
+        fields, _ = _as_ratio(None, Fraction(*pixels), shape)
+        return fields, [
+            f"This model chooses the number of pixels itself; the aspect ratio {fields['aspect_ratio']} was asked for."
+        ]
+    return _pixel_fields(pixels, shape)
+
+
+def parse_ratio(text: str) -> Fraction:
+    """ "16:9" → 16/9. Raises Rejected on anything but two whole numbers between 1 and 99."""
+    if not re.fullmatch(r"[1-9][0-9]?:[1-9][0-9]?", text):
+        raise Rejected("The aspect ratio must look like 16:9.", field="aspect_ratio")
+    wide, _, high = text.partition(":")
+    return Fraction(int(wide), int(high))
+
+
+def _pixels(request: MediaRequest) -> tuple[int, int] | None:
+    width, height = request.width, request.height
+    if width is None and height is None:
+        return None
+    if width is None or height is None or not (1 <= width <= 16384 and 1 <= height <= 16384):
+        raise Rejected("A size needs a width and a height between 1 and 16384 pixels.", field="size")
+    return width, height
+
+
+def _of_ratio(ratio: Fraction, shape: Shape) -> tuple[int, int]:
+    height = math.sqrt(MEGAPIXEL / ratio)
+    return tuple(max(round(side / _BUCKET), 1) * _BUCKET for side in (height * ratio, height))  # type: ignore[return-value]
+
+
+def _pixel_fields(pixels: tuple[int, int], shape: Shape) -> Fields:
+    """Sides within the model's limits, the shape kept, divisible as it wants; a warning where that changed them."""
+    scale = min(1.0, *(shape.max_side / side for side in pixels))
+    scale = max(scale, *(shape.min_side / side for side in pixels))
+    low, high = -(-shape.min_side // shape.step), shape.max_side // shape.step
+    width, height = (min(max(round(side * scale / shape.step), low), high) * shape.step for side in pixels)
+    fields: dict[str, JSON] = {"width": width, "height": height}
+    if shape.size == "custom":
+        fields["aspect_ratio"] = "custom"
+    if (width, height) == pixels:
+        return fields, []
+    return fields, [f"This model does not make {pixels[0]}×{pixels[1]}; {width}×{height} was asked for."]
+
+
+def _as_ratio(wanted: str | None, ratio: Fraction, shape: Shape) -> Fields:
+    plain = ratio.limit_denominator(32)
+    chosen = wanted or f"{plain.numerator}:{plain.denominator}"
+    if shape.ratios and chosen not in shape.ratios:
+        chosen = min(shape.ratios, key=lambda name: abs(math.log(parse_ratio(name) / ratio)))
+    if wanted is None or parse_ratio(chosen) == ratio:
+        return {"aspect_ratio": chosen}, []
+    return {"aspect_ratio": chosen}, [f"This model does not make {wanted}; the nearest, {chosen}, was asked for."]
