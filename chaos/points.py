@@ -11,7 +11,9 @@ from typing import Protocol
 import gesso
 
 LIFE_SECONDS = {"web": 0.12, "worker": 0.15, "sandbox": 0.2}
-"""Seconds of processor time a process lives on average; starting takes some 0.05 of them."""
+"""Seconds of processor time a process lives on average, once it has started."""
+START_SECONDS, START_SHARE = 0.05, 0.15
+"""Starting takes about so long; this share of the processes does not live to see the end of it, or hardly."""
 SHARE = 0.5
 """So many of the processes are born with a crash point."""
 SPARED_SECONDS = 0.2
@@ -77,14 +79,15 @@ class Fates:
     def next(self, name: str) -> Fate:
         """The fate of the next process in this slot."""
         source, kind = self._source[name], self._kind[name]
-        life = source.expovariate(1 / LIFE_SECONDS[kind])
+        life = self._length * source.expovariate(1 / LIFE_SECONDS[kind])
+        life += START_SECONDS * min(1.0, source.random() / START_SHARE)
         armed, times = source.random() < SHARE, source.randint(1, LATEST)
         if self._merciful:
             return Fate(math.inf, None)
         if not armed:
-            return Fate(life * self._length, None)
+            return Fate(life, None)
         turn = self._turn[name]
         if not turn:
             turn.extend(self._points[kind])
             source.shuffle(turn)
-        return Fate((life + SPARED_SECONDS) * self._length, f"{turn.pop()}*{times}")
+        return Fate(life + SPARED_SECONDS * self._length, f"{turn.pop()}*{times}")
