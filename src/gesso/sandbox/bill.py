@@ -13,7 +13,8 @@ _MICRO = Decimal(1_000_000)
 class Bill:
     """One line per accepted job, the newest `limit` of them; totals count dropped lines too.
 
-    A line's status is queued, running, done, failed or cancelled; only a done one costs. `webhook` is where the
+    A line's status is queued, running, done, failed or cancelled; a done one costs, and one that did not come to its
+    end where the provider sells time. `webhook` is where the
     customer wanted to be told, which lets a customer find the line of a call whose answer was lost.
     """
 
@@ -44,11 +45,12 @@ class Bill:
     def mark(self, request_id: str, status: str) -> None:
         self._db.execute("UPDATE line SET status = ? WHERE request_id = ?", (status, request_id))
 
-    def charge(self, request_id: str, units: Decimal, cost_micro_usd: int) -> None:
-        """Ends a job as done, with its units and cost; once, however often it is called."""
+    def charge(self, request_id: str, units: Decimal, cost_micro_usd: int, status: str = "done") -> None:
+        """Ends a job, with its units and cost; once, however often it is called."""
         charged = self._db.execute(
-            "UPDATE line SET status = 'done', units = ?, cost_micro_usd = ? WHERE request_id = ? AND status <> 'done'",
-            (str(units), cost_micro_usd, request_id),
+            "UPDATE line SET status = ?, units = ?, cost_micro_usd = ?"
+            " WHERE request_id = ? AND status NOT IN ('done', 'failed', 'cancelled')",
+            (status, str(units), cost_micro_usd, request_id),
         )
         if charged.rowcount:
             self._add(0, cost_micro_usd)

@@ -18,6 +18,7 @@ STAGES = ("submit", "status", "result", "cancel", "file", "upload")
 TRANSPORT: Mapping[str, str] = {
     "429": "429; argument: seconds for a Retry-After header (none without)",
     "500": "500 Internal Server Error",
+    "502": "502 with an nginx page",
     "503": "503 with an nginx page",
     "hang": "no answer; argument: seconds until the connection is closed",
     "drop-before": "connection closed mid-answer, nothing was done",
@@ -55,6 +56,11 @@ JOB: Mapping[str, str] = {
     "webhook-retried": "webhook with another gateway_request_id",
     "webhook-null": "webhook with payload null and payload_error",
     "webhook-never": "no webhook at all",
+    "webhook-unordered": "Replicate: the notice of the start comes after that of the end",
+    "webhook-told": "Replicate: the prediction tells its webhook, as some of the vendor's types say",
+    "deadline": "Replicate: stopped by its deadline while it runs (canceled)",
+    "removed": "Replicate: input, output and logs are removed; argument: seconds after the end (default 0)",
+    "inline": "Replicate: the output holds data URIs instead of addresses",
     "cancel-ignored": "cancel is accepted, the job completes all the same",
 }
 

@@ -8,11 +8,11 @@ from starlette.types import Receive, Scope, Send
 
 from gesso.sandbox.faults import Fault, Faults, Tally
 
-_NGINX_503 = (
-    "<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n"
-    "<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n"
+_NGINX = (
+    "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
     "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
+_NGINX_TITLES = {"502": "502 Bad Gateway", "503": "503 Service Temporarily Unavailable"}
 
 
 class DroppedResponse(Response):
@@ -63,8 +63,8 @@ def _answer(fault: Fault, hang_seconds: float) -> Response:
         retry_after = {} if fault.argument is None else {"Retry-After": fault.argument}
         body = {"detail": "Too many concurrent requests", "error_type": "concurrent_requests_limit"}
         return JSONResponse(body, 429, headers={"X-Fal-Error-Type": "concurrent_requests_limit", **retry_after})
-    if fault.name == "503":
-        return HTMLResponse(_NGINX_503, 503)
+    if fault.name in _NGINX_TITLES:
+        return HTMLResponse(_NGINX.format(_NGINX_TITLES[fault.name]), int(fault.name))
     if fault.name == "hang":
         return SilentResponse(fault.number(hang_seconds))
     if fault.name == "drop-before":

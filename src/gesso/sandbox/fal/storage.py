@@ -1,6 +1,5 @@
 """Uploads (both of fal's ways) and the files themselves."""
 
-import asyncio
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
@@ -8,19 +7,19 @@ from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
+from gesso.sandbox.delivery import deliver
 from gesso.sandbox.fal.auth import authenticate, locked
 from gesso.sandbox.fal.errors import plain
 from gesso.sandbox.fal.face import FalFace
 from gesso.sandbox.fal.inputs import MAX_INPUT_BYTES
 from gesso.sandbox.faults import from_header
-from gesso.sandbox.files import KEEP_SECONDS, StoredFile, bomb_png, padded
-from gesso.sandbox.transport import DroppedResponse, strike_before
+from gesso.sandbox.files import KEEP_SECONDS, StoredFile
+from gesso.sandbox.transport import strike_before
 
 _TOKEN_SECONDS = 3600
 _MAX_PENDING = 1_000
-_METADATA = "http://169.254.169.254/latest/meta-data/"
 
 
 def _clean_name(name: str | None) -> str:
@@ -115,29 +114,5 @@ async def put(request: Request, face: FalFace, name: str) -> Response:
 
 async def serve(request: Request, face: FalFace, name: str) -> Response:
     """GET /files/{name}: the file, or what the faults of its job made of it."""
-    stored = face.files.get(name)
-    if stored is None or "gone" in stored.faults:
-        return plain(404, "File not found")
-    struck = strike_before(stored.faults, "file", stored.prompt, face.tally, face.pace.hang_seconds)
-    if struck is not None:
-        return struck
-    if any(f.name == "drop" and face.tally.strikes(f, stored.prompt) for f in stored.faults.transport("file")):
-        return DroppedResponse()
-    return await _spoilt(stored) or Response(stored.data, media_type=stored.media_type)
-
-
-async def _spoilt(stored: StoredFile) -> Response | None:
-    faults = stored.faults
-    if "private-redirect" in faults:
-        return RedirectResponse(_METADATA, 302)
-    if "wrong-bytes" in faults:
-        page = "<!doctype html><title>Not a picture</title><script>alert(1)</script><p>This is a web page.</p>"
-        return HTMLResponse(page, headers={"content-type": stored.media_type})
-    if "truncated" in faults:
-        return Response(stored.data[: len(stored.data) // 2], media_type=stored.media_type)
-    if huge := faults.get("huge"):
-        size = int(huge.number(64) * 1024 * 1024)
-        return StreamingResponse(padded(stored.data, size), media_type=stored.media_type)
-    if "bomb" in faults:
-        return Response(await asyncio.to_thread(bomb_png), media_type="image/png")
-    return None
+    answer = await deliver(face.files.get(name), face.tally, face.pace.hang_seconds)
+    return plain(404, "File not found") if answer is None else answer
