@@ -33,8 +33,8 @@ from gesso.runtime import open_database
 RESULTS = Path(__file__).parent / "MILLION.md"
 PAGE = 50
 WARM_UP = 8
-BUFFERS = 6000
-"""Pages of 8 kB that one statement may touch: 48 MB, whatever the size of the archive. A page of 60 pictures that
+BUFFERS = 5000
+"""Pages of 8 kB that one statement may touch: 40 MB, whatever the size of the archive. A page of 60 pictures that
 lie far apart touches some 400."""
 GROWING = ("asset", "generation", "output", "credit_journal", "credit_hold", "credit_hold_part")
 """Tables that nothing may read from end to end."""
@@ -161,6 +161,8 @@ def cases(known: Facts) -> list[Case]:
         page("a model in 10 of all", model=RARE_MODEL[0]),
         page("favourites", favourite="1"),
         page("model in 3 % + favourites", model=medium, favourite="1"),
+        page("search: common word", q="light"),
+        page("search: no hit", q=NOWHERE),
         Case("jump to date", "a month, API", f"{api}&at={month}"),
         Case("jump to date", "up from it, API", f"{api}&at={month}&direction=newer", "a month, API"),
         Case("jump to date", "a month among favourites, API", f"{api}&at={month}&favourite=true", "a month, API"),
@@ -170,8 +172,6 @@ def cases(known: Facts) -> list[Case]:
         Case("jump to date", "a month, page", f"/gallery?at={month}", "a month, API"),
         Case("jump to date", "a month, page, model in 3 %", f"/gallery?at={month}&model={medium}", "a month, page"),
         Case("jump to date", "a month, page, a word", f"/gallery?at={month}&q=lighthouse", "a month, page"),
-        page("search: common word", q="light"),
-        page("search: no hit", q=NOWHERE),
         search("common word", "light", ""),
         search("common word, page 10,000", "light", cursor=known.cursors[2]),
         search("frequent word (1 %)", "lighthouse"),

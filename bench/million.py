@@ -11,6 +11,7 @@ A filled database is only measured again. Figures go to bench/MILLION.md when th
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from pathlib import Path
 from uuid import UUID
 
 import asyncpg
+import structlog
 from rich.console import Console
 
 from bench import archive, depth, sightseeing
@@ -176,6 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--requests", type=int, default=60, help="requests per line of the table (60)")
     parser.add_argument("--fill-only", action="store_true", help="measure nothing")
     given = parser.parse_args(arguments)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # no line per request
     with home(given.database) as settings:
         asyncio.run(prepare_database(settings))
         asyncio.run(filled(settings, given.assets, given.files))

@@ -30,7 +30,8 @@ from tests.conftest import create_database
 from tests.media.pictures import keep, picture
 from tests.product import seeded, settings_for
 
-FEW, MANY = 3, 130
+FEW, MANY = 3, 1100
+"""Many is more than is ever counted or shown at once."""
 SCRIPT = {"HX-Request": "true"}
 
 
@@ -140,7 +141,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 async def site(postgres: Any, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    """Ada made three pictures, Bea a hundred and thirty, with what belongs to them; both run the site."""
+    """Ada made three pictures, Bea eleven hundred, with what belongs to them; both run the site."""
     url = await create_database(postgres, "gesso_counts", template)
     settings = settings_for(url, Path(tmp_path_factory.mktemp("counts")), "http://127.0.0.1:9")
     await seeded(settings)

@@ -110,14 +110,18 @@ async def around(tx: WorkspaceSession, asset_id: UUID, filters: Filters, *, span
 async def _standing(tx: WorkspaceSession, asset_id: UUID, filters: Filters) -> tuple[int | None, int | None]:
     """Position and total of `Around`."""
     low, high = filters.bounds()
-    ahead, behind = await _counts(tx, filters, [(max(low, asset_id), high), (low, min(high, asset_id))])
+    bounds = [(max(low, asset_id), high), (low, min(high, asset_id))]
+    given = _counts_of(tx, filters, bounds)
+    rows = await tx.fetch(
+        f"SELECT counted.count, u.pictures + u.videos AS kept FROM ({_counts_sql(filters, COUNT_LIMIT)}) counted "
+        "LEFT JOIN media_usage u ON u.workspace_id = $1 ORDER BY counted.n",
+        *given,
+    )
+    ahead, behind = (row["count"] for row in rows)
     position = ahead + 1 if ahead < COUNT_LIMIT else None
     if max(ahead, behind) < COUNT_LIMIT:
         return position, ahead + 1 + behind
-    if position is not None and filters == Filters():
-        kept = await usage(tx)
-        return position, kept.pictures + kept.videos
-    return position, None
+    return position, rows[0]["kept"] if filters == Filters() else None
 
 
 async def _walk(
@@ -163,15 +167,23 @@ async def counts(
 async def _counts(
     tx: WorkspaceSession, filters: Filters, bounds: Sequence[tuple[UUID, UUID]], up_to: int = COUNT_LIMIT
 ) -> list[int]:
-    rows = await tx.fetch(
-        "SELECT (SELECT count(*) FROM (SELECT FROM asset WHERE workspace_id = $1 AND deleted_at IS NULL "
+    rows = await tx.fetch(_counts_sql(filters, up_to), *_counts_of(tx, filters, bounds))
+    return [row["count"] for row in rows]
+
+
+def _counts_of(tx: WorkspaceSession, filters: Filters, bounds: Sequence[tuple[UUID, UUID]]) -> list[Any]:
+    """The parameters of `_counts_sql`."""
+    given: list[Any] = [tx.workspace_id, [low for low, _ in bounds], [high for _, high in bounds]]
+    return [*given, filters.model] if filters.model else given
+
+
+def _counts_sql(filters: Filters, up_to: int) -> str:
+    return (
+        "SELECT n, (SELECT count(*) FROM (SELECT FROM asset WHERE workspace_id = $1 AND deleted_at IS NULL "
         f"AND id > span.low AND id < span.high{' AND model_key = $4' if filters.model else ''}"
         f"{_where(filters)} LIMIT {int(up_to)}) counted) AS count "
-        "FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS span(low, high, n) ORDER BY n",
-        tx.workspace_id, [low for low, _ in bounds], [high for _, high in bounds],
-        *([filters.model] if filters.model else []),
-    )  # fmt: skip
-    return [row["count"] for row in rows]
+        "FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS span(low, high, n) ORDER BY n"
+    )
 
 
 def _where(filters: Filters) -> str:
