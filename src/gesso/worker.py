@@ -10,6 +10,7 @@ import structlog
 import gesso.accounts.tasks
 import gesso.analytics.rollup
 import gesso.billing.tasks
+import gesso.calls.tasks
 import gesso.credits.tasks
 import gesso.generation.tasks
 import gesso.media.tasks
@@ -55,6 +56,7 @@ async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: T
         gesso.billing.tasks.register(tasks, runtime)
         gesso.media.tasks.register(tasks, runtime, expected=expected_assets)
         gesso.analytics.rollup.register(tasks, runtime)
+        gesso.calls.tasks.register(tasks, runtime)
         async with gesso.generation.tasks.registered(tasks, runtime):
             worker = Worker(runtime.db, tasks, concurrency=settings.worker.concurrency)
             loop = asyncio.get_running_loop()

@@ -24,7 +24,7 @@ def connection(key: str = "id:secret") -> Connection:
 
 
 def closed(line: Line) -> bool:
-    return bool(line.provider._client._http.is_closed)  # type: ignore[attr-defined]
+    return bool(line.adapter._client._http.is_closed)  # type: ignore[attr-defined]
 
 
 @pytest.fixture

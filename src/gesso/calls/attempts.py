@@ -1,4 +1,7 @@
-"""The record of every call to a provider: one row each, written before the call and closed after it."""
+"""The record of every call to a provider: one row each, written before the call and closed after it.
+
+A call is made for outputs of a generation, or for a text that somebody waits for (`purpose`).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,9 +12,12 @@ from uuid import UUID
 from gesso.calls.gate import Limits
 from gesso.calls.state import AttemptState, sources
 from gesso.core.logs import redact
-from gesso.db import PublicSession, WorkspaceSession
+from gesso.core.money import OutputPrice
+from gesso.db import ElevatedSession, PublicSession, WorkspaceSession
 from gesso.providers.base import Operation
+from gesso.providers.text import TextUsage
 
+Purpose = Literal["generation", "improve", "describe", "chat", "moderation", "pipeline", "summary"]
 CostState = Literal["estimated", "actual", "unknown"]
 DETAIL_LIMIT = 1000
 """Characters kept of what went wrong."""
@@ -19,9 +25,9 @@ DETAIL_LIMIT = 1000
 _BEGIN = """
 WITH door AS MATERIALIZED (SELECT * FROM calls_admit($3, $11, $12, $13)), made AS (
     INSERT INTO attempt (workspace_id, id, connection_id, generation_id, output_indexes, try_number, model_key,
-        upstream, client_key, provider_cost_micro_usd, cost_state, created_at)
+        upstream, client_key, provider_cost_micro_usd, cost_state, created_at, purpose, user_id, prices)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10::bigint,
-        CASE WHEN $10::bigint IS NULL THEN 'unknown' ELSE 'estimated' END, clock_timestamp()
+        CASE WHEN $10::bigint IS NULL THEN 'unknown' ELSE 'estimated' END, clock_timestamp(), $14, $15, $16::jsonb
     FROM door WHERE door.admitted
     RETURNING *
 )
@@ -43,10 +49,14 @@ NOTHING_BILLED = Cost(0, "estimated")
 
 @dataclass(frozen=True, slots=True)
 class NewAttempt:
-    """A call about to be made for some outputs of a generation. `cost_micro_usd` is the estimate, if there is one."""
+    """A call about to be made. `cost_micro_usd` is the estimate, if there is one.
+
+    For some outputs of a generation, with `prices` where a fallback charges less for them than what is held; or for
+    another `purpose`, and then `generation_id` is None and there are no outputs. `user_id`: who asked.
+    """
 
     id: UUID
-    generation_id: UUID
+    generation_id: UUID | None
     output_indexes: tuple[int, ...]
     try_number: int
     connection_id: UUID
@@ -54,14 +64,17 @@ class NewAttempt:
     upstream: str
     client_key: UUID
     cost_micro_usd: int | None
+    purpose: Purpose = "generation"
+    user_id: UUID | None = None
+    prices: tuple[OutputPrice, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A call as it stands."""
+    """A call as it stands. `prices`: what each of its outputs costs, in their order; None: what is held for them."""
 
     id: UUID
-    generation_id: UUID
+    generation_id: UUID | None
     output_indexes: tuple[int, ...]
     try_number: int
     connection_id: UUID
@@ -73,6 +86,7 @@ class Attempt:
     error_kind: str | None
     provider_cost_micro_usd: int | None
     created_at: datetime
+    prices: tuple[OutputPrice, ...] | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -80,7 +94,7 @@ class Attempt:
         return cls(
             id=row["id"],
             generation_id=row["generation_id"],
-            output_indexes=tuple(row["output_indexes"]),
+            output_indexes=tuple(row["output_indexes"] or ()),
             try_number=row["try_number"],
             connection_id=row["connection_id"],
             model_key=row["model_key"],
@@ -91,7 +105,12 @@ class Attempt:
             error_kind=row["error_kind"],
             provider_cost_micro_usd=row["provider_cost_micro_usd"],
             created_at=row["created_at"],
+            prices=tuple(map(OutputPrice.from_json, row["prices"])) if row["prices"] is not None else None,
         )
+
+    def price_of(self, output_index: int) -> OutputPrice | None:
+        """What one of its outputs costs when that may be less than what is held for it; None: what is held."""
+        return self.prices[self.output_indexes.index(output_index)] if self.prices is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +141,12 @@ class Reference:
 
 async def begin(tx: WorkspaceSession, new: NewAttempt, limits: Limits) -> Admission:
     """Write the row, if the connection's limits let the call through now. Commit before calling the provider."""
+    outputs = list(new.output_indexes) if new.generation_id is not None else None
+    prices = None if new.prices is None else [price.to_json() for price in new.prices]
     row = await tx.fetchrow(
-        _BEGIN, tx.workspace_id, new.id, new.connection_id, new.generation_id, list(new.output_indexes),
+        _BEGIN, tx.workspace_id, new.id, new.connection_id, new.generation_id, outputs,
         new.try_number, new.model_key, new.upstream, new.client_key, new.cost_micro_usd,
-        limits.in_flight, limits.per_minute, limits.open_after,
+        limits.in_flight, limits.per_minute, limits.open_after, new.purpose, new.user_id, prices,
     )  # fmt: skip
     assert row is not None
     return Admission(Attempt.from_row(row) if row["id"] else None, row["reason"], row["wait_seconds"])
@@ -150,15 +171,18 @@ async def close(
     cost: Cost | None = None,
     error_kind: str | None = None,
     detail: str | None = None,
+    usage: TextUsage | None = None,
 ) -> bool:
     """End the call. `cost` replaces the estimate; `detail` is masked and cut. False when it had ended already."""
     changed = await tx.execute_raw(
         """UPDATE attempt SET state = $3, finished_at = clock_timestamp(), error_kind = $4, error_detail = $5,
                provider_cost_micro_usd = CASE WHEN $6::text IS NULL THEN provider_cost_micro_usd ELSE $7::bigint END,
-               cost_state = coalesce($6, cost_state)
+               cost_state = coalesce($6, cost_state),
+               input_tokens = coalesce($9, input_tokens), output_tokens = coalesce($10, output_tokens)
            WHERE workspace_id = $1 AND id = $2 AND state = ANY ($8::text[])""",
         tx.workspace_id, attempt_id, state, error_kind, redact(detail)[:DETAIL_LIMIT] if detail else None,
         cost.state if cost else None, cost.micro_usd if cost else None, list(sources(state)),
+        usage.input_tokens if usage else None, usage.output_tokens if usage else None,
     )  # fmt: skip
     return changed == 1
 
@@ -185,4 +209,15 @@ async def find(tx: PublicSession, client_key: UUID) -> Reference | None:
         return None
     return Reference(
         row["workspace_id"], row["id"], row["generation_id"], row["state"], row["connection_id"], row["upstream"]
+    )
+
+
+async def end_abandoned(tx: ElevatedSession, before: datetime) -> int:
+    """Calls that belong to no generation and were begun before then end as uncertain: the process that made them is
+    gone. Else they would count against their connection's limits for ever. How many."""
+    return await tx.execute_raw(
+        """UPDATE attempt SET state = 'uncertain', finished_at = clock_timestamp(), error_kind = 'outcome_unknown',
+               error_detail = 'The process that made this call ended before the answer did.'
+           WHERE generation_id IS NULL AND state = 'started' AND created_at < $1""",
+        before,
     )

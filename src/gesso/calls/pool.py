@@ -1,6 +1,7 @@
 """One adapter per connection and process, kept while the connection stays as it is. Sealed keys open only here."""
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -19,7 +20,7 @@ from gesso.providers.registry import build
 from gesso.providers.text import Judge, Writer
 
 log = structlog.get_logger()
-_Version = tuple[str, str | None, bytes | None, bool]
+_Version = tuple[str, str | None, bytes | None, bool, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ class ProviderPool:
     def _entry(self, connection: Connection) -> tuple[_Entry, _Entry | None]:
         """The connection's entry, and the one it has just replaced. Never waits, so that nobody comes between."""
         version: _Version = (
-            connection.adapter, connection.base_url, connection.sealed_key, connection.sandbox
+            connection.adapter, connection.base_url, connection.sealed_key, connection.sandbox,
+            json.dumps(dict(connection.options), sort_keys=True),
         )  # fmt: skip
         entry = self._entries.get(connection.id)
         if entry is not None and entry.version == version:

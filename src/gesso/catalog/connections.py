@@ -167,7 +167,9 @@ def provider_config(connection: Connection, sealer: Sealer, sandbox_url: str | N
             raise Unavailable(
                 f"The key of {connection.name} was sealed under another GESSO_SECRET_KEY. Give it again."
             ) from None
-    return ConnectionConfig(base_url=base_url, api_key=api_key, sandbox=connection.sandbox)
+    return ConnectionConfig(
+        base_url=base_url, api_key=api_key, sandbox=connection.sandbox, options=dict(connection.options)
+    )
 
 
 async def test_connection(connection: Connection, sealer: Sealer, sandbox_url: str | None) -> TestReport:

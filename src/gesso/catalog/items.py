@@ -19,7 +19,7 @@ class Connection:
     """A configured account at a provider. `sealed_key` opens only with the site's sealer; it is never shown.
 
     `key_hint` is the last four characters of the key. `limits` may hold `concurrency` (calls at once) and
-    `requests_per_minute`. The smaller `priority`, the earlier it is tried.
+    `requests_per_minute`. The smaller `priority`, the earlier it is tried. `options` are its adapter's own knobs.
     """
 
     id: UUID
@@ -33,6 +33,7 @@ class Connection:
     enabled: bool = True
     priority: int = 100
     limits: Mapping[str, int] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def seal_context(self) -> str:

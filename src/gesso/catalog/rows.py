@@ -23,7 +23,7 @@ Read = TypeVar("Read")
 TABLES = ("connection", "model", "plan", "pack", "style_preset")
 
 EDITION_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "connection": ("adapter", "name", "priority", "limits"),
+    "connection": ("adapter", "name", "priority", "limits", "options"),
     "model": (
         "kind", "connection", "upstream", "name", "description", "capabilities", "price", "cost", "wire",
         "tags", "sample", "fallbacks", "outputs_per_call", "typical_seconds", "enabled", "position",
@@ -107,7 +107,7 @@ def connection_of(row: Row) -> Connection:
     return Connection(
         id=row["id"], key=row["key"], adapter=row["adapter"], name=row["name"], base_url=row["base_url"],
         sealed_key=row["sealed_key"], key_hint=row["key_hint"], sandbox=row["sandbox"], enabled=row["enabled"],
-        priority=row["priority"], limits=row["limits"],
+        priority=row["priority"], limits=row["limits"], options=row["options"],
     )  # fmt: skip
 
 

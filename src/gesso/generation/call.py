@@ -8,6 +8,7 @@ import structlog
 
 from gesso.calls import attempts
 from gesso.calls.attempts import Attempt
+from gesso.calls.record import Record
 from gesso.calls.waker import operation_name
 from gesso.catalog.items import Connection
 from gesso.core import crashpoints
@@ -32,6 +33,7 @@ class Call:
         self._drive = drive
         self._tools = drive.tools
         self._attempt = attempt
+        self._record = Record(drive.tools.db, drive.generation.workspace_id, attempt.id)
 
     @property
     def connection(self) -> Connection | None:
@@ -52,7 +54,8 @@ class Call:
                 deadline_seconds=(self._drive.deadline_at - self._tools.clock.now()).total_seconds(),
             )  # fmt: skip
             async with self._tools.pool.use(step.connection) as line:
-                taken = await line.provider.submit(request, str(attempt.client_key))
+                with self._record.taking("submit"):
+                    taken = await line.provider.submit(request, str(attempt.client_key))
         except ProviderError as error:
             return error
         except Exception:
@@ -63,6 +66,10 @@ class Call:
             await self._store(taken)
             crashpoints.reach("attempt.submitted")
         return taken
+
+    async def keep(self) -> None:
+        """Keep what was said so far for the operator, as well as it goes."""
+        await self._record.flush()
 
     async def _store(self, operation: Operation) -> None:
         """Note the operation, through a database that is away for a moment: without it the call would be lost."""
@@ -88,7 +95,8 @@ class Call:
                 async with self._tools.pool.use(connection) as line:
                     if not line.provider.can_find:
                         return None
-                    found = await line.provider.find(str(attempt.client_key))
+                    with self._record.taking("find"):
+                        found = await line.provider.find(str(attempt.client_key))
                 if found is not None:
                     await self._store(found)
                     return found
@@ -107,7 +115,8 @@ class Call:
                 polls += 1
                 try:
                     async with self._tools.pool.use(connection) as line:
-                        state = await line.provider.poll(operation)
+                        with self._record.taking("poll"):
+                            state = await line.provider.poll(operation)
                     if not isinstance(state, Pending):
                         crashpoints.reach("result.known")
                         return state

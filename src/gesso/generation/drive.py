@@ -11,6 +11,7 @@ import structlog
 
 from gesso.calls import attempts, observed
 from gesso.calls.attempts import Attempt
+from gesso.calls.record import Record
 from gesso.calls.state import LIVE
 from gesso.core import crashpoints
 from gesso.core.errors import NotFound, Unavailable
@@ -136,7 +137,9 @@ async def close_calls(tools: Tools, generation: Generation, *, because: str) -> 
     async with tools.db.workspace(generation.workspace_id, generation.user_id) as tx:
         live = [attempt for attempt in await attempts.of_generation(tx, generation.id) if attempt.state in LIVE]
     for attempt in live:
-        told = await _cancel(tools, attempt) if attempt.operation else None
+        record = Record(tools.db, generation.workspace_id, attempt.id)
+        told = await _cancel(tools, attempt, record) if attempt.operation else None
+        await record.flush()
         crashpoints.reach("call.told_to_stop")
         async with tools.db.workspace(generation.workspace_id, generation.user_id) as tx:
             if attempt.operation is None:
@@ -150,14 +153,15 @@ async def close_calls(tools: Tools, generation: Generation, *, because: str) -> 
                     observed.ended(tx, connection, attempt, "cancelled", cost)
 
 
-async def _cancel(tools: Tools, attempt: Attempt) -> str:
+async def _cancel(tools: Tools, attempt: Attempt, record: Record) -> str:
     """How the provider took the wish; never raises, since nothing depends on it."""
     connection = tools.catalog.snapshot.connections.get(attempt.connection_id)
     if connection is None or attempt.operation is None:
         return "The connection is gone; the provider was not asked to stop."
     try:
         async with asyncio.timeout(CANCEL_SECONDS), tools.pool.use(connection) as line:
-            taken = await line.provider.cancel(attempt.operation)
+            with record.taking("cancel"):
+                taken = await line.provider.cancel(attempt.operation)
     except (ProviderError, TimeoutError) as error:
         log.info("cancel.not_told", attempt_id=str(attempt.id), error=type(error).__name__)
         return "The provider did not answer the wish to stop."

@@ -40,7 +40,7 @@ class LateResults:
         operation = Operation(payload["operation"]["id"], payload["operation"]["data"])
         async with self._tools.db.workspace(workspace_id) as tx:
             attempt = await attempts.get(tx, attempt_id)
-            generation = await repository.get(tx, attempt.generation_id) if attempt else None
+            generation = await repository.get(tx, attempt.generation_id) if attempt and attempt.generation_id else None
         if attempt is None or generation is None or attempt.state != "uncertain":
             return
         connection = self._tools.catalog.snapshot.connections.get(attempt.connection_id)

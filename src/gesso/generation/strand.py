@@ -180,12 +180,15 @@ class Strand:
         taken = attempt.operation or (await call.submit(fresh, self._indexes) if fresh else OutcomeUnknown())
         if isinstance(taken, OutcomeUnknown):
             taken = await call.look_up() or taken
+        if not isinstance(taken, Done):
+            await call.keep()  # now: a video takes its time, and somebody may want to know meanwhile
         if isinstance(taken, ProviderError):
             return Trouble(taken)
         connection = call.connection
         if connection is None:
             return Trouble(Misconfigured("model", note="The connection of this call is gone."))
         ended = taken if isinstance(taken, Done) else await call.watch(connection, taken)
+        await call.keep()
         if isinstance(ended, Failed):
             return Trouble(ended.error, ended.cost_micro_usd)
         async with self._tools.pool.use(connection) as line:

@@ -77,6 +77,7 @@ def read_connection(table: Table, position: int) -> Connection:
         name=table.text("name", longest=80),
         priority=table.integer("priority", (position + 1) * 10, low=0, high=100_000),
         limits=read_limits,
+        options=_json(table, "options"),
     )
 
 
