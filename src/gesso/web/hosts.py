@@ -4,6 +4,7 @@ asked under it, the site must not act as itself.
 
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address
 
 from gesso.core.settings import SiteSettings
@@ -25,6 +26,7 @@ def host_rule(site: SiteSettings) -> HostRule:
         machine = socket.gethostname().lower()
         names |= {"localhost", machine, f"{machine.partition('.')[0]}.local"}
 
+    @lru_cache(64)  # asked for every request, and the answer is nearly always about the same name
     def known(header: str) -> bool:
         name = _name(header)
         return name in names or (site.development and (_is_address(name) or name.endswith(".localhost")))
