@@ -10,8 +10,8 @@ from typing import Protocol
 
 import gesso
 
-LIFE_SECONDS = {"web": 0.12, "worker": 0.15, "sandbox": 0.2}
-"""Seconds of processor time a process lives on average, once it has started."""
+LIFE_SECONDS = {"web": 0.3, "worker": 0.15, "sandbox": 0.2}
+"""Seconds of processor time a process lives on average, once it has started. A web needs 0.1 for one sign-up alone."""
 START_SECONDS, START_SHARE = 0.05, 0.15
 """Starting takes about so long; this share of the processes does not live to see the end of it, or hardly."""
 SHARE = 0.5

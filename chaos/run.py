@@ -95,8 +95,8 @@ async def _attack(site: Site, crowd: Crowd, mischief: Mischief, plan: Plan, cons
     """People live while mischief is made; at its end all is mended, and every client has its last answer."""
     lives: list[asyncio.Task[None]] = []
 
-    async def newcomers() -> None:
-        while len(crowd.people) < plan.people and not crowd.finishing.is_set():
+    async def newcomers(count: int) -> None:
+        while len(crowd.people) < count and not crowd.finishing.is_set():
             lives.append(asyncio.create_task(live(crowd, await sign_up(crowd), open_limit=plan.open_limit)))
 
     async def progress() -> None:
@@ -106,7 +106,8 @@ async def _attack(site: Site, crowd: Crowd, mischief: Mischief, plan: Plan, cons
             accepted = crowd.counts["accepted"]
             console.print(f"{mischief.total} killed ({told}); {accepted} accepted, {crowd.open} open", highlight=False)
 
-    beside = [asyncio.create_task(newcomers()), asyncio.create_task(progress())]
+    await newcomers(plan.people // 2)
+    beside = [asyncio.create_task(newcomers(plan.people)), asyncio.create_task(progress())]
     try:
         await mischief.run()
     except BaseException:
