@@ -1,0 +1,1 @@
+"""Replicate's wire: predictions, files, signed webhooks (fact sheet `replicate`)."""

@@ -1,0 +1,205 @@
+"""A prediction's life: starting, processing, and each of its ends."""
+
+import asyncio
+import base64
+import logging
+import time
+from collections import OrderedDict
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from gesso.core import crashpoints
+from gesso.sandbox.archive import Archive
+from gesso.sandbox.bill import Bill
+from gesso.sandbox.files import KEEP_SECONDS, FileStore
+from gesso.sandbox.pace import Pace
+from gesso.sandbox.replicate import record
+from gesso.sandbox.replicate.auth import Caller
+from gesso.sandbox.replicate.courier import Courier
+from gesso.sandbox.replicate.job import ENDED, Job, clipped
+from gesso.sandbox.replicate.work import Failing, Maker, predict_seconds
+from gesso.sandbox.studio import Studio
+
+KEEP_JOBS = 500
+LOGS_EVERY_SECONDS = 0.5
+_FACE = "replicate"
+
+logger = logging.getLogger("gesso.sandbox.replicate")
+
+
+class Workshop:
+    """Runs jobs and keeps the newest of them; an archive that lasts keeps all of them for two hours."""
+
+    def __init__(
+        self, *, pace: Pace, studio: Studio, files: FileStore, bill: Bill, courier: Courier, archive: Archive
+    ) -> None:
+        self._pace, self._files, self._bill, self._courier, self._archive = pace, files, bill, courier, archive
+        self._maker = Maker(pace, studio, files)
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._told_logs: dict[str, float] = {}
+
+    def accept(self, job: Job) -> None:
+        """Takes a job on: from here it is on the bill."""
+        with self._archive.transaction():
+            self._bill.open(
+                request_id=job.id, provider=_FACE, endpoint=job.model.name, key_hint=job.caller.hint,
+                prompt=job.input.text, webhook=job.webhook,
+            )  # fmt: skip
+            self._keep(job, is_open=True)
+        crashpoints.reach("sandbox.accepted")
+        for old_id, old in list(self._jobs.items())[: max(0, len(self._jobs) - KEEP_JOBS)]:
+            if old.status in ENDED:
+                del self._jobs[old_id]
+        self._start(job)
+
+    def resume(self) -> None:
+        """Starts again what an earlier process had not finished, and tells of what it had not told."""
+        for data in self._archive.open_jobs(_FACE):
+            job = record.from_json(data)
+            if job.status in ENDED:
+                self._announce_end(job)
+            else:
+                self._start(job)
+
+    def find(self, prediction_id: str, caller: Caller) -> Job | None:
+        """A job of this caller."""
+        job = self._jobs.get(prediction_id)
+        if job is None and (data := self._archive.job(_FACE, prediction_id)) is not None:
+            job = record.from_json(data)
+        return job if job and job.caller.owner == caller.owner else None
+
+    def of(self, caller: Caller) -> list[Job]:
+        """The caller's jobs, newest first."""
+        known = [job for job in reversed(self._jobs.values()) if job.caller.owner == caller.owner]
+        kept = (record.from_json(data) for data in self._archive.jobs_of(_FACE, caller.owner, KEEP_JOBS))
+        return known + [job for job in kept if job.id not in self._jobs]
+
+    async def cancel(self, job: Job) -> None:
+        """Stops a job; one that has ended stays as it is."""
+        if job.status not in ENDED and "cancel-ignored" not in job.faults:
+            job.cancelled.set()
+            await job.ended.wait()
+
+    def shown(self, job: Job, *, inline: bool = False) -> dict[str, Any]:
+        """The prediction object with its output: addresses, or the files themselves as data URIs."""
+        if not job.outputs:
+            return job.to_json([] if job.status == "succeeded" and not job.model.single else None)
+        urls = [self._url(job, name, inline=inline or "inline" in job.faults) for name in job.outputs]
+        return job.to_json(urls[0] if job.model.single else urls)
+
+    def _url(self, job: Job, name: str, *, inline: bool) -> str:
+        if "private-url" in job.faults:
+            return "http://169.254.169.254/latest/meta-data/"
+        stored = self._files.get(name) if inline else None
+        if stored is not None:
+            return f"data:{stored.media_type};base64,{base64.b64encode(stored.data).decode()}"
+        return f"{job.base_url}/delivery/{quote(name)}"
+
+    async def close(self) -> None:
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, job: Job) -> None:
+        self._jobs[job.id] = job
+        self._tasks[job.id] = task = asyncio.create_task(self._run(job))
+        task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
+
+    def _keep(self, job: Job, *, is_open: bool) -> None:
+        self._archive.keep_job(
+            _FACE, job.id, job.caller.owner, record.to_json(job), is_open=is_open, seconds=2 * KEEP_SECONDS
+        )
+
+    async def _run(self, job: Job) -> None:
+        work = asyncio.create_task(self._work(job))
+        stop = asyncio.create_task(job.cancelled.wait())
+        left = None if job.deadline is None else max(0.0, (job.deadline - datetime.now(UTC)).total_seconds())
+        try:
+            await asyncio.wait({work, stop}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                status, error = _ended(job, work)
+            else:
+                status, error = ("canceled" if stop.done() or job.started_at else "aborted"), None
+        finally:
+            work.cancel()
+            stop.cancel()
+        self._finish(job, status, error)
+
+    async def _work(self, job: Job) -> str:
+        queue = job.faults.get("queue")
+        await asyncio.sleep(
+            self._pace.queue_seconds + (queue.number(5) if queue else 0) * self._pace.queue_step_seconds
+        )
+        if "timeout" in job.faults:
+            return "aborted"
+        job.status, job.started_at = "processing", datetime.now(UTC)
+        self._bill.mark(job.id, "running")
+        if "webhook-unordered" not in job.faults:
+            self._announce(job, "start")
+        await self._maker.make(job, self._tell_logs)
+        return "canceled" if "deadline" in job.faults else "succeeded"
+
+    def _finish(self, job: Job, status: str, error: str | None) -> None:
+        if "deadline" in job.faults and status == "canceled":
+            job.deadline, job.outputs = datetime.now(UTC), []
+        if job.started_at is not None:
+            job.predict_seconds = predict_seconds(job)
+        if status != "succeeded":
+            job.outputs = []
+        job.status, job.error, job.completed_at = status, error, datetime.now(UTC)
+        job.raw = clipped(job.raw)
+        job.input = job.input.model_copy(update=dict.fromkeys(job.input.pictures))
+        crashpoints.reach("sandbox.painted")
+        with self._archive.transaction():
+            self._charge(job)
+            self._keep(job, is_open=job.webhook is not None)
+        crashpoints.reach("sandbox.finished")
+        self._told_logs.pop(job.id, None)
+        job.ended.set()
+        self._announce_end(job)
+
+    def _charge(self, job: Job) -> None:
+        """Outputs are paid for when they are made; time is paid for however it ended, once it had begun."""
+        ends = {"succeeded": "done", "failed": "failed"}.get(job.status, "cancelled")
+        if job.status == "succeeded" or (job.model.billing == "second" and job.predict_seconds is not None):
+            units = job.model.units(job.predict_seconds or Decimal(0), len(job.outputs))
+            self._bill.charge(job.id, units, job.model.cost_micro_usd(units), ends)
+        else:
+            self._bill.mark(job.id, ends)
+
+    def _tell_logs(self, job: Job) -> None:
+        now = time.monotonic()
+        if now - self._told_logs.get(job.id, 0.0) >= LOGS_EVERY_SECONDS:
+            self._told_logs[job.id] = now
+            self._announce(job, "logs")
+
+    def _announce(self, job: Job, event: str) -> None:
+        if job.webhook and event in job.events:
+            self._courier.announce(job.webhook, self.shown(job), job.faults)
+
+    def _announce_end(self, job: Job) -> None:
+        if job.outputs:
+            self._announce(job, "output")
+        if job.webhook and "completed" in job.events:
+            self._courier.announce(job.webhook, self.shown(job), job.faults, partial(self._keep, job, is_open=False))
+        elif job.webhook:
+            self._keep(job, is_open=False)
+        if "webhook-unordered" in job.faults and job.webhook:
+            early = self.shown(job) | {"status": "processing", "output": None, "completed_at": None}
+            self._courier.announce(job.webhook, early, job.faults, after_seconds=self._pace.webhook_retry_seconds)
+
+
+def _ended(job: Job, work: asyncio.Task[str]) -> tuple[str, str | None]:
+    """How finished work ended; a crash of our own ends the job too, or it would be polled for ever."""
+    error = work.exception()
+    if isinstance(error, Failing):
+        return "failed", str(error)
+    if error is not None:
+        logger.error("prediction %s crashed", job.id, exc_info=error)
+        return "failed", "The model met an unexpected error."
+    return work.result(), None
