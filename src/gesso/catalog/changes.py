@@ -78,6 +78,7 @@ def wanted_rows(edition: Edition) -> dict[str, dict[str, dict[str, Any]]]:
         "plan": edition.plans,
         "pack": edition.packs,
         "style_preset": edition.style_presets,
+        "chain": edition.chains,
     }
     return {table: {item.key: columns(item, connection_keys) for item in of_table} for table, of_table in items.items()}
 

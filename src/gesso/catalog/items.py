@@ -11,6 +11,8 @@ from gesso.catalog.schema import SchemaValidator, validator
 
 Kind = Literal["image", "video", "chat", "vision"]
 KINDS: tuple[Kind, ...] = ("image", "video", "chat", "vision")
+ChainKey = Literal["text", "vision"]
+CHAINS: tuple[ChainKey, ...] = ("text", "vision")
 UNITS = ("credit", "image", "video", "chat", "prompt")
 
 
@@ -84,6 +86,12 @@ class Model:
         """How long one output usually takes."""
         return timedelta(seconds=self.typical_seconds)
 
+    def serves(self, chain: ChainKey) -> bool:
+        """Whether it can be a link of this chain. A chat model that can see has the tag `vision`."""
+        if chain == "text":
+            return self.kind == "chat"
+        return self.kind == "vision" or (self.kind == "chat" and "vision" in self.tags)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -131,3 +139,30 @@ class StylePreset:
     negative_prompt: str = ""
     sample: str | None = None
     position: int = 0
+
+
+LINK_SECONDS = 12
+"""How long the first word of a link may take, where nobody said otherwise."""
+CHAIN_SECONDS = 30
+"""How long a chain may take altogether, where nobody said otherwise."""
+
+
+@dataclass(frozen=True)
+class ChainLink:
+    """A model of a chain, and how many seconds it has until its first word."""
+
+    model: str
+    seconds: int = LINK_SECONDS
+
+    def to_json(self) -> dict[str, Any]:
+        return {"model": self.model, "seconds": self.seconds}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Which models are asked in turn for text, or to look at pictures; all of it within `total_seconds`."""
+
+    id: UUID
+    key: ChainKey
+    links: tuple[ChainLink, ...]
+    total_seconds: int = CHAIN_SECONDS

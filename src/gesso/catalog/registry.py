@@ -13,7 +13,19 @@ import structlog
 
 from gesso.catalog import rows
 from gesso.catalog.editions import Face
-from gesso.catalog.items import Connection, Kind, Model, Pack, Plan, StylePreset
+from gesso.catalog.items import (
+    CHAIN_SECONDS,
+    LINK_SECONDS,
+    Chain,
+    ChainKey,
+    ChainLink,
+    Connection,
+    Kind,
+    Model,
+    Pack,
+    Plan,
+    StylePreset,
+)
 from gesso.core.errors import InvalidInput, NotFound, Unavailable
 from gesso.db import Database, Listener
 
@@ -35,6 +47,7 @@ class Snapshot:
     plans: Mapping[str, Plan]
     packs: tuple[Pack, ...]
     style_presets: tuple[StylePreset, ...]
+    chains: Mapping[str, Chain]
 
 
 class Catalog:
@@ -122,6 +135,20 @@ class Catalog:
         connection = self._snapshot.connections.get(model.connection_id)
         return model.enabled and connection is not None and connection.enabled
 
+    def chain(self, key: ChainKey) -> tuple[tuple[tuple[Model, int], ...], int]:
+        """The models to ask in turn, each with the seconds it has until its first word; and the seconds for all.
+
+        As the operator or the edition arranged it; else the models that can, by position. Those that are off are left
+        out, so it may be empty.
+        """
+        kept = self._snapshot.chains.get(key)
+        total = kept.total_seconds if kept else CHAIN_SECONDS
+        links = kept.links if kept else [
+            ChainLink(model.key, LINK_SECONDS) for model in self._snapshot.models.values() if model.serves(key)
+        ]  # fmt: skip
+        found = [(self._snapshot.models.get(link.model), link.seconds) for link in links]
+        return tuple((model, seconds) for model, seconds in found if model and self._usable(model)), total
+
     def connection(self, connection_id: UUID) -> Connection:
         """The connection of this id, on or off. Raises NotFound."""
         found = self._snapshot.connections.get(connection_id)
@@ -177,4 +204,5 @@ async def _read(database: Database) -> Snapshot:
         plans={plan.key: plan for plan in plans},
         packs=rows.read_items(tables["pack"], rows.pack_of),
         style_presets=rows.read_items(tables["style_preset"], rows.style_preset_of),
+        chains={chain.key: chain for chain in rows.read_items(tables["chain"], rows.chain_of)},
     )

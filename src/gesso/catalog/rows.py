@@ -11,16 +11,16 @@ from uuid import UUID
 
 import structlog
 
-from gesso.catalog.items import Connection, Model, Pack, Plan, StylePreset
+from gesso.catalog.items import Chain, ChainLink, Connection, Model, Pack, Plan, StylePreset
 from gesso.catalog.rules import parse_rule
 from gesso.db import Session
 
 log = structlog.get_logger()
 
 Row = Mapping[str, Any]
-Item = Connection | Model | Plan | Pack | StylePreset
+Item = Connection | Model | Plan | Pack | StylePreset | Chain
 Read = TypeVar("Read")
-TABLES = ("connection", "model", "plan", "pack", "style_preset")
+TABLES = ("connection", "model", "plan", "pack", "style_preset", "chain")
 
 EDITION_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "connection": ("adapter", "name", "priority", "limits", "options"),
@@ -34,6 +34,7 @@ EDITION_COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "pack": ("name", "credits", "price_cents", "currency", "position"),
     "style_preset": ("name", "prompt", "negative_prompt", "sample", "position"),
+    "chain": ("total_seconds", "links"),
 }  # fmt: skip
 """What an edition says of each table's rows. `model.connection` is the connection's key."""
 
@@ -44,6 +45,7 @@ _SELECT: Mapping[str, str] = {
     "plan": "SELECT * FROM plan ORDER BY position, key",
     "pack": "SELECT * FROM pack ORDER BY position, key",
     "style_preset": "SELECT * FROM style_preset ORDER BY position, key",
+    "chain": "SELECT * FROM chain ORDER BY key",
 }
 
 
@@ -87,6 +89,8 @@ def columns(item: Item, connection_keys: Mapping[UUID, str]) -> dict[str, Any]:
         value = getattr(item, name)
         if name in ("price", "cost") and value is not None:
             value = value.to_json()
+        elif name == "links":
+            value = [link.to_json() for link in value]
         elif isinstance(value, tuple):
             value = list(value)
         elif isinstance(value, Mapping):
@@ -99,6 +103,7 @@ def table_of(item: Item) -> str:
     """The table an item lives in."""
     return {
         Connection: "connection", Model: "model", Plan: "plan", Pack: "pack", StylePreset: "style_preset",
+        Chain: "chain",
     }[type(item)]  # fmt: skip
 
 
@@ -149,6 +154,12 @@ def style_preset_of(row: Row) -> StylePreset:
         id=row["id"], key=row["key"], name=row["name"], prompt=row["prompt"],
         negative_prompt=row["negative_prompt"], sample=row["sample"], position=row["position"],
     )  # fmt: skip
+
+
+def chain_of(row: Row) -> Chain:
+    """A chain from its row."""
+    links = tuple(ChainLink(str(link["model"]), int(link["seconds"])) for link in row["links"])
+    return Chain(id=row["id"], key=row["key"], links=links, total_seconds=row["total_seconds"])
 
 
 def read_items(rows: Iterable[Row], read: Callable[[Row], Read]) -> tuple[Read, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gesso.catalog.items import Connection, Model, Pack, Plan, StylePreset
+from gesso.catalog.items import Chain, Connection, Model, Pack, Plan, StylePreset
 
 MODULES = ("image", "gallery", "dashboard")
 """Parts of the product an edition may switch on. What is not in its list has no route, page or menu entry."""
@@ -90,6 +90,7 @@ class Edition:
     plans: tuple[Plan, ...] = ()
     packs: tuple[Pack, ...] = ()
     style_presets: tuple[StylePreset, ...] = ()
+    chains: tuple[Chain, ...] = ()
 
     @property
     def name(self) -> str:

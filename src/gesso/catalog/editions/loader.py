@@ -81,6 +81,7 @@ def _read(root: Table, name: str, file_hash: str) -> Edition:
     plans = sections.read_all(root, "plans", sections.read_plan)
     packs = sections.read_all(root, "packs", sections.read_pack)
     presets = sections.read_all(root, "style_presets", sections.read_style_preset)
+    chains = sections.read_chains(root, {key: model for key, (model, _) in models.items()})
     root.finish()
     _check_fallbacks(models)
     _check_defaults(root, face, {key: model for key, (model, _) in models.items()}, plans)
@@ -92,6 +93,7 @@ def _read(root: Table, name: str, file_hash: str) -> Edition:
         plans=tuple(plan for plan, _ in plans.values()),
         packs=tuple(pack for pack, _ in packs.values()),
         style_presets=tuple(preset for preset, _ in presets.values()),
+        chains=chains,
     )
 
 

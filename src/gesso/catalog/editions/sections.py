@@ -8,7 +8,22 @@ from typing import Any, Literal, TypeVar
 from gesso.catalog.editions import colours as colour_rules
 from gesso.catalog.editions.edition import MODULES, POLICIES, WORDS, Brand, Defaults, Face, Policy
 from gesso.catalog.editions.tables import KEY, Table, plain
-from gesso.catalog.items import KINDS, UNITS, Connection, Kind, Model, Pack, Plan, StylePreset
+from gesso.catalog.items import (
+    CHAIN_SECONDS,
+    CHAINS,
+    KINDS,
+    LINK_SECONDS,
+    UNITS,
+    Chain,
+    ChainKey,
+    ChainLink,
+    Connection,
+    Kind,
+    Model,
+    Pack,
+    Plan,
+    StylePreset,
+)
 from gesso.catalog.rules import MICRO, Rule, RuleError, Unit, check_against, parse_rule
 from gesso.catalog.schema import problems as schema_problems
 from gesso.core.ids import new_id
@@ -108,6 +123,35 @@ def read_style_preset(table: Table, position: int) -> StylePreset:
         sample=table.optional_text("sample"),
         position=position,
     )
+
+
+def read_chains(root: Table, models: Mapping[str, Model]) -> tuple[Chain, ...]:
+    """[chains.text] and [chains.vision]: links = [{ model = "…", seconds = 10 }, …], in the order they are asked."""
+    tables = root.table("chains")
+    chains = [_chain(tables.table(key), key, models) for key in CHAINS if key in tables]
+    tables.finish()
+    return tuple(chains)
+
+
+def _chain(table: Table, key: ChainKey, models: Mapping[str, Model]) -> Chain:
+    total = table.integer("total_seconds", CHAIN_SECONDS, low=1, high=600)
+    links: list[ChainLink] = []
+    for link in table.tables("links"):
+        name = link.text("model")
+        seconds = link.integer("seconds", min(LINK_SECONDS, total), low=1, high=total)
+        link.finish()
+        model = models.get(name)
+        if name and model is None:
+            link.wrong("model", f"there is no model “{name}”")
+        elif model is not None and not model.serves(key):
+            link.wrong("model", f"“{name}” cannot be part of the chain {key}: it is of kind {model.kind}")
+        elif any(name == other.model for other in links):
+            link.wrong("model", f"“{name}” stands twice in the chain {key}")
+        links.append(ChainLink(name, seconds))
+    if not links:
+        table.wrong("links", f"the chain {key} needs at least one link")
+    table.finish()
+    return Chain(id=new_id(), key=key, links=tuple(links), total_seconds=total)
 
 
 def read_plan(table: Table, position: int) -> Plan:
