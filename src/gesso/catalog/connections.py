@@ -73,7 +73,7 @@ async def add_connection(
     priority: int = 100,
     limits: Mapping[str, int] | None = None,
 ) -> Connection:
-    """Add a connection, switched on. Needs a key unless the sandbox stands in.
+    """Add a connection, switched on. Needs a key unless the sandbox stands in, or a server that may want none.
 
     Raises InvalidInput naming every wrong field, Conflict when the key is taken.
     """
@@ -84,7 +84,7 @@ async def add_connection(
         wrong["adapter"] = f"There is no adapter “{adapter}”; known: {', '.join(ADAPTERS)}."
     if base_url is not None and not _is_address(base_url):
         wrong["base_url"] = "Give an address such as https://proxy.example.com/fal."
-    if api_key is None and not sandbox:
+    if api_key is None and not sandbox and needs_key(adapter, base_url):
         wrong["api_key"] = "Give the provider's key, or choose the sandbox."
     if wrong:
         raise InvalidInput(" ".join(wrong.values()), fields=wrong)
@@ -122,7 +122,8 @@ async def replace_key(tx: ElevatedSession, sealer: Sealer, key: str, api_key: Se
 async def set_connection_enabled(tx: ElevatedSession, key: str, enabled: bool) -> None:
     """Switch a connection on or off; its models go with it. Raises NotFound, InvalidInput without a key."""
     connection = await get_connection(tx, key)
-    if enabled and connection.sealed_key is None and not connection.sandbox:
+    keyless = connection.sealed_key is None and needs_key(connection.adapter, connection.base_url)
+    if enabled and keyless and not connection.sandbox:
         reason = f"{connection.name} has no key yet, so it cannot be switched on."
         raise InvalidInput(reason, fields={"api_key": reason})
     await tx.execute_raw(
@@ -186,6 +187,12 @@ async def test_connection(connection: Connection, sealer: Sealer, sandbox_url: s
         return await provider.test()
     finally:
         await provider.aclose()
+
+
+def needs_key(adapter: str, base_url: str | None) -> bool:
+    """Whether a connection of this adapter is of no use without a key: not where a server of one's own wants none."""
+    known = ADAPTERS.get(adapter)
+    return known is None or known.needs_key or base_url is None
 
 
 def _is_address(url: str) -> bool:

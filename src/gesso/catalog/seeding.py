@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from gesso.catalog.applying import edition_apply, edition_diff, lock
 from gesso.catalog.changes import Change
-from gesso.catalog.connections import seal_key
+from gesso.catalog.connections import needs_key, seal_key
 from gesso.catalog.editions import Edition
 from gesso.catalog.items import Connection
 from gesso.catalog.registry import CHANNEL
@@ -72,6 +72,7 @@ def _environment(providers: ProviderSettings) -> Mapping[str, _FromEnvironment]:
     """Adapter → what the environment says of it."""
     return {
         "fal": _FromEnvironment(providers.fal_key, providers.fal_base_url),
+        "openai": _FromEnvironment(providers.openai_api_key, providers.openai_base_url),
     }
 
 
@@ -85,7 +86,7 @@ async def _seed_connections(tx: ElevatedSession, settings: Settings) -> tuple[st
     for adapter, given in _environment(settings.providers).items():
         row = await tx.fetchrow("SELECT * FROM connection WHERE adapter = $1 ORDER BY priority, key LIMIT 1", adapter)
         if row is None:
-            if given.api_key is not None and adapter in ADAPTERS:
+            if adapter in ADAPTERS and (given.api_key is not None or not needs_key(adapter, given.base_url)):
                 await _add(tx, adapter)
                 row = await tx.fetchrow("SELECT * FROM connection WHERE key = $1", adapter)
             if row is None:
@@ -127,11 +128,13 @@ async def _fill(
         return True
     if connection.sealed_key is not None:
         return False
-    if (connection.sandbox, connection.enabled, connection.base_url) == (development, development, given.base_url):
+    keyless = not needs_key(connection.adapter, given.base_url)
+    wanted = (development and not keyless, development or keyless, given.base_url)
+    if (connection.sandbox, connection.enabled, connection.base_url) == wanted:
         return False
     await tx.execute_raw(
-        "UPDATE connection SET sandbox = $2, enabled = $2, base_url = $3, updated_at = now() WHERE id = $1",
-        connection.id, development, given.base_url,
+        "UPDATE connection SET sandbox = $2, enabled = $3, base_url = $4, updated_at = now() WHERE id = $1",
+        connection.id, *wanted,
     )  # fmt: skip
     return True
 

@@ -291,6 +291,10 @@ class ProviderSettings(BaseSettings):
     """Key of fal, `id:secret`. Without it the sandbox answers in development; in production fal is off."""
     fal_base_url: str | None = None
     """Another origin that speaks fal's wire: a proxy or a stand-in."""
+    openai_api_key: SecretStr | None = None
+    """Key of OpenAI, or of the server that `OPENAI_BASE_URL` names. Without it as with fal."""
+    openai_base_url: str | None = None
+    """A server that speaks OpenAI's wire, such as `http://localhost:11434/v1`. It may want no key."""
 
 
 class SandboxSettings(BaseSettings):

@@ -7,6 +7,7 @@ from typing import Literal
 from gesso.providers.base import Connected, ConnectionConfig
 from gesso.providers.errors import Misconfigured
 from gesso.providers.fal.adapter import FalAdapter
+from gesso.providers.openai.adapter import OpenAIAdapter
 
 Makes = Literal["image", "video", "chat", "vision", "moderation"]
 
@@ -16,7 +17,7 @@ class Adapter:
     """A wire we speak. `makes`: what its models can be of. What `open` returns shows the faces for it: `Provider`
     for image and video, `Writer` for chat and vision, `Judge` for moderation.
 
-    `needs_key`: False for servers that may want none.
+    `needs_key`: False where a server at an address of its own may want none.
     """
 
     name: str
@@ -27,7 +28,17 @@ class Adapter:
 
 
 ADAPTERS: Mapping[str, Adapter] = {
-    adapter.name: adapter for adapter in (Adapter("fal", "fal", FalAdapter, frozenset({"image", "video"})),)
+    adapter.name: adapter
+    for adapter in (
+        Adapter("fal", "fal", FalAdapter, frozenset({"image", "video"})),
+        Adapter(
+            "openai",
+            "OpenAI, or a server like it",
+            OpenAIAdapter,
+            frozenset({"chat", "vision"}),
+            needs_key=False,
+        ),
+    )
 }
 
 

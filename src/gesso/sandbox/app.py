@@ -16,10 +16,11 @@ from gesso.sandbox.archive import Archive
 from gesso.sandbox.bill import Bill
 from gesso.sandbox.face import Face, Ground
 from gesso.sandbox.fal.routes import face as fal
+from gesso.sandbox.openai.routes import face as openai
 from gesso.sandbox.pace import Pace
 from gesso.sandbox.studio import Studio
 
-FACES: tuple[Callable[[Ground], Face], ...] = (fal,)
+FACES: tuple[Callable[[Ground], Face], ...] = (fal, openai)
 
 
 def create_app(

@@ -61,6 +61,14 @@ JOB: Mapping[str, str] = {
     "deadline": "Replicate: stopped by its deadline while it runs (canceled)",
     "removed": "Replicate: input, output and logs are removed; argument: seconds after the end (default 0)",
     "inline": "Replicate: the output holds data URIs instead of addresses",
+    "overloaded": "OpenAI: 503 server_is_overloaded",
+    "cut": "streamed text: the connection closes in the middle",
+    "error-late": "streamed text: an error instead of the second half",
+    "no-usage": "streamed text: no usage at the end",
+    "no-stream": "text: a whole answer in JSON although a stream was asked for",
+    "no-schema": "text: the schema asked for is ignored",
+    "thinking": "streamed text: reasoning_content before the answer, as some servers send",
+    "by-url": "OpenAI: pictures as addresses instead of base64, as some servers send",
     "cancel-ignored": "cancel is accepted, the job completes all the same",
 }
 

@@ -1,0 +1,84 @@
+"""The OpenAI face under `/openai/v1`."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gesso.sandbox.face import Ground
+from gesso.sandbox.faults import UnknownFault, from_header
+from gesso.sandbox.html import table
+from gesso.sandbox.openai import chat
+from gesso.sandbox.openai.auth import authenticate, struck
+from gesso.sandbox.openai.errors import INVALID, failure, no_model, request_headers
+from gesso.sandbox.openai.face import OpenAIFace
+from gesso.sandbox.openai.models import OFFERS
+
+Handler = Callable[[Request, OpenAIFace], Awaitable[Response]]
+
+_ABOUT = """<h2>OpenAI, under <code>/openai/v1</code></h2>
+<p>Set <code>OPENAI_BASE_URL</code> to this address plus <code>/openai/v1</code>. Any key is good, except
+<code>wrong</code>; <code>fault-429</code> and the like ask for a fault. Unknown fields are refused.</p>
+"""
+
+
+async def _models(request: Request, face: OpenAIFace) -> Response:
+    """GET /models."""
+    refused = _refusal(request, face)
+    if refused is not None:
+        return refused
+    return JSONResponse(
+        {"object": "list", "data": [offer.to_json() for offer in OFFERS.values()]}, headers=request_headers()
+    )
+
+
+async def _model(request: Request, face: OpenAIFace) -> Response:
+    """GET /models/{id}."""
+    refused = _refusal(request, face)
+    if refused is not None:
+        return refused
+    offer = OFFERS.get(request.path_params["name"])
+    if offer is None:
+        return no_model(request.path_params["name"])
+    return JSONResponse(offer.to_json(), headers=request_headers())
+
+
+def _refusal(request: Request, face: OpenAIFace) -> Response | None:
+    """The answer to somebody who may not ask, or a fault's. A fault of the key strikes submits, not this."""
+    caller = authenticate(request)
+    if isinstance(caller, Response):
+        return caller
+    faults = from_header(request.headers.get("x-sandbox-fault"), "status")
+    return struck(faults, "status", "", face.tally, face.hang_seconds)
+
+
+async def _unknown(request: Request, face: OpenAIFace) -> Response:
+    return failure(404, f"Invalid URL ({request.method} {request.url.path})", INVALID)
+
+
+_TABLE: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/v1/models", _models),
+    ("GET", "/v1/models/{name}", _model),
+    ("POST", "/v1/chat/completions", chat.complete),
+)
+
+
+def face(ground: Ground) -> OpenAIFace:
+    """The OpenAI face."""
+    made = OpenAIFace(ground, _ABOUT + table([(offer.id, offer.kind) for offer in OFFERS.values()]))
+    for method, path, handler in _TABLE:
+        made.routes.append(Route(f"{made.prefix}{path}", _endpoint(handler, made), methods=[method]))
+    every = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
+    made.routes.append(Route(f"{made.prefix}/{{path:path}}", _endpoint(_unknown, made), methods=every))
+    return made
+
+
+def _endpoint(handler: Handler, face: OpenAIFace) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await handler(request, face)
+        except UnknownFault as error:
+            return failure(400, str(error))
+
+    return endpoint
