@@ -291,6 +291,10 @@ class ProviderSettings(BaseSettings):
     """Key of fal, `id:secret`. Without it the sandbox answers in development; in production fal is off."""
     fal_base_url: str | None = None
     """Another origin that speaks fal's wire: a proxy or a stand-in."""
+    replicate_api_token: SecretStr | None = None
+    """Token of Replicate. Without it as with fal."""
+    replicate_base_url: str | None = None
+    """Another origin that speaks Replicate's wire, with or without `/v1` at its end."""
     openai_api_key: SecretStr | None = None
     """Key of OpenAI, or of the server that `OPENAI_BASE_URL` names. Without it as with fal."""
     openai_base_url: str | None = None

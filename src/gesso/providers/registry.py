@@ -8,6 +8,7 @@ from gesso.providers.base import Connected, ConnectionConfig
 from gesso.providers.errors import Misconfigured
 from gesso.providers.fal.adapter import FalAdapter
 from gesso.providers.openai.adapter import OpenAIAdapter
+from gesso.providers.replicate.adapter import ReplicateAdapter
 
 Makes = Literal["image", "video", "chat", "vision", "moderation"]
 
@@ -31,6 +32,7 @@ ADAPTERS: Mapping[str, Adapter] = {
     adapter.name: adapter
     for adapter in (
         Adapter("fal", "fal", FalAdapter, frozenset({"image", "video"})),
+        Adapter("replicate", "Replicate", ReplicateAdapter, frozenset({"image", "video"})),
         Adapter(
             "openai",
             "OpenAI, or a server like it",

@@ -18,9 +18,10 @@ from gesso.sandbox.face import Face, Ground
 from gesso.sandbox.fal.routes import face as fal
 from gesso.sandbox.openai.routes import face as openai
 from gesso.sandbox.pace import Pace
+from gesso.sandbox.replicate.routes import face as replicate
 from gesso.sandbox.studio import Studio
 
-FACES: tuple[Callable[[Ground], Face], ...] = (fal, openai)
+FACES: tuple[Callable[[Ground], Face], ...] = (fal, openai, replicate)
 
 
 def create_app(
