@@ -126,4 +126,4 @@ class _Session(SecurityBase):
 CurrentActor = Annotated[Actor, Security(_Session(current_actor))]
 OptionalActor = Annotated[Actor | None, Depends(find_actor)]
 VerifiedActor = Annotated[Actor, Security(_Session(verified_actor))]
-CurrentOperator = Annotated[Actor, Depends(current_operator)]
+CurrentOperator = Annotated[Actor, Security(_Session(current_operator))]

@@ -276,3 +276,13 @@ async def add_operator_event(tx: ElevatedSession, user_id: UUID, action: str, *,
         "INSERT INTO audit_event (id, user_id, action, created_at) VALUES ($1, $2, $3, $4)",
         new_id(), user_id, action, at,
     )  # fmt: skip
+
+
+async def add_site_event(
+    tx: ElevatedSession, user_id: UUID, action: str, *, at: datetime, ip: str | None, **detail: Any
+) -> None:
+    """Write down what an operator did to the site itself. `detail` never holds a secret."""
+    await tx.execute_raw(
+        "INSERT INTO audit_event (id, user_id, action, detail, ip, created_at) VALUES ($1, $2, $3, $4, $5::text::inet, $6)",
+        new_id(), user_id, action, detail, ip, at,
+    )  # fmt: skip

@@ -13,14 +13,14 @@ from gesso.core.errors import GessoError
 Model = TypeVar("Model", bound=BaseModel)
 
 # Never sent back into a page.
-_SECRET = ("password",)
+_SECRET = ("password", "api_key")
 
 
 @dataclass(slots=True)
 class Form(Generic[Model]):
     """One sent form. `model` is None while there are errors.
 
-    Templates read `typed` (name → text as typed, or a list for repeated names; no passwords) and `errors`
+    Templates read `typed` (name → text as typed, or a list for repeated names; no passwords and keys) and `errors`
     (name → one sentence). Errors that belong to no field stand under "".
     """
 
