@@ -134,16 +134,17 @@ async def paced(port: int, make: Request, *, a_second: float, seconds: float, li
                 load.statuses[reply.status] += 1
                 load.latencies.append(time.perf_counter() - moment)
 
-    clients = [asyncio.create_task(client()) for _ in range(lines)]
-    await asyncio.sleep(0.2)
-    begun = time.perf_counter()
-    for number in range(int(a_second * seconds)):
-        moment = begun + number / a_second
-        await asyncio.sleep(max(0.0, moment - time.perf_counter()))
-        due.put_nowait(moment)
-    for _ in clients:
-        due.put_nowait(None)
-    await asyncio.gather(*clients)
+    async with asyncio.TaskGroup() as clients:
+        for _ in range(lines):
+            clients.create_task(client())
+        await asyncio.sleep(0.2)
+        begun = time.perf_counter()
+        for number in range(int(a_second * seconds)):
+            moment = begun + number / a_second
+            await asyncio.sleep(max(0.0, moment - time.perf_counter()))
+            due.put_nowait(moment)
+        for _ in range(lines):
+            due.put_nowait(None)
     load.seconds = time.perf_counter() - begun
     return load
 
