@@ -92,9 +92,9 @@ def test_studio_is_complete() -> None:
     }  # fmt: skip
     for model in studio.models:
         assert model.price is not None
-        assert model.cost is not None
-        assert "avoid:" in model.settings["negative_prompt"]["description"]
-        assert model.wire["negative"] == "append"
+        assert model.cost is not None or model.kind in ("chat", "vision")
+        if model.wire.get("negative") == "append":
+            assert "avoid:" in model.settings["negative_prompt"]["description"]
 
 
 def test_fallbacks_take_the_same_settings_at_the_same_price() -> None:
