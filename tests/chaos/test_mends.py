@@ -7,10 +7,14 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from fastapi import FastAPI, Request, Response
+from structlog.testing import capture_logs
 
 from gesso.core.errors import Unavailable
 from gesso.db import Database
+from gesso.web.errors import Problem, install
 from tests.conftest import SECRET
+from tests.product import served
 
 
 class Wire:
@@ -66,3 +70,59 @@ async def test_a_server_that_has_said_goodbye_but_not_hung_up_is_away(database_u
         async with db.public() as tx:  # that connection is not tried again
             assert await tx.fetchval("SELECT 1") == 1
         await db.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("53100", "could not write init file: No space left on device"),
+        ("57P01", "terminating connection due to administrator command"),
+        ("57P02", "terminating connection due to unexpected postmaster exit"),
+    ],
+)
+async def test_a_server_that_refuses_for_want_of_room_or_because_it_ends_is_away(
+    database_url: str, code: str, words: str
+) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        told = f"SFATAL\0VFATAL\0C{code}\0M{words}\0\0".encode()
+        writer.write(b"E" + struct.pack("!I", len(told) + 4) + told)
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    parts = urlsplit(database_url)
+    port = server.sockets[0].getsockname()[1]
+    address = parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}", query="sslmode=disable")
+    db = Database(urlunsplit(address), secret=SECRET, pool_size=1)
+    with pytest.raises(Unavailable):
+        async with db.public() as tx:
+            await tx.fetchval("SELECT 1")
+    await db.close()
+    server.close()
+
+
+async def test_a_client_that_hangs_up_in_the_middle_of_its_body_is_no_failure_of_ours() -> None:
+    app, ended = FastAPI(), asyncio.Event()
+
+    @app.post("/api/take")
+    async def take(request: Request) -> None:
+        try:
+            await request.json()
+        finally:
+            ended.set()
+
+    async def page(request: Request, status: int, problem: Problem) -> Response:
+        return Response(status_code=status)
+
+    install(app, page)
+    with capture_logs() as told:
+        async with served(app) as url:
+            port = urlsplit(url).port
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST /api/take HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{")
+            await writer.drain()
+            await asyncio.sleep(0.1)
+            writer.transport.abort()
+            await asyncio.wait_for(ended.wait(), 10)
+            await asyncio.sleep(0.1)
+    assert [line for line in told if line["log_level"] == "error"] == []

@@ -9,10 +9,11 @@ from gesso.db.address import why_refused
 log = structlog.get_logger()
 
 NO_CONNECTION = (
-    OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError,
-    asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InterfaceError,
+    OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InterfaceError, asyncpg.InternalClientError,
 )  # fmt: skip
-"""No connection to be had: the database (or the pooler before it) is down, starting, full, or refuses us."""
+"""No connection to be had: the database (or the pooler before it) is down, starting, stopping, full (of connections,
+or its disk), or refuses us."""
 
 _TOOK_TOO_LONG = (
     asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError,

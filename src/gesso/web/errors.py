@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -99,6 +100,10 @@ def install(app: FastAPI, error_page: ErrorPage) -> None:
         response.headers.update(headers or {})
         return response
 
+    async def gone(request: Request, error: Exception) -> Response:
+        """Who hung up in the middle of the body hears no answer, and it is nobody's failure."""
+        return Response(status_code=499)
+
     async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, GessoError)
         if isinstance(error, NotSignedIn) and not wants_problem(request):
@@ -144,6 +149,7 @@ def install(app: FastAPI, error_page: ErrorPage) -> None:
     app.add_exception_handler(GessoError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_middleware(_Unexpected, answer=unexpected)
 
 
