@@ -6,6 +6,7 @@ this module prints it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -90,16 +91,16 @@ async def add_connection(
         raise InvalidInput(" ".join(wrong.values()), fields=wrong)
     connection = Connection(
         id=new_id(), key=key, adapter=adapter, name=name or adapter, base_url=base_url, sandbox=sandbox,
-        priority=priority, limits=limits or {},
+        priority=priority, limits=limits or {}, options=options or {},
     )  # fmt: skip
     sealed = seal_key(sealer, connection, api_key) if api_key is not None else None
     added = await tx.execute_raw(
         "INSERT INTO connection (id, key, adapter, name, base_url, sealed_key, key_id, key_hint, sandbox,"
-        " priority, limits, origin, edited_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'operator', now()) ON CONFLICT (key) DO NOTHING",
+        " priority, limits, options, origin, edited_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'operator', now()) ON CONFLICT (key) DO NOTHING",
         connection.id, key, adapter, connection.name, base_url,
         sealed and sealed.value, sealed and sealed.key_id, sealed and sealed.hint, sandbox, priority,
-        dict(connection.limits),
+        dict(connection.limits), dict(connection.options),
     )  # fmt: skip
     if not added:
         raise Conflict(f"There is a connection “{key}” already.")
