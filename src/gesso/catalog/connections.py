@@ -73,6 +73,7 @@ async def add_connection(
     sandbox: bool = False,
     priority: int = 100,
     limits: Mapping[str, int] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Connection:
     """Add a connection, switched on. Needs a key unless the sandbox stands in, or a server that may want none.
 
