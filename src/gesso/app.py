@@ -25,6 +25,7 @@ import gesso.generation.webhooks
 import gesso.media.files
 import gesso.media.pages
 import gesso.media.routes
+import gesso.prompts.routes
 import gesso.web.shell
 import gesso.web.stylepage
 import gesso.web.wellknown
@@ -32,13 +33,17 @@ from gesso import __version__
 from gesso.api import docs, health
 from gesso.api.metrics import Exposition, listening
 from gesso.api.metrics import router as metrics_router
+from gesso.calls.chain import Chains
+from gesso.calls.pool import ProviderPool
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.logs import access_writer
+from gesso.core.sealed import Sealer
 from gesso.core.settings import Settings
 from gesso.core.telemetry.process import telling
 from gesso.home import home
 from gesso.media.storage import redirect_origin
+from gesso.prompts.writing import Studio
 from gesso.runtime import Runtime, open_runtime
 from gesso.shell import shell_of
 from gesso.web import errors
@@ -52,6 +57,8 @@ from gesso.web.security import SecurityMiddleware
 log = structlog.get_logger()
 
 WEBHOOK_PREFIX = "/api/webhooks/"
+LAST_WORDS_SECONDS = 5.0
+"""What texts that are being written may take once the server stops; what takes longer is given back."""
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -71,6 +78,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
                         yield
             finally:
                 await app.state.events.close()
+                await app.state.prompts.drain(LAST_WORDS_SECONDS)
+                await app.state.pool.aclose()
 
     app = FastAPI(
         title="gesso",
@@ -110,6 +119,9 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.mailer, state.account_hooks = runtime.mailer, runtime.hooks
     state.listener = runtime.listener
     state.events = EventHub(runtime.listener)
+    state.pool = ProviderPool(Sealer(runtime.settings.secret_key), runtime.settings.site.sandbox_url)
+    state.chains = Chains(runtime.db, runtime.catalog, state.pool, runtime.clock)
+    state.prompts = Studio(runtime.db, runtime.storage, state.chains, runtime.clock)
     state.metrics = Exposition(runtime.settings, runtime.db, role="web", streams=state.events.count)
     state.shell = shell_of
     state.brand = lambda: _brand(runtime.catalog)
@@ -125,6 +137,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.generation.events.router,
         gesso.generation.webhooks.router,
         gesso.media.routes.router,
+        gesso.prompts.routes.router,
         gesso.credits.routes.router,
         docs.router,
         gesso.web.shell.router,

@@ -14,6 +14,7 @@ import gesso.calls.tasks
 import gesso.credits.tasks
 import gesso.generation.tasks
 import gesso.media.tasks
+import gesso.prompts.tasks
 from gesso.api.metrics import Exposition, listening
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.settings import Settings
@@ -57,6 +58,7 @@ async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: T
         gesso.media.tasks.register(tasks, runtime, expected=expected_assets)
         gesso.analytics.rollup.register(tasks, runtime)
         gesso.calls.tasks.register(tasks, runtime)
+        gesso.prompts.tasks.register(tasks, runtime)
         async with gesso.generation.tasks.registered(tasks, runtime):
             worker = Worker(runtime.db, tasks, concurrency=settings.worker.concurrency)
             loop = asyncio.get_running_loop()

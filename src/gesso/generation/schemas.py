@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from gesso.core.money import Price, format_credits
+from gesso.core.money import format_credits
+from gesso.credits.schemas import PriceJson
 from gesso.generation.service import Estimate, Standing, Submitted
 from gesso.generation.state import GenerationState
 from gesso.media.views import asset_json
@@ -57,27 +58,6 @@ class RerunRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     new_seed: StrictBool = Field(False, description="Other pictures of the same, instead of the same ones.")
-
-
-class OutputPriceJson(BaseModel):
-    """What one output costs: credits, or uses of an allowance."""
-
-    credits: str
-    allowances: dict[str, int] = Field(
-        default_factory=dict, exclude_if=lambda uses: not uses, description="Only where they pay instead."
-    )
-
-
-class PriceJson(BaseModel):
-    """What a request costs, output by output. Credits are decimal strings."""
-
-    credits: str
-    allowances: dict[str, int]
-    outputs: list[OutputPriceJson]
-
-    @classmethod
-    def of(cls, price: Price) -> "PriceJson":
-        return cls.model_validate(price.to_json())
 
 
 class EstimateAnswer(BaseModel):
