@@ -46,7 +46,7 @@ async def test_without_a_key_the_sandbox_answers_in_development_only(fresh_db: D
 
 async def test_a_key_from_the_environment_is_sealed_and_used(fresh_db: Database) -> None:
     seeded = await seed_studio(fresh_db, settings("production", fal_key=KEY, fal_base_url="https://proxy.example/fal"))
-    assert seeded.connections == ("fal",)
+    assert "fal" in seeded.connections
     connection = await fal(fresh_db)
     assert (connection.sandbox, connection.enabled, connection.key_hint) == (False, True, "cdef")
     assert connection.sealed_key is not None
@@ -65,7 +65,7 @@ async def test_starting_again_changes_nothing_and_a_new_key_in_the_environment_i
     assert (await seed_studio(fresh_db, settings("development", fal_key=OTHER))).connections == ("fal",)
     assert secret_of(await fal(fresh_db)) == OTHER
     # a variable that went missing is no reason to forget the key
-    assert (await seed_studio(fresh_db, settings("production"))).connections == ()
+    assert "fal" not in (await seed_studio(fresh_db, settings("production"))).connections
     assert secret_of(await fal(fresh_db)) == OTHER
 
 
