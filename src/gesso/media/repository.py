@@ -25,6 +25,9 @@ _COLUMNS = (
     "size_bytes, width, height, duration_ms, thumbhash, prompt, negative_prompt, model_key, model_name, seed, "
     "params, charged, took_ms, favourite, used_at, deleted_at, created_at"
 )
+_OWN = "(SELECT $1::uuid AS id OFFSET 0) own"
+"""The workspace where the planner cannot see which it is. In one that owns most of the table it would take the newest
+pictures from the primary key: the newest of everybody, walked until its own come (seen: 58 ms instead of 0.2 ms)."""
 _LOWEST, _HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
 _MISSING = "This picture is not here. It may have been deleted."
 _BIGINT = 1 << 63
@@ -141,8 +144,9 @@ def _walk_sql(filters: Filters, low: UUID, high: UUID, limit: int, ascending: bo
     if not (filters.q or filters.model):
         given += bounds
         return (
-            f"SELECT {_COLUMNS} FROM asset WHERE workspace_id = $1 AND deleted_at IS NULL AND id > ${first} "
-            f"AND id < ${first + 1}{_where(filters)} ORDER BY id {order} LIMIT {int(limit)}"
+            f"SELECT found.* FROM {_OWN} CROSS JOIN LATERAL ("
+            f"SELECT {_COLUMNS} FROM asset WHERE workspace_id = own.id AND deleted_at IS NULL AND id > ${first} "
+            f"AND id < ${first + 1}{_where(filters)} ORDER BY id {order} LIMIT {int(limit)}) found ORDER BY id {order}"
         )
     arguments = (
         filters.q, *bounds, ascending, limit, filters.source, filters.kind, filters.model, filters.favourite,
@@ -179,10 +183,10 @@ def _counts_of(tx: WorkspaceSession, filters: Filters, bounds: Sequence[tuple[UU
 
 def _counts_sql(filters: Filters, up_to: int) -> str:
     return (
-        "SELECT n, (SELECT count(*) FROM (SELECT FROM asset WHERE workspace_id = $1 AND deleted_at IS NULL "
+        "SELECT n, (SELECT count(*) FROM (SELECT FROM asset WHERE workspace_id = own.id AND deleted_at IS NULL "
         f"AND id > span.low AND id < span.high{' AND model_key = $4' if filters.model else ''}"
         f"{_where(filters)} LIMIT {int(up_to)}) counted) AS count "
-        "FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS span(low, high, n) ORDER BY n"
+        f"FROM {_OWN} CROSS JOIN unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS span(low, high, n) ORDER BY n"
     )
 
 
