@@ -4,14 +4,17 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import pytest
 from fastapi import FastAPI, Request, Response
 from structlog.testing import capture_logs
 
 from gesso.core.errors import Unavailable
 from gesso.db import Database
+from gesso.jobs import Tasks, Worker, enqueue, worker
 from gesso.web.errors import Problem, install
 from tests.conftest import SECRET
 from tests.product import served
@@ -126,3 +129,43 @@ async def test_a_client_that_hangs_up_in_the_middle_of_its_body_is_no_failure_of
             await asyncio.wait_for(ended.wait(), 10)
             await asyncio.sleep(0.1)
     assert [line for line in told if line["log_level"] == "error"] == []
+
+
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON pgqueuer FOR EACH ROW WHEN (NEW.status = 'queued') EXECUTE FUNCTION refuse();
+"""
+
+
+async def test_a_job_whose_second_try_the_database_refused_is_not_forgotten(
+    fresh_db: Database, fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails, and just then the disk is full: so the queue cannot even note that it is to be tried again."""
+    monkeypatch.setattr(worker, "SEEN_SECONDS", 0.3)
+    tries: asyncio.Queue[int] = asyncio.Queue()
+    tasks = Tasks()
+
+    async def stumble(payload: dict[str, Any]) -> None:
+        tries.put_nowait(payload["n"])
+        if tries.qsize() == 1:
+            raise RuntimeError("the first try fails")
+
+    tasks.add("test.stumble", stumble)
+    owner = await asyncpg.connect(fresh_database_url)
+    await owner.execute(REFUSE)
+    running = Worker(fresh_db, tasks)
+    work = asyncio.create_task(running.run())
+    async with fresh_db.public() as tx:
+        await enqueue(tx, "test.stumble", {"n": 7})
+    async with asyncio.timeout(20):
+        while await owner.fetchval("SELECT count(*) FROM pgqueuer WHERE status = 'failed'") == 0:
+            assert not work.done()
+            await asyncio.sleep(0.05)
+    await owner.execute("DROP TRIGGER refuse ON pgqueuer")
+    async with asyncio.timeout(20):
+        while tries.qsize() < 2:
+            await asyncio.sleep(0.05)
+    running.stop()
+    await asyncio.wait_for(work, 20)
+    await owner.close()

@@ -59,6 +59,21 @@ def wake(tx: Session) -> None:
     tx.notify_after_commit(WAKE_CHANNEL, _WAKE)
 
 
+async def take_up_held(tx: Session) -> int:
+    """Queue again the jobs that are held as failed. How many.
+
+    A failing task is tried again after a pause. If the database does not even take that (its disk is full, a lock is
+    held too long), the queue holds the job instead: without this nobody would ever look at it.
+    """
+    held = await tx.execute_raw(
+        "UPDATE pgqueuer SET status = 'queued', execute_after = now(), updated = now(), attempts = 0, "
+        "queue_manager_id = NULL WHERE status = 'failed'"
+    )
+    if held:
+        wake(tx)
+    return held
+
+
 async def forget_log(tx: ElevatedSession) -> int:
     """Remove old lines of the queue's log, three or more for each job, which the library never does itself."""
     return await tx.execute_raw("DELETE FROM pgqueuer_log WHERE created < now() - $1::interval", LOG_KEPT)

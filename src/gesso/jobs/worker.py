@@ -20,6 +20,7 @@ from pgqueuer.queries import Queries
 from gesso.core.ids import new_id
 from gesso.core.telemetry import metrics
 from gesso.db import Database
+from gesso.jobs.queue import take_up_held
 from gesso.jobs.tasks import HandOver, Scheduled, Task, Tasks
 
 log = structlog.get_logger()
@@ -73,7 +74,7 @@ class Worker:
             queue = QueueManager(Queries(AsyncpgDriver(jobs)))
             scheduler = SchedulerManager(Queries(AsyncpgDriver(schedules)))
             for name, task in self._tasks.by_name.items():
-                queue.entrypoint(name)(_entrypoint(name, task))
+                queue.entrypoint(name, on_failure="hold")(_entrypoint(name, task))
             for name, (cron, scheduled) in self._tasks.schedules.items():
                 scheduler.schedule(name, cron)(_scheduled(name, scheduled))
             async with asyncio.TaskGroup() as group:
@@ -98,7 +99,7 @@ class Worker:
             manager.shutdown.set()
 
     async def _keep_seen(self) -> None:
-        """Tell the others that this worker lives; `/readyz` looks at it."""
+        """Tell the others that this worker lives (`/readyz` looks at it), and see to what the queue holds back."""
         while True:
             try:
                 async with self._database.public() as tx:
@@ -107,6 +108,9 @@ class Worker:
                         "ON CONFLICT (worker_id) DO UPDATE SET seen_at = now()",
                         self._id, socket.gethostname(),
                     )  # fmt: skip
+                    held = await take_up_held(tx)
+                if held:
+                    log.warning("job.taken_up_again", count=held)
             except Exception as error:  # noqa: BLE001 — the database is away; the loop goes on
                 log.warning("worker.unseen", error=type(error).__name__)
             await asyncio.sleep(SEEN_SECONDS)
