@@ -37,7 +37,7 @@ ADAPTERS: Mapping[str, Adapter] = {
             "openai",
             "OpenAI, or a server like it",
             OpenAIAdapter,
-            frozenset({"chat", "vision"}),
+            frozenset({"image", "video", "chat", "vision", "moderation"}),
             needs_key=False,
         ),
     )

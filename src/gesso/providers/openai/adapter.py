@@ -1,13 +1,28 @@
-"""The adapter of OpenAI and of every server that speaks its wire (vLLM, Ollama, LocalAI, OpenRouter, LM Studio …)."""
+"""The adapter of OpenAI and of every server that speaks its wire (vLLM, Ollama, LocalAI, OpenRouter, LM Studio …).
 
-from collections.abc import AsyncIterator
+Which failure of a paid picture may be tried again, and which leaves its outcome open: see `painting`.
+`safety_identifier`, a hashed id of the end user, is left out: requests do not carry whom they are for.
+"""
+
+from collections.abc import AsyncIterator, Mapping
 from time import monotonic
 
-from gesso.providers.base import ConnectionConfig, TestReport
+from gesso.providers.base import (
+    ConnectionConfig,
+    Done,
+    Failed,
+    InputFile,
+    MediaRequest,
+    Operation,
+    Pending,
+    TestReport,
+    WebhookNotice,
+)
+from gesso.providers.errors import WebhookRejected
 from gesso.providers.http import NoAnswer
-from gesso.providers.openai import failures, wire, writing
+from gesso.providers.openai import failures, filming, judging, painting, wire, writing
 from gesso.providers.openai.client import OpenAIClient
-from gesso.providers.text import TextEnd, TextRequest
+from gesso.providers.text import Judgement, TextEnd, TextRequest
 
 TEST_SECONDS = 15.0
 
@@ -24,6 +39,36 @@ class OpenAIAdapter:
     def write(self, request: TextRequest, key: str) -> AsyncIterator[str | TextEnd]:
         """See Writer.write. `key` is not sent: this wire has no place for it."""
         return writing.write(self._client, request)
+
+    async def judge(self, model: str, text: str, images: tuple[InputFile, ...] = ()) -> Judgement:
+        """See Judge.judge."""
+        return await judging.judge(self._client, model, text, images)
+
+    async def submit(self, request: MediaRequest, key: str) -> Operation | Done:
+        """See Provider.submit. Pictures come at once, videos are followed. `key` is not sent."""
+        if request.kind == "video":
+            return await filming.submit(self._client, request)
+        return await painting.paint(self._client, request)
+
+    async def poll(self, operation: Operation) -> Pending | Done | Failed:
+        """See Provider.poll. Only videos have operations."""
+        return await filming.poll(self._client, operation)
+
+    async def cancel(self, operation: Operation) -> bool:
+        """See Provider.cancel. Raises ProviderError."""
+        return await filming.delete(self._client, operation)
+
+    async def find(self, key: str) -> Operation | None:
+        """Always None: this wire takes no client key (`can_find` says so)."""
+        return None
+
+    def recall(self, model: str, request_id: str) -> Operation | None:
+        """Always None: there are no notices from which an id could be known."""
+        return None
+
+    async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookNotice:
+        """Always refused: nothing here asks for notices."""
+        raise WebhookRejected("This provider sends no notices.")
 
     async def test(self) -> TestReport:
         """List the models: free, and a wrong key is refused where a key counts."""

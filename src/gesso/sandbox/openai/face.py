@@ -1,4 +1,7 @@
-"""What the OpenAI routes share: one tally of faults, one file store, the bill, the studio."""
+"""What the OpenAI routes share: one tally of faults, one file store, video jobs, the bill, the studio."""
+
+import asyncio
+from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute
@@ -20,6 +23,9 @@ class OpenAIFace:
         self.routes: list[BaseRoute] = []
         self.tally = Tally()
         self.files = FileStore(ground.archive)
+        self.videos: dict[str, dict[str, Any]] = {}
+        self.films: dict[str, str] = {}
+        self.filming: dict[str, asyncio.Lock] = {}
 
     def base_url(self, request: Request) -> str:
         """The face's address as this client knows it."""

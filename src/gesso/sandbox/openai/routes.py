@@ -6,10 +6,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gesso.sandbox.delivery import deliver
 from gesso.sandbox.face import Ground
 from gesso.sandbox.faults import UnknownFault, from_header
 from gesso.sandbox.html import table
-from gesso.sandbox.openai import chat
+from gesso.sandbox.openai import chat, images, moderations, videos
 from gesso.sandbox.openai.auth import authenticate, struck
 from gesso.sandbox.openai.errors import INVALID, failure, no_model, request_headers
 from gesso.sandbox.openai.face import OpenAIFace
@@ -53,6 +54,12 @@ def _refusal(request: Request, face: OpenAIFace) -> Response | None:
     return struck(faults, "status", "", face.tally, face.hang_seconds)
 
 
+async def _file(request: Request, face: OpenAIFace) -> Response:
+    """GET /files/…: a picture that was told by its address, or what the faults of its request made of it."""
+    answer = await deliver(face.files.get(request.path_params["name"]), face.tally, face.hang_seconds)
+    return failure(404, "File not found.", INVALID) if answer is None else answer
+
+
 async def _unknown(request: Request, face: OpenAIFace) -> Response:
     return failure(404, f"Invalid URL ({request.method} {request.url.path})", INVALID)
 
@@ -61,6 +68,15 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/v1/models", _models),
     ("GET", "/v1/models/{name}", _model),
     ("POST", "/v1/chat/completions", chat.complete),
+    ("POST", "/v1/images/generations", images.generate),
+    ("POST", "/v1/images/edits", images.edit),
+    ("POST", "/v1/moderations", moderations.moderate),
+    ("POST", "/v1/videos", videos.create),
+    ("GET", "/v1/videos", videos.listing),
+    ("GET", "/v1/videos/{name}", videos.retrieve),
+    ("DELETE", "/v1/videos/{name}", videos.delete),
+    ("GET", "/v1/videos/{name}/content", videos.content),
+    ("GET", "/files/{name:path}", _file),
 )
 
 
