@@ -33,6 +33,7 @@ RULES: dict[str, Rule] = {
     "GET /api/openapi.json": Rule("public"),
     "GET /healthz": Rule("public"),
     "GET /readyz": Rule("public", 503),  # no worker here
+    "GET /metrics": Rule("public", 404),  # no token set here
     "GET /api/docs": Rule("public"),
     "GET /": Rule("public"),
     "GET /start": Rule("public", 303),

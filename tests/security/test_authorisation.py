@@ -1,5 +1,6 @@
 """Who may do what: every route there is, asked by everybody. A route without an entry here fails the test."""
 
+import csv
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -182,3 +183,15 @@ async def test_whoever_is_in_two_workspaces_can_end_all_their_sessions(room: Roo
         )
         assert answer.status_code == 303, answer.text
         assert (await own.get("/api/auth/me")).status_code == 401
+
+
+async def test_an_exported_table_runs_nothing(room: Room) -> None:
+    """A member's prompt is opened in an admin's spreadsheet."""
+    ben, ada = room.browsers["ben"], room.browsers["ada"]
+    for start in ("=", "+", "-", "@"):
+        made = await ben.post("/api/generate/image", json={**API, "prompt": f'{start}HYPERLINK("https://elsewhere")'})
+        assert made.status_code == 202, made.text
+    rows = list(csv.reader((await ada.get("/dashboard/history.csv")).text.splitlines()))
+    prompts = [cell for row in rows for cell in row if "HYPERLINK" in cell]
+    assert len(prompts) == 4 and all(prompt.startswith("'") for prompt in prompts)
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
