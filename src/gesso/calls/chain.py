@@ -150,8 +150,8 @@ class Chains:
                 except ProviderError as error:
                     last = error
                     log.warning("chain.link_failed", chain=chain, model=model.key, kind=error.code, note=error.note)
-                    if isinstance(error, Rejected) and error.kind in ("safety", "input"):
-                        raise _refused(error) from None
+                    if isinstance(error, Rejected) and error.kind == "safety":
+                        raise Declined("The model declined to answer this. Ask for something else.") from None
                     if shown:
                         raise NotWritten(
                             "The answer broke off in the middle. Please try again.", reason=error.code
@@ -345,12 +345,6 @@ def _misfit(note: str) -> Rejected:
     return Rejected("The model did not answer in the form asked for.", "failed", note=note)
 
 
-def _refused(error: Rejected) -> Declined | NotWritten:
-    if error.kind == "safety":
-        return Declined("The model declined to answer this. Ask for something else.")
-    return NotWritten(f"{error.message} Change it and try again.", reason=error.code)
-
-
 def _gave_up(last: ProviderError | None, soonest: float | None) -> NotWritten:
     """What is said when no link is left."""
     if soonest is not None:
@@ -363,6 +357,8 @@ def _gave_up(last: ProviderError | None, soonest: float | None) -> NotWritten:
             "No model for this can be reached: the operator has to look at their connections.",
             reason=last.code if last else "misconfigured",
         )
+    if isinstance(last, Rejected) and last.kind == "input":
+        return NotWritten(f"{last.message} Change it and try again.", reason=last.code)
     return NotWritten("No model answered in time. Please try again in a minute.", reason=last.code, retry_after=60)
 
 
