@@ -14,7 +14,10 @@ from starlette.types import Scope
 import gesso.accounts.pages
 import gesso.accounts.routes
 import gesso.accounts.settings_pages
+import gesso.admin.connections_api
+import gesso.admin.connections_pages
 import gesso.admin.outbox
+import gesso.admin.overview
 import gesso.analytics.pages
 import gesso.catalog.routes
 import gesso.credits.routes
@@ -139,6 +142,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.media.routes.router,
         gesso.prompts.routes.router,
         gesso.credits.routes.router,
+        gesso.admin.connections_api.router,
         docs.router,
         gesso.web.shell.router,
         gesso.accounts.pages.router,
@@ -147,6 +151,8 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.media.pages.router,
         gesso.media.files.router,
         gesso.analytics.pages.router,
+        gesso.admin.overview.router,
+        gesso.admin.connections_pages.router,
         gesso.admin.outbox.router,
         gesso.web.wellknown.router,
         home,

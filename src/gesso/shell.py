@@ -43,8 +43,8 @@ async def shell_of(request: Request) -> Shell | None:
 
 def _nav(request: Request, actor: Actor, catalog: Catalog) -> list[NavItem]:
     pages = [_PAGES[module] for module in catalog.edition.modules if module in _PAGES]
-    if actor.is_operator and request.app.state.mailer.has_outbox:
-        pages.append(NavItem("Outbox", "/admin/outbox", "mail", tab=False))
+    if actor.is_operator:
+        pages.append(NavItem("Operator", "/admin", "shield-check", tab=False))
     return pages
 
 

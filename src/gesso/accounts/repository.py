@@ -283,6 +283,7 @@ async def add_site_event(
 ) -> None:
     """Write down what an operator did to the site itself. `detail` never holds a secret."""
     await tx.execute_raw(
-        "INSERT INTO audit_event (id, user_id, action, detail, ip, created_at) VALUES ($1, $2, $3, $4, $5::text::inet, $6)",
+        "INSERT INTO audit_event (id, user_id, action, detail, ip, created_at)"
+        " VALUES ($1, $2, $3, $4, $5::text::inet, $6)",
         new_id(), user_id, action, detail, ip, at,
     )  # fmt: skip

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from gesso.accounts.access import CurrentOperator
+from gesso.admin.frame import panel
 from gesso.core.errors import NotFound
-from gesso.web.render import page
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 
@@ -45,4 +45,4 @@ async def outbox_page(request: Request, actor: CurrentOperator) -> Response:
     mails = [
         MailView(row["recipient"], row["subject"], paragraphs_of(row["body_text"]), row["created_at"]) for row in rows
     ]
-    return await page(request, "admin/outbox.html", mails=mails, shown=SHOWN)
+    return await panel(request, "admin/outbox.html", mails=mails, shown=SHOWN)

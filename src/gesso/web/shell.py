@@ -14,7 +14,7 @@ class NavItem:
     """A page in the rail, on the phone's tab bar, and in the command palette.
 
     `icon` is a Lucide name known to the build. `tab` says that it belongs to the phone's tab bar.
-    `section` is the path prefix that marks it as current; `href` when left out.
+    `section` is the path prefix that marks it as current; `href` when left out. `exact`: what lies under it is not it.
     """
 
     label: str
@@ -22,11 +22,12 @@ class NavItem:
     icon: str
     tab: bool = True
     section: str | None = None
+    exact: bool = False
 
     def current(self, path: str) -> bool:
         """Whether `path` is this page or lies under it."""
         prefix = self.section or self.href
-        return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+        return path == prefix or (not self.exact and path.startswith(prefix.rstrip("/") + "/"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,71 @@
+"""The frame of the operator's panel: its own rail around the product's own shell."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from fastapi import Request, Response
+
+from gesso.accounts import repository as accounts
+from gesso.accounts.access import Actor
+from gesso.accounts.visit import visit_of
+from gesso.core.sealed import Sealer
+from gesso.db import ElevatedSession
+from gesso.web.render import page
+from gesso.web.shell import NavItem, Shell
+
+_SITE = (NavItem("Overview", "/admin", "gauge", exact=True),)
+_OUTBOX = NavItem("Outbox", "/admin/outbox", "mail", tab=False)
+_MAKING = (NavItem("Connections", "/admin/connections", "plug"),)
+_LEAVE = (NavItem("Back to the site", "/create", "arrow-left", tab=False),)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A part of the rail."""
+
+    label: str
+    items: Sequence[NavItem]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Who changes the site, when and from where: what every change is written down with."""
+
+    actor: Actor
+    at: datetime
+    ip: str | None
+
+    async def note(self, tx: ElevatedSession, action: str, **detail: Any) -> None:
+        """Write it into the audit log, in the transaction that does it. `detail` never holds a secret."""
+        await accounts.add_site_event(tx, self.actor.user_id, action, at=self.at, ip=self.ip, **detail)
+
+
+def deed_of(request: Request, actor: Actor) -> Deed:
+    """The circumstances of this request."""
+    visit = visit_of(request)
+    return Deed(actor, visit.at, visit.ip)
+
+
+def sealer_of(request: Request) -> Sealer:
+    """What seals providers' keys on this site."""
+    return Sealer(request.app.state.settings.secret_key)
+
+
+def groups(*, has_outbox: bool) -> tuple[Group, ...]:
+    """The panel's pages."""
+    return (
+        Group("Site", (*_SITE, _OUTBOX) if has_outbox else _SITE),
+        Group("Making", _MAKING),
+        Group("Elsewhere", _LEAVE),
+    )
+
+
+async def panel(request: Request, template: str, status: int = 200, **context: Any) -> Response:
+    """A page of the panel. Its template extends admin/_frame.html."""
+    shell: Shell | None = await request.app.state.shell(request)
+    rail = groups(has_outbox=request.app.state.mailer.has_outbox)
+    if shell is not None:
+        shell = replace(shell, nav=[item for group in rail for item in group.items])
+    return await page(request, template, status, shell=shell, rail_groups=rail, **context)

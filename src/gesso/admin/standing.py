@@ -1,0 +1,183 @@
+"""How connections stand and have fared, as the panel shows it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from gesso.calls import history
+from gesso.calls.gate import OPEN_AFTER
+from gesso.calls.history import Standing
+from gesso.catalog import service as catalog
+from gesso.catalog.items import Connection
+from gesso.core.money import MICRO
+from gesso.db import ElevatedSession
+from gesso.providers.registry import ADAPTERS
+
+HealthKind = Literal["ok", "warn", "bad", "none"]
+SHAKY = 0.1
+"""From this share of failed calls in the last hour on, a connection is not called healthy."""
+
+_RECENT = """
+SELECT connection_id, count(*) AS calls, count(*) FILTER (WHERE state = 'succeeded') AS succeeded,
+    count(*) FILTER (WHERE state IN ('failed', 'uncertain')) AS failed,
+    (percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - created_at) * 1000)
+        FILTER (WHERE state = 'succeeded'))::integer AS p50_ms
+FROM attempt WHERE finished_at >= $1 GROUP BY 1
+"""
+_MODELS = "SELECT connection_id, count(*) AS models FROM model GROUP BY 1"
+_PAUSES = {
+    "busy": ("warn", "Slowed by the provider"),
+    "unavailable": ("bad", "Not answering"),
+    "key": ("bad", "Key refused"),
+    "credit": ("bad", "Account is empty"),
+    "model": ("warn", "A model is refused"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """In a word how a connection is; `detail` is what the provider said, `until` when it is tried again by itself."""
+
+    kind: HealthKind
+    label: str
+    detail: str = ""
+    until: datetime | None = None
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The last hour of a connection. `p50_ms`: of the calls that succeeded, from asking to the result."""
+
+    calls: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    p50_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLine:
+    """One connection in the list."""
+
+    connection: Connection
+    adapter_title: str
+    health: Health
+    recent: Recent
+    live: int
+    models: int
+
+    @property
+    def key(self) -> str:
+        return self.connection.key
+
+    @property
+    def name(self) -> str:
+        return self.connection.name
+
+    @property
+    def running(self) -> str:
+        """Calls at once, and how many there may be."""
+        most = self.connection.limits.get("concurrency")
+        return f"{self.live} / {most}" if most else str(self.live)
+
+    @property
+    def delivered(self) -> str:
+        """The share of the last hour's calls that succeeded."""
+        ended = self.recent.succeeded + self.recent.failed
+        return share(self.recent.succeeded, ended) if ended else "–"
+
+    @property
+    def latency(self) -> str:
+        return duration(self.recent.p50_ms)
+
+    @property
+    def recent_words(self) -> str:
+        if not self.recent.calls:
+            return "No calls in the last hour."
+        return f"{self.recent.calls:,} calls in the last hour, {self.recent.failed:,} of them failed."
+
+
+async def lines(tx: ElevatedSession, now: datetime) -> tuple[ConnectionLine, ...]:
+    """All connections in their order."""
+    standings = await history.standings(tx, OPEN_AFTER)
+    recent = {
+        row["connection_id"]: Recent(row["calls"], row["succeeded"], row["failed"], row["p50_ms"])
+        for row in await tx.fetch(_RECENT, now - timedelta(hours=1))
+    }
+    models: dict[UUID, int] = {row["connection_id"]: row["models"] for row in await tx.fetch(_MODELS)}
+    return tuple(
+        line_of(one, standings.get(one.id), recent.get(one.id, Recent()), models.get(one.id, 0), now)
+        for one in await catalog.list_connections(tx)
+    )
+
+
+def line_of(
+    connection: Connection, standing: Standing | None, recent: Recent, models: int, now: datetime
+) -> ConnectionLine:
+    """What the list says of one."""
+    adapter = ADAPTERS.get(connection.adapter)
+    return ConnectionLine(
+        connection=connection,
+        adapter_title=adapter.title if adapter else connection.adapter,
+        health=health_of(connection, standing, recent, now),
+        recent=recent,
+        live=standing.live if standing else 0,
+        models=models,
+    )
+
+
+def health_of(connection: Connection, standing: Standing | None, recent: Recent, now: datetime) -> Health:
+    """The one word for it, from what is known."""
+    if not connection.enabled:
+        return Health("none", "Off")
+    adapter = ADAPTERS.get(connection.adapter)
+    if adapter is None:
+        return Health("bad", "No such adapter", f"This version does not speak “{connection.adapter}”.")
+    if connection.sealed_key is None and not connection.sandbox and adapter.needs_key:
+        return Health("bad", "No key", "Give it a key to use it.")
+    if standing is not None and standing.paused_until is not None and standing.paused_until > now:
+        kind, label = _PAUSES.get(standing.reason or "", ("bad", "Paused"))
+        return Health(kind, label, standing.detail or "", standing.paused_until, paused=True)  # type: ignore[arg-type]
+    if standing is not None and standing.probing:
+        return Health("warn", "Trying again", standing.detail or "", paused=True)
+    if recent.calls and recent.failed / recent.calls > SHAKY:
+        return Health("warn", "Some calls fail", f"{recent.failed:,} of {recent.calls:,} in the last hour.")
+    if standing is None or standing.last_success_at is None:
+        return Health("none", "Not used yet")
+    return Health("ok", "Healthy")
+
+
+def share(part: int, whole: int) -> str:
+    """98.6 %; – of nothing."""
+    if not whole:
+        return "–"
+    return f"{100 * part / whole:.1f}".removesuffix(".0") + " %"
+
+
+def duration(milliseconds: int | None) -> str:
+    """212 ms, 1.2 s, 2 min 5 s."""
+    if milliseconds is None:
+        return "–"
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def dollars(micro_usd: int | None) -> str:
+    """$1.20, $0.0039; – when nobody knows."""
+    if micro_usd is None:
+        return "–"
+    if micro_usd and micro_usd < MICRO / 100:
+        return "$" + f"{micro_usd / MICRO:.6f}".rstrip("0")
+    return f"${micro_usd / MICRO:,.2f}"
+
+
+def plain(value: Any) -> Any:
+    """A mapping or tuple as what JSON knows."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,2 @@
+// The operator's panel.
+import "../admin/sort.js";
