@@ -179,7 +179,7 @@ def test_every_setting_has_a_control() -> None:
         "prompt": "text", "negative_prompt": "text", "size": "size", "aspect_ratio": "size", "count": "count",
         "steps": "slider", "guidance": "slider", "strength": "slider", "seed": "seed", "raw": "switch",
         "output_format": "segmented", "references": "references",
-        "duration": "segmented", "motion": "slider", "noise": "slider", "framing": "segmented",
+        "quality": "segmented", "duration": "segmented", "motion": "slider", "noise": "slider", "framing": "segmented",
     }  # fmt: skip
 
 
