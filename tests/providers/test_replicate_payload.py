@@ -115,10 +115,9 @@ def test_loras_one_or_in_parallel_lists() -> None:
 
 @pytest.mark.parametrize(
     "loras",
-@pytest.mark.parametrize(
-    "model", ["a", "a/../b", "a/b/c", "a/b?x=1", "a/b:latest", f"deployments/a/b:{HEX}", "/a/b", "a/b\n"]
-)
-     [{"ref": ""}], [{"ref": "a/b", "scale": 1.5}], [{"ref": "a/b", "scale": True}], [{"ref": "a/b", "size": 1}], [7]],
+    ["x", [{"url": "https://w/1"}, {"url": "https://w/2"}], [{}], [{"url": "http://w/1"}],
+     [{"url": "https://w", "ref": "a"}], [{"ref": ""}],
+     [{"ref": "a/b", "scale": 1.5}], [{"ref": "a/b", "scale": True}], [{"ref": "a/b", "size": 1}], [7]],
 )  # fmt: skip
 def test_lora_lists_that_would_make_a_wrong_picture(loras: JSON) -> None:
     with pytest.raises(Rejected) as caught:

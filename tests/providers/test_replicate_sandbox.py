@@ -90,7 +90,8 @@ async def test_from_prompt_to_files_and_their_cost(adapter: ReplicateAdapter, or
 async def test_every_model_takes_all_that_we_say_it_takes(adapter: ReplicateAdapter, model: str) -> None:
     shape = TABLE[model]
     values = {"steps": 4, "guidance": 4, "output_format": "jpeg", "output_quality": 70, "strength": 0.5,
-              "megapixels": 0.25, "go_fast": False, "scheduler": "DDIM", "refine": "no_refiner", "refine_steps": 2, "high_noise_frac": 0.5,
+              "megapixels": 0.25, "go_fast": False, "scheduler": "DDIM", "refine": "no_refiner",
+              "refine_steps": 2, "high_noise_frac": 0.5,
               "watermark": False, "sizing_strategy": "width_height", "controlnet_1": "edge_canny",
               "safety_tolerance": 3,
               "controlnet_1_conditioning_scale": 0.5, "controlnet_1_start": 0.1, "controlnet_1_end": 0.9,
