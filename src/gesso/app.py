@@ -16,6 +16,7 @@ import gesso.accounts.routes
 import gesso.accounts.settings_pages
 import gesso.admin.connections_api
 import gesso.admin.connections_pages
+import gesso.admin.models_pages
 import gesso.admin.outbox
 import gesso.admin.overview
 import gesso.analytics.pages
@@ -153,6 +154,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.analytics.pages.router,
         gesso.admin.overview.router,
         gesso.admin.connections_pages.router,
+        gesso.admin.models_pages.router,
         gesso.admin.outbox.router,
         gesso.web.wellknown.router,
         home,

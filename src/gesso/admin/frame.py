@@ -17,7 +17,10 @@ from gesso.web.shell import NavItem, Shell
 
 _SITE = (NavItem("Overview", "/admin", "gauge", exact=True),)
 _OUTBOX = NavItem("Outbox", "/admin/outbox", "mail", tab=False)
-_MAKING = (NavItem("Connections", "/admin/connections", "plug"),)
+_MAKING = (
+    NavItem("Connections", "/admin/connections", "plug"),
+    NavItem("Models", "/admin/models", "box"),
+)
 _LEAVE = (NavItem("Back to the site", "/create", "arrow-left", tab=False),)
 
 
