@@ -35,11 +35,15 @@ _COUNTS, _COUNT_WEIGHTS = (1, 2, 3, 4), (0.35, 0.2, 0.05, 0.4)
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """A workspace to fill: its members (the first asks for most, the last for hardly anything) and how many assets."""
+    """A workspace to fill: its members (the first asks for most, the last for hardly anything) and how many assets.
+
+    `idle`: how long ago its newest picture was made, while others went on.
+    """
 
     workspace_id: UUID
     members: tuple[UUID, ...]
     assets: int
+    idle: timedelta = timedelta(0)
 
 
 def moments(count: int, now: datetime, draw: np.random.Generator) -> np.ndarray:
@@ -203,7 +207,7 @@ async def fill(
     moment = now or datetime.now(UTC)
     for number, space in enumerate(spaces):
         await connection.copy_records_to_table(
-            "bench_ask", records=asks(space, moment, seed=2026 + number), columns=_COLUMNS
+            "bench_ask", records=asks(space, moment - space.idle, seed=2026 + number), columns=_COLUMNS
         )
     await connection.execute(
         "UPDATE bench_ask SET id = bench_uuid7(at_ms - 30, n::text), at = to_timestamp((at_ms - 30) / 1000.0)"

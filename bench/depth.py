@@ -1,6 +1,7 @@
 """The pages of somebody with a million pictures, at depth: how long they take and what the database reads for them."""
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -255,7 +256,7 @@ def _compared(findings: Sequence[Finding]) -> list[Finding]:
 async def looked_into(settings: Settings, findings: Sequence[Finding], email: str) -> list[Finding]:
     """The same with how many statements each sends, and what EXPLAIN says they read, under the sender's own role."""
     known = await facts(settings, email)
-    app = create_app(settings)
+    app = create_app(replace(settings, log=settings.log.model_copy(update={"access": False})))
     with recording() as sent:
         async with app.router.lifespan_context(app):
             transport = httpx2.ASGITransport(app=app)
@@ -371,13 +372,14 @@ def show(console: Console, findings: Sequence[Finding]) -> None:
             console.print(f"[red]{one.case.group}: {one.case.what}[/] {trouble}", highlight=False, soft_wrap=True)
 
 
-def write(findings: Sequence[Finding]) -> None:
+def write(findings: Sequence[Finding], command: str) -> None:
     """Write MILLION.md."""
     lines = [
         "# A million pictures in one workspace",
         "",
-        f"`make million` on {time.strftime('%d %B %Y').lstrip('0')}, commit {commit()}.",
-        f"{machine()} PostgreSQL, the web process and the client share it.",
+        f"`{command}` on {time.strftime('%d %B %Y').lstrip('0')}, commit {commit()}.",
+        f"{machine()} PostgreSQL, the web process and the client share it; its load was {os.getloadavg()[1]:.0f} over "
+        "the last five minutes, so compare lines with each other.",
         "",
         "One workspace with a million pictures of three years (and what was asked and paid for them), a hundred small "
         "ones beside it. Times are whole answers over loopback, one request after the other, the lines in turns. "

@@ -11,7 +11,6 @@ A filled database is only measured again. Figures go to bench/MILLION.md when th
 import argparse
 import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import subprocess
@@ -24,7 +23,6 @@ from pathlib import Path
 from uuid import UUID
 
 import asyncpg
-import structlog
 from rich.console import Console
 
 from bench import archive, depth, sightseeing
@@ -49,6 +47,8 @@ PASSWORD = "a million pictures of light"
 MEMBERS = (("Ada Kovac", EMAIL), ("Ben Okafor", "ben@million.test"), ("Cleo Marin", "cleo@million.test"))
 """Ada owns the workspace; Ben asked for a fifth of its pictures, Cleo for twenty requests in three years."""
 SMALL_SPACES = 100
+IDLE = timedelta(days=5)
+"""Nobody asked for anything in the big workspace since: the newest pictures of all are others'."""
 _SMALL = """
 WITH people AS (SELECT n, gen_random_uuid() AS workspace_id, gen_random_uuid() AS user_id
     FROM generate_series(1, $1) n),
@@ -121,7 +121,7 @@ async def filled(settings: Settings, assets: int, files: int) -> None:
         )
         each = max(1, assets // 20 // SMALL_SPACES)
         spaces = [
-            Space(workspace, members, assets),
+            Space(workspace, members, assets, IDLE),
             *(Space(row["workspace_id"], (row["user_id"],), each) for row in small),
         ]
         with console.status(f"Inserting {assets:,} pictures and what belongs to them …"):
@@ -178,7 +178,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--requests", type=int, default=60, help="requests per line of the table (60)")
     parser.add_argument("--fill-only", action="store_true", help="measure nothing")
     given = parser.parse_args(arguments)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # no line per request
     with home(given.database) as settings:
         asyncio.run(prepare_database(settings))
         asyncio.run(filled(settings, given.assets, given.files))
@@ -189,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         findings = asyncio.run(measured(settings, given.requests))
     depth.show(console, findings)
     if given.assets >= 1_000_000:
-        depth.write(findings)
+        depth.write(findings, " ".join(["python -m bench.million", *(arguments or sys.argv[1:])]))
         console.print(f"Written to {depth.RESULTS.name}.")
     if any(finding.trouble for finding in findings):
         raise SystemExit(1)

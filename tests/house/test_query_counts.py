@@ -91,6 +91,7 @@ CASES = [
     Case("/api/media/{asset_id}", 4),
     Case("/api/models", 1),
     Case("/api/openapi.json", 0, stranger=True),
+    Case("/api/prompts/prices", 4),
     Case("/brand.css", 0, stranger=True),
     Case("/confirm-email/{token}", 0, stranger=True),
     Case("/create", 12),
