@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -18,7 +19,7 @@ from tests.providers.loopback import DROP, NGINX, Loopback, Reply, Seen, loopbac
 KEY = "r8_supersecretvalue1234567890"
 ASK = MediaRequest("image", "black-forest-labs/flux-schnell", "a lighthouse at dawn", count=2, seed=9)
 SDXL = "stability-ai/sdxl"
-FRESH = {"id": "abc123", "status": "starting", "input": {}, "logs": "", "error": None}
+FRESH: dict[str, Any] = {"id": "abc123", "status": "starting", "input": {}, "logs": "", "error": None}
 
 
 def adapter_for(base_url: str, clock: FixedClock | None = None) -> ReplicateAdapter:

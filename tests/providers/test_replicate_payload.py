@@ -218,7 +218,8 @@ def test_outputs_of_every_shape() -> None:
     (inline,) = wire.files(["data:image/png;base64,QUJD"])
     assert inline is not None and (inline.data, inline.media_type, inline.url) == (b"ABC", "image/png", None)
     assert wire.files(["data:image/png;base64,***"]) == (None,)
-    for nothing in (None, 5, "words", [], {}, {"a": {"b": {"c": {"d": "https://x/a"}}}}):
+    nothings: list[Any] = [None, 5, "words", [], {}, {"a": {"b": {"c": {"d": "https://x/a"}}}}]
+    for nothing in nothings:
         assert wire.files(nothing) == ()
 
 
@@ -232,5 +233,6 @@ def test_logs_and_times() -> None:
     assert wire.moment("soon") is wire.moment(5) is wire.moment("2026-11-02") is None
     told = wire.prediction({"id": "a1", "metrics": {"predict_time": 1.25}, "error": {"odd": 1}, "output": 7})
     assert told is not None and told.predict_seconds == Decimal("1.25") and told.error == "{'odd': 1}"
-    for odd in (None, [], {}, {"id": 5}, {"id": "a/b"}, {"id": ""}):
+    odds: list[Any] = [None, [], {}, {"id": 5}, {"id": "a/b"}, {"id": ""}]
+    for odd in odds:
         assert wire.prediction(odd) is None

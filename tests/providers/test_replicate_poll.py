@@ -13,7 +13,7 @@ from gesso.providers.replicate.client import API
 from tests.providers.loopback import DROP, NGINX, Reply, loopback, told
 
 KEY = "r8_supersecretvalue1234567890"
-FRESH = {"id": "abc123", "status": "starting", "input": {}, "logs": "", "error": None}
+FRESH: dict[str, Any] = {"id": "abc123", "status": "starting", "input": {}, "logs": "", "error": None}
 
 
 def adapter_for(base_url: str) -> ReplicateAdapter:
