@@ -15,6 +15,7 @@ from gesso.db.limits import Limits as DatabaseLimits
 from gesso.media.ingest import Limits
 from gesso.media.service import Ingest
 from gesso.media.storage import Storage
+from gesso.media.video import VideoLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ async def open_runtime(settings: Settings, clock: Clock) -> AsyncIterator[Runtim
         settings.worker.ingest_threads,
         outputs=Limits(max_bytes=settings.storage.max_output_bytes),
         uploads=Limits(max_bytes=settings.storage.max_upload_bytes),
+        films=VideoLimits(max_bytes=settings.storage.max_video_bytes),
     )
     mailer = Mailer(
         settings.mail, db, brand=lambda: catalog.edition.brand.name, outbox=settings.site.development

@@ -190,7 +190,9 @@ class StorageSettings(BaseSettings):
     max_upload_bytes: int = Field(20 * 2**20, ge=2**10)
     """The largest picture a person may upload."""
     max_output_bytes: int = Field(50 * 2**20, ge=2**10)
-    """The largest file accepted from a provider."""
+    """The largest picture accepted from a provider."""
+    max_video_bytes: int = Field(200 * 2**20, ge=2**10)
+    """The largest film accepted from a provider."""
     timeout_seconds: float = Field(10, ge=0.1, le=300)
     """How long the store may take for an answer, or for the next piece of a file."""
     endpoint: str | None = None

@@ -15,7 +15,7 @@ from gesso.core.errors import Unavailable
 from gesso.core.fetch import FetchFailed, FetchRefused, FetchTooLarge, SafeFetcher
 from gesso.db import WorkspaceSession
 from gesso.generation import policy, repository, settlement
-from gesso.generation.models import Generation, Output
+from gesso.generation.models import Generation, Kind, Output
 from gesso.generation.patience import while_store_is_away
 from gesso.generation.policy import Failure
 from gesso.generation.tools import Tools
@@ -27,7 +27,7 @@ from gesso.providers.base import Done, OutputFile
 log = structlog.get_logger()
 
 FETCH_TRIES = 3
-FETCH_SECONDS = 60.0
+FETCH_SECONDS = {"image": 60.0, "video": 300.0}
 
 
 async def deliver(
@@ -50,7 +50,8 @@ async def deliver(
             continue
         closing = output is outputs[-1] and not missed
         async with tools.db.workspace(generation.workspace_id, generation.user_id) as tx:
-            await settlement.deliver(tx, generation, output, brought, now=tools.clock.now())
+            price = attempt.price_of(output.index)
+            await settlement.deliver(tx, generation, output, brought, price=price, now=tools.clock.now())
             if closing:
                 closed = await _close(tools, tx, generation, attempt, done)
             crashpoints.reach("output.settling")
@@ -91,12 +92,12 @@ async def bring_home(
         return policy.NOT_DELIVERED
     if file.flagged:
         return policy.FLAGGED
-    fetched = await _fetch(tools, file, fetcher)
+    fetched = await _fetch(tools, generation.kind, file, fetcher)
     if not isinstance(fetched, bytes):
         return fetched
     crashpoints.reach("result.fetched")
     try:
-        prepared = await tools.ingest.prepare(fetched)
+        prepared = await tools.ingest.prepare(fetched, kind=generation.kind)
     except HostileFile as error:
         log.warning("result.unusable", generation_id=str(generation.id), index=output.index, reason=str(error))
         return policy.bad_file(str(error))
@@ -128,16 +129,16 @@ async def bring_home(
 _TOLD_ELSEWHERE = frozenset({"prompt", "negative_prompt", "seed", "count"})
 
 
-async def _fetch(tools: Tools, file: OutputFile, fetcher: SafeFetcher) -> bytes | Failure:
+async def _fetch(tools: Tools, kind: Kind, file: OutputFile, fetcher: SafeFetcher) -> bytes | Failure:
     if file.data is not None:
         return file.data
     if file.url is None:
         return policy.RESULT_GONE
+    limits = tools.settings.storage
+    most = limits.max_video_bytes if kind == "video" else limits.max_output_bytes
     for tried in range(1, FETCH_TRIES + 1):
         try:
-            fetched = await fetcher.get(
-                file.url, max_bytes=tools.settings.storage.max_output_bytes, timeout_seconds=FETCH_SECONDS
-            )
+            fetched = await fetcher.get(file.url, max_bytes=most, timeout_seconds=FETCH_SECONDS[kind])
             return fetched.data
         except FetchRefused as error:
             log.warning("result.refused", reason=error.reason)

@@ -86,7 +86,7 @@ def prepare(data: bytes, *, declared_type: str | None = None, limits: Limits | N
             # The decoder can shrink by 2, 4 or 8 while it reads: enough for the thumbnails of a photograph.
             opened.draft("RGB", (max(THUMB_SIDES), max(THUMB_SIDES)))
         picture = _decode(opened)
-    thumbs, blur = _derive(picture)
+    thumbs, blur = derive(picture)
     return Prepared(
         container.media_type, hashlib.sha256(data).digest(), width, height, len(data), thumbs, blur
     )  # fmt: skip
@@ -188,7 +188,7 @@ def _profile(picture: Image.Image) -> bytes:
     return profile if isinstance(profile, bytes) else b""
 
 
-def _derive(picture: Image.Image) -> tuple[dict[int, bytes], bytes]:
+def derive(picture: Image.Image) -> tuple[dict[int, bytes], bytes]:
     """Thumbnails from large to small, each made from the one before, and the blur from the smallest."""
     profile = _profile(picture)
     if picture.mode in ("L", "LA"):

@@ -16,8 +16,9 @@ from gesso.core.telemetry import metrics, tracing
 from gesso.db import Database
 from gesso.media import ingest, repository
 from gesso.media.ingest import HostileFile, Limits, Prepared
-from gesso.media.models import Asset, NewAsset, Source
+from gesso.media.models import Asset, Kind, NewAsset, Source
 from gesso.media.storage import Storage
+from gesso.media.video import VideoLimits, prepare_video
 
 T = TypeVar("T")
 
@@ -69,13 +70,23 @@ class Ingest:
     One per process. `threads` bounds how many pictures are decoded at once (see `ingest` for their memory).
     """
 
-    def __init__(self, threads: int, *, outputs: Limits | None = None, uploads: Limits | None = None) -> None:
+    def __init__(
+        self,
+        threads: int,
+        *,
+        outputs: Limits | None = None,
+        uploads: Limits | None = None,
+        films: VideoLimits | None = None,
+    ) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ingest")
         self.outputs = outputs or Limits()
         self.uploads = uploads or Limits(max_bytes=20 * 2**20)
+        self.films = films or VideoLimits()
 
-    async def prepare(self, data: bytes, *, declared_type: str | None = None) -> Prepared:
-        """`ingest.prepare` of a provider's file. Raises `HostileFile`."""
+    async def prepare(self, data: bytes, *, kind: Kind = "image", declared_type: str | None = None) -> Prepared:
+        """`ingest.prepare`, or `video.prepare_video`, of a provider's file. Raises `HostileFile`."""
+        if kind == "video":
+            return await self._run("output", partial(prepare_video, data, limits=self.films))
         return await self._run(
             "output", partial(ingest.prepare, data, declared_type=declared_type, limits=self.outputs)
         )
