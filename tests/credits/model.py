@@ -146,27 +146,41 @@ class Ledger:
         self.holds[name] = Hold(deadline, outputs)
         return True
 
-    def capture(self, name: str, index: int) -> str:
+    def capture(self, name: str, index: int, most: int | None = None) -> str:
+        """`most`: what it costs at most; the rest of its draws goes back like any other that is released."""
         hold = self.holds[name]
         output = hold.outputs[index]
         if output.state == "held" and hold.deadline <= self.now:
             return "expired"
         if output.state == "held":
             output.state = "captured"
+            left, paid, spare = most, [], []
             for lot, amount in output.draws:
-                lot.held -= amount
-                lot.spent += amount
+                take = amount if left is None else min(amount, left)
+                left = None if left is None else left - take
+                lot.held -= take
+                lot.spent += take
                 lot.claims = min(lot.claims, lot.held)
+                paid.append((lot, take))
+                spare.append((lot, amount - take))
+            output.draws = paid
+            self._give_back(spare)
         return output.state
 
     def release(self, name: str, indexes: list[int] | None, state: str = "released") -> None:
         """Per lot, what comes back in one go first meets what a refund claims of the lot."""
-        back: dict[str, int] = {}
+        draws = []
         for index, output in enumerate(self.holds[name].outputs):
             if output.state == "held" and (indexes is None or index in indexes):
                 output.state = state
-                for lot, amount in output.draws:
-                    back[lot.name] = back.get(lot.name, 0) + amount
+                draws += output.draws
+        self._give_back(draws)
+
+    def _give_back(self, draws: list[tuple[Lot, int]]) -> None:
+        back: dict[str, int] = {}
+        for lot, amount in draws:
+            if amount:
+                back[lot.name] = back.get(lot.name, 0) + amount
         for lot_name in sorted(back):
             lot, amount = self.lots[lot_name], back[lot_name]
             repaid = min(amount, lot.claims, self.debts.get(lot.unit, 0))

@@ -131,13 +131,17 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.model.hold(str(hold_id), asked, scopes, self.now + lasting)
         return hold_id
 
-    @rule(hold=holds, pick=st.integers(0, 4))
-    def capture(self, hold: Any, pick: int) -> None:
+    @rule(hold=holds, pick=st.integers(0, 4), most=st.none() | st.integers(0, 4))
+    def capture(self, hold: Any, pick: int, most: int | None) -> None:
         outputs = self.model.holds[str(hold)].outputs
         index = pick % len(outputs)
-        expected = self.model.capture(str(hold), index)
+        unit = outputs[index].unit
+        asked = None
+        if most is not None:
+            asked = OutputPrice(most) if unit == "credit" else OutputPrice(0, {unit: most})
+        expected = self.model.capture(str(hold), index, most)
         try:
-            price = self.run(self._call(service.capture, hold, index))
+            price = self.run(self._call(service.capture, hold, index, price=asked))
         except Conflict as error:
             assert error.facts["outcome"] == expected != "captured"
         else:

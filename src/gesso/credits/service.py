@@ -82,15 +82,21 @@ async def estimate(
 
 
 async def capture(
-    tx: WorkspaceSession, hold_id: UUID, output_index: int, *, now: datetime | None = None
+    tx: WorkspaceSession,
+    hold_id: UUID,
+    output_index: int,
+    *,
+    price: OutputPrice | None = None,
+    now: datetime | None = None,
 ) -> OutputPrice:
-    """Charge a delivered output what its hold says; returns that. Once only: again returns the same.
+    """Charge a delivered output what its hold says, or `price` where that is lower; returns what was charged.
 
-    Raises Conflict when it was released or the hold's deadline has passed, NotFound for an unknown output.
+    What is left of its part of the hold goes back at once. `price` is in the unit the hold says: credits, or uses of
+    its allowance. Once only: again returns the same. Raises Conflict when it was released or the hold's deadline has passed, NotFound for an unknown output.
     """
     row = await tx.fetchrow(
-        "SELECT outcome, unit, amount FROM ledger_capture($1, $2, $3, $4)",
-        tx.workspace_id, hold_id, output_index, now,
+        "SELECT outcome, unit, amount FROM ledger_capture($1, $2, $3, $4, $5)",
+        tx.workspace_id, hold_id, output_index, now, _amount(price),
     )  # fmt: skip
     assert row is not None
     if row["outcome"] == "absent":
@@ -221,6 +227,15 @@ async def expire_due(tx: ElevatedSession, now: datetime | None = None) -> Swept:
     )
     assert row is not None
     return Swept(**{**row, "failed": tuple(row["failed"])})
+
+
+def _amount(price: OutputPrice | None) -> int | None:
+    if price is None:
+        return None
+    amount = sum(price.allowances.values()) if price.allowances else price.credits
+    if amount < 0:
+        raise ValueError(f"no output can cost {price}")
+    return amount
 
 
 def _columns(asks: Sequence[OutputAsk]) -> tuple[list[int], list[str | None], list[int]]:

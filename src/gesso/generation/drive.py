@@ -128,6 +128,8 @@ class Drive:
     async def say_fallback(self, step: Step) -> None:
         """Tell the user that another model than the chosen one is at work."""
         sentence = f"{self.generation.model_name} was not available, so {step.model.name} was used instead."
+        if step.prices and any(price != self.outputs[index].price for index, price in enumerate(step.prices)):
+            sentence += " It costs less, and that is what you pay."
         async with self.transaction() as tx:
             await repository.warn(tx, self.generation.id, [sentence])
 

@@ -68,7 +68,8 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One of the pictures asked for. `price` is its part of the hold; a `late` one was given free."""
+    """One of the pictures asked for. `price` is its part of the hold; a `late` one was given free. `paid` is what was
+    charged where it is less than the price."""
 
     generation_id: UUID
     index: int
@@ -80,18 +81,20 @@ class Output:
     error_code: str | None = None
     error_message: str | None = None
     finished_at: datetime | None = None
+    paid: OutputPrice | None = None
 
     @property
     def charged(self) -> OutputPrice | None:
         """What was paid for it; None when it was not delivered."""
         if self.state != "delivered":
             return None
-        return OutputPrice(0) if self.late else self.price
+        return OutputPrice(0) if self.late else self.paid or self.price
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         values = {name: row[name] for name in _OUTPUT_COLUMNS}
         values["price"] = OutputPrice.from_json(row["price"])
+        values["paid"] = OutputPrice.from_json(row["charged"]) if row["charged"] is not None else None
         return cls(**values)
 
 
@@ -130,4 +133,4 @@ def charged(outputs: tuple[Output, ...]) -> Price:
 
 
 _GENERATION_COLUMNS = tuple(item.name for item in fields(Generation))
-_OUTPUT_COLUMNS = tuple(item.name for item in fields(Output))
+_OUTPUT_COLUMNS = tuple(item.name for item in fields(Output) if item.name != "paid")

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from gesso.core.money import Price
+from gesso.core.money import OutputPrice, Price
 from gesso.db import ElevatedSession, WorkspaceSession
 from gesso.generation.models import Generation, NewGeneration, Output
 from gesso.generation.state import GenerationEvent, GenerationState, OutputEvent, output_path, path
@@ -259,6 +259,14 @@ async def deliver_output(
         "late" if event == "late" else target,
     )  # fmt: skip
     return event_id
+
+
+async def paid_less(tx: WorkspaceSession, generation_id: UUID, index: int, paid: OutputPrice) -> None:
+    """What was charged for a delivered output where it is less than its price. Under the ledger's lock."""
+    await tx.execute_raw(
+        "UPDATE output SET charged = $4 WHERE workspace_id = $1 AND generation_id = $2 AND index = $3",
+        tx.workspace_id, generation_id, index, paid.to_json(),
+    )  # fmt: skip
 
 
 async def end_outputs(

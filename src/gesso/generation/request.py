@@ -29,12 +29,17 @@ DEADLINE_BOUNDS = {"image": (300, 1800), "video": (1800, 7200)}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A model of the chain, the account it is called through, and the parameters as it takes them."""
+    """A model of the chain, the account it is called through, and the parameters as it takes them.
+
+    `prices`: what a fallback charges for each output, by index, never above what is held for it; None for the model
+    that was asked for, which charges what is held.
+    """
 
     model: Model
     connection: Connection
     params: Mapping[str, Any]
     fallback: bool
+    prices: tuple[OutputPrice, ...] | None = None
 
 
 def deadline(model: Model) -> timedelta:
@@ -64,7 +69,8 @@ def chain(
     """The models to try in turn: the one asked for, then its fallbacks as far as they can and may serve.
 
     A fallback serves only if it takes the same essential settings and its own quote for the request is not above
-    what is held, output by output. A model that is gone, or whose connection is off, is left out.
+    what is held, output by output; that quote is then what it charges. A model that is gone, or whose connection is
+    off, is left out.
     """
     first = find_model(generation.model_key)
     if first is None:
@@ -78,8 +84,9 @@ def chain(
             steps.append(Step(model, connection, generation.params, fallback=False))
         elif model.enabled and model.kind == first.kind:
             params = _adapted(model, generation.params)
-            if params is not None and _covered(pricing.quote(model, params, len(held)), held):
-                steps.append(Step(model, connection, params, fallback=True))
+            prices = _requoted(pricing.quote(model, params, len(held)), held) if params is not None else None
+            if params is not None and prices is not None:
+                steps.append(Step(model, connection, params, fallback=True, prices=prices))
     return tuple(steps)
 
 
@@ -97,12 +104,20 @@ def _adapted(model: Model, params: Mapping[str, Any]) -> dict[str, Any] | None:
     return cleaned
 
 
-def _covered(asks: Sequence[OutputAsk], held: Sequence[OutputPrice]) -> bool:
-    """Whether each output's new quote fits into what is held for it."""
-    return all(
-        ask.uses <= price.allowances.get(ask.allowance or "", 0) if price.allowances else ask.credits <= price.credits
-        for ask, price in zip(asks, held, strict=True)
-    )
+def _requoted(asks: Sequence[OutputAsk], held: Sequence[OutputPrice]) -> tuple[OutputPrice, ...] | None:
+    """Each output's new price, in the unit that is held for it; None when one does not fit into what is held."""
+    prices = []
+    for ask, price in zip(asks, held, strict=True):
+        if price.allowances:
+            unit = ask.allowance or ""
+            if not 0 < ask.uses <= price.allowances.get(unit, 0):
+                return None
+            prices.append(OutputPrice(0, {unit: ask.uses}))
+        elif ask.credits > price.credits:
+            return None
+        else:
+            prices.append(OutputPrice(ask.credits))
+    return tuple(prices)
 
 
 def media_request(

@@ -77,18 +77,28 @@ async def hand_on(tx: WorkspaceSession, now: datetime) -> None:
 
 
 async def deliver(
-    tx: WorkspaceSession, generation: Generation, output: Output, asset: NewAsset, *, now: datetime
+    tx: WorkspaceSession,
+    generation: Generation,
+    output: Output,
+    asset: NewAsset,
+    *,
+    price: OutputPrice | None = None,
+    now: datetime,
 ) -> None:
-    """A stored picture, its row and its charge. Raises AlreadyEnded.
+    """A stored picture, its row and its charge: what is held for it, or `price` where that is lower. Raises
+    AlreadyEnded.
 
     When the hold has run out meanwhile the picture is given free.
     """
     try:
-        price, free = await credits.capture(tx, generation.hold_id, output.index), False
+        paid, free = await credits.capture(tx, generation.hold_id, output.index, price=price), False
     except Conflict:
-        price, free = OutputPrice(0), True
-    await _add(tx, generation, output, replace(asset, charged=price.to_json()), "deliver", free=free, now=now)
-    _record(tx, metrics.CREDITS_CHARGED, price)
+        paid, free = OutputPrice(0), True
+    await _add(tx, generation, output, replace(asset, charged=paid.to_json()), "deliver", free=free, now=now)
+    _record(tx, metrics.CREDITS_CHARGED, paid)
+    if not free and paid != output.price:
+        await repository.paid_less(tx, generation.id, output.index, paid)
+        _record(tx, metrics.CREDITS_RELEASED, _difference(output.price, paid))
 
 
 async def deliver_late(
@@ -193,6 +203,12 @@ async def _ended(
 def _released(tx: WorkspaceSession, generation: Generation, indexes: Sequence[int]) -> None:
     for index in indexes:
         _record(tx, metrics.CREDITS_RELEASED, generation.price.outputs[index])
+
+
+def _difference(held: OutputPrice, paid: OutputPrice) -> OutputPrice:
+    """What goes back when less is paid; both are of one unit."""
+    uses = {unit: count - paid.allowances.get(unit, 0) for unit, count in held.allowances.items()}
+    return OutputPrice(held.credits - paid.credits, uses)
 
 
 def _record(tx: WorkspaceSession, counter: Counter, price: OutputPrice) -> None:

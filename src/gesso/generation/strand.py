@@ -146,6 +146,7 @@ class Strand:
                 id=new_id(), generation_id=self._generation.id, output_indexes=self._indexes, try_number=try_number,
                 connection_id=step.connection.id, model_key=step.model.key, upstream=step.model.upstream,
                 client_key=uuid.uuid4(), cost_micro_usd=None if cost is None else cost * len(self._indexes),
+                prices=tuple(step.prices[index] for index in self._indexes) if step.prices is not None else None,
             )  # fmt: skip
             async with self._drive.transaction() as tx:
                 if not await lease.confirm(tx, self._drive.lease):
