@@ -67,6 +67,8 @@ RULES: dict[str, Rule] = {
     "GET /api/generate": Rule("session"),
     "POST /api/generate/estimate": Rule("session", 200, {"json": {"kind": "image", **API}}),
     "POST /api/generate/image": Rule("session", 202, {"json": API}),
+    "GET /api/prompts/prices": Rule("session"),
+    "POST /api/prompts/improve": Rule("session", 503, {"json": {"prompt": "a lighthouse"}}),  # no model answers here
     "GET /api/media": Rule("session"),
     "GET /api/media/by/month": Rule("session"),
     "GET /styles": Rule("session"),  # in development only
@@ -100,6 +102,7 @@ RULES: dict[str, Rule] = {
     "POST /generations/{generation_id}/cancel": Rule("made", 303, values={"generation_id": ID}),
     "POST /generations/{generation_id}/rerun": Rule("made", 303, {"data": {}}, {"generation_id": ID}),
     "GET /api/media/{asset_id}": Rule("owned", values={"asset_id": ID}),
+    "POST /api/prompts/describe": Rule("owned", 503, {"json": {"asset_id": ID}}),
     "DELETE /api/media/{asset_id}": Rule("owned", 204, values={"asset_id": ID}),
     "POST /api/media/{asset_id}/restore": Rule("owned", values={"asset_id": ID}),
     "PUT /api/media/{asset_id}/favourite": Rule("owned", values={"asset_id": ID}),
@@ -120,7 +123,11 @@ def filled(rule: Rule, path: str, identity: str) -> tuple[str, dict[str, Any]]:
     """The address, and what is sent."""
     for name, value in rule.values.items():
         path = path + value if name == "" else path.replace(f"{{{name}}}", value)
-    if "data" not in rule.sent:
-        return path.replace(ID, identity), rule.sent
-    data = {name: value.replace(ID, identity) for name, value in rule.sent["data"].items()}
-    return path.replace(ID, identity), {**rule.sent, "data": data}
+    sent = dict(rule.sent)
+    for kind in ("data", "json"):
+        if kind in sent:
+            sent[kind] = {
+                name: value.replace(ID, identity) if isinstance(value, str) else value
+                for name, value in sent[kind].items()
+            }
+    return path.replace(ID, identity), sent
