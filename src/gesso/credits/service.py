@@ -92,7 +92,9 @@ async def capture(
     """Charge a delivered output what its hold says, or `price` where that is lower; returns what was charged.
 
     What is left of its part of the hold goes back at once. `price` is in the unit the hold says: credits, or uses of
-    its allowance. Once only: again returns the same. Raises Conflict when it was released or the hold's deadline has passed, NotFound for an unknown output.
+    its allowance. Once only: again returns the same.
+
+    Raises Conflict when it was released or the hold's deadline has passed, NotFound for an unknown output.
     """
     row = await tx.fetchrow(
         "SELECT outcome, unit, amount FROM ledger_capture($1, $2, $3, $4, $5)",
