@@ -194,7 +194,7 @@ def files(*numbers: int | None) -> tuple[File, ...]:
         (files(0, 2), (1,), 3, [0, None, 1], {1}),  # told by the names
         (files(2, 0), (1,), 3, [1, None, 0], {1}),  # also when they come in another order
         (files(None, None), (0,), 3, [None, 0, 1], {0}),  # told by the logs
-        (files(None, None), (3,), 3, [0, 1, None], {2}),  # whose numbers can only be from one
+        (files(None), (1, 3), 3, [None, 0, None], {0, 2}),  # whose numbers can only be from one
         (files(None), (0, 2), 3, [None, 0, None], {0, 2}),
         (files(0, 1), (), 3, [0, 1, None], set()),  # missing, and nobody says why
         (files(None, None), (0, 1), 3, [0, 1, None], {2}),  # two said, one missing: which one is not known
