@@ -16,6 +16,9 @@ import gesso.accounts.routes
 import gesso.accounts.settings_pages
 import gesso.admin.connections_api
 import gesso.admin.connections_pages
+import gesso.admin.jobs_api
+import gesso.admin.jobs_pages
+import gesso.admin.models_api
 import gesso.admin.models_pages
 import gesso.admin.outbox
 import gesso.admin.overview
@@ -144,6 +147,8 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.prompts.routes.router,
         gesso.credits.routes.router,
         gesso.admin.connections_api.router,
+        gesso.admin.models_api.router,
+        gesso.admin.jobs_api.router,
         docs.router,
         gesso.web.shell.router,
         gesso.accounts.pages.router,
@@ -155,6 +160,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.admin.overview.router,
         gesso.admin.connections_pages.router,
         gesso.admin.models_pages.router,
+        gesso.admin.jobs_pages.router,
         gesso.admin.outbox.router,
         gesso.web.wellknown.router,
         home,

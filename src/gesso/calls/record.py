@@ -128,3 +128,18 @@ async def of_attempt(tx: ElevatedSession, workspace_id: UUID, attempt_id: UUID) 
 async def forget(tx: ElevatedSession, before: datetime) -> int:
     """Delete what is older; at most some thousands at once. How many."""
     return await tx.execute_raw(_FORGET, before, _AT_ONCE)
+
+
+async def of_generation(tx: ElevatedSession, workspace_id: UUID, generation_id: UUID) -> dict[UUID, tuple[Kept, ...]]:
+    """What was said in all calls made for a generation, by call, each in its order."""
+    rows = await tx.fetch(
+        """SELECT e.attempt_id, e.at, e.operation, e.method, e.url, e.status, e.took_ms, e.request, e.response
+           FROM attempt a JOIN attempt_exchange e ON e.workspace_id = a.workspace_id AND e.attempt_id = a.id
+           WHERE a.workspace_id = $1 AND a.generation_id = $2 ORDER BY e.at, e.number""",
+        workspace_id, generation_id,
+    )  # fmt: skip
+    found: dict[UUID, list[Kept]] = {}
+    for row in rows:
+        values = dict(row)
+        found.setdefault(values.pop("attempt_id"), []).append(Kept(**values))
+    return {attempt_id: tuple(kept) for attempt_id, kept in found.items()}

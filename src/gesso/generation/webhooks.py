@@ -69,7 +69,7 @@ async def receive_webhook(
         log.warning("webhook.unchecked", connection=connection_key, note=error.note)
         raise Unavailable("The notice cannot be checked right now. Send it again later.") from None
     if lost is not None and operation is not None:
-        await _found_again(state.db, lost, operation)
+        await found_again(state.db, lost, operation)
         crashpoints.reach("webhook.noted")
     async with state.db.public() as tx:
         tx.notify_after_commit(CHANNEL, {"name": operation_name(connection.id, notice.request_id)})
@@ -101,7 +101,7 @@ async def _lost_call(db: Database, connection: Connection, client_key: UUID) -> 
     return reference if reference.state in ("started", "uncertain") else None
 
 
-async def _found_again(db: Database, lost: Reference, operation: Operation) -> None:
+async def found_again(db: Database, lost: Reference, operation: Operation) -> None:
     """Store the operation that was never noted, or, when the call was given up already, collect its result."""
     async with db.workspace(lost.workspace_id) as tx:
         if lost.state == "started":

@@ -1,0 +1,200 @@
+"""Generations of all workspaces as the operator sees them: states, calls and money, never anybody's words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+from gesso.admin.frame import Deed
+from gesso.calls import record
+from gesso.calls.record import Kept
+from gesso.core.errors import NotFound
+from gesso.core.money import Price
+from gesso.db import Database, ElevatedSession
+from gesso.generation import repository, settlement
+
+JobState = Literal["queued", "running", "failed", "uncertain"]
+PAGE = 50
+UNCERTAIN_DAYS = 14
+
+_COLUMNS = """g.id, g.workspace_id, w.name AS workspace, u.email AS person, g.kind, g.state, g.model_key, g.model_name,
+    g.count, g.created_at, g.dispatched_at, g.started_at, g.finished_at, g.error_code, g.error_message,
+    g.price, g.charged"""
+_JOINED = "JOIN workspace w ON w.id = g.workspace_id LEFT JOIN app_user u ON u.id = g.user_id"
+# Each of these goes along one partial index; a planner that sees them in one condition may read everything.
+_WHERE: Mapping[str, tuple[str, ...]] = {
+    "queued": ("dispatched_at IS NULL AND state = 'queued'", "dispatched_at IS NOT NULL AND state = 'queued'"),
+    "running": ("dispatched_at IS NOT NULL AND state = 'running'",),
+    "failed": ("state = 'failed'",),
+}
+_UNCERTAIN = f"""
+SELECT {_COLUMNS} FROM (
+    SELECT DISTINCT workspace_id, generation_id FROM attempt
+    WHERE state = 'uncertain' AND created_at > $1 AND generation_id IS NOT NULL
+) a JOIN generation g ON g.workspace_id = a.workspace_id AND g.id = a.generation_id {_JOINED}
+WHERE $2::uuid IS NULL OR g.id < $2 ORDER BY g.id DESC LIMIT $3
+"""
+_CALLS = """
+SELECT a.id, a.state, a.purpose, a.model_key, a.upstream, a.try_number, a.output_indexes, c.name AS connection,
+    c.key AS connection_key, a.error_kind, a.error_detail, a.provider_cost_micro_usd AS cost, a.cost_state,
+    a.created_at, a.submitted_at, a.finished_at
+FROM attempt a LEFT JOIN connection c ON c.id = a.connection_id
+WHERE a.workspace_id = $1 AND a.generation_id = $2 ORDER BY a.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One generation. What was asked for in words is the user's own and not here."""
+
+    id: UUID
+    workspace_id: UUID
+    workspace: str
+    person: str | None
+    kind: str
+    state: str
+    model_key: str
+    model_name: str
+    count: int
+    created_at: datetime
+    dispatched_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    error_code: str | None
+    error_message: str | None
+    price: Price
+    charged: Price | None
+
+    @property
+    def ended(self) -> bool:
+        return self.finished_at is not None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Job":
+        charged = Price.from_json(row["charged"]) if row["charged"] is not None else None
+        return cls(**{**row, "price": Price.from_json(row["price"]), "charged": charged})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to a provider for it. `cost` in micro-dollars, None when unknown; `said` as long as it is kept."""
+
+    id: UUID
+    state: str
+    purpose: str
+    model_key: str
+    upstream: str
+    try_number: int
+    output_indexes: tuple[int, ...]
+    connection: str | None
+    connection_key: str | None
+    error_kind: str | None
+    error_detail: str | None
+    cost: int | None
+    cost_state: str
+    created_at: datetime
+    submitted_at: datetime | None
+    finished_at: datetime | None
+    said: tuple[Kept, ...] = ()
+
+    @property
+    def took_ms(self) -> int | None:
+        """From asking to the result."""
+        if self.finished_at is None:
+            return None
+        return round((self.finished_at - self.created_at).total_seconds() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """A generation with its calls; `outputs`: how many are in each state."""
+
+    job: Job
+    outputs: Mapping[str, int]
+    calls: tuple[Call, ...]
+
+    @property
+    def uncertain(self) -> int:
+        """Calls nobody knows the end of."""
+        return sum(call.state == "uncertain" for call in self.calls)
+
+
+def first_id(moment: datetime) -> UUID:
+    """The smallest id that can have been made at this moment (UUIDv7: milliseconds first, RFC 9562 §5.7)."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+async def counts(tx: ElevatedSession, now: datetime) -> dict[JobState, int]:
+    """How many there are in each state; failed ones of a day."""
+    row = await tx.fetchrow(
+        """SELECT (SELECT count(*) FROM generation WHERE dispatched_at IS NULL AND state = 'queued')
+               + (SELECT count(*) FROM generation WHERE dispatched_at IS NOT NULL AND state = 'queued') AS queued,
+            (SELECT count(*) FROM generation WHERE dispatched_at IS NOT NULL AND state = 'running') AS running,
+            (SELECT count(*) FROM generation WHERE state = 'failed' AND id > $1) AS failed,
+            (SELECT count(*) FROM attempt WHERE state = 'uncertain' AND created_at > $2) AS uncertain""",
+        first_id(now - timedelta(days=1)), now - timedelta(days=UNCERTAIN_DAYS),
+    )  # fmt: skip
+    assert row is not None
+    return {state: row[state] for state in get_args(JobState)}
+
+
+async def listing(
+    tx: ElevatedSession, state: JobState, now: datetime, *, before: UUID | None = None, limit: int = PAGE
+) -> tuple[tuple[Job, ...], UUID | None]:
+    """Those in this state, newest first, older than `before`; and the next page's `before`."""
+    if state == "uncertain":
+        rows = await tx.fetch(_UNCERTAIN, now - timedelta(days=UNCERTAIN_DAYS), before, limit + 1)
+    else:
+        parts = " UNION ALL ".join(
+            f"(SELECT * FROM generation WHERE {where} AND ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2)"
+            for where in _WHERE[state]
+        )
+        rows = await tx.fetch(
+            f"SELECT {_COLUMNS} FROM ({parts}) g {_JOINED} ORDER BY g.id DESC LIMIT $2", before, limit + 1
+        )
+    jobs = tuple(Job.of(dict(row)) for row in rows[:limit])
+    return jobs, jobs[-1].id if len(rows) > limit else None
+
+
+async def find(tx: ElevatedSession, generation_id: UUID) -> Job:
+    """The generation of this id, whosever it is; an attempt's id leads to its generation. Raises NotFound."""
+    row = await tx.fetchrow(f"SELECT {_COLUMNS} FROM generation g {_JOINED} WHERE g.id = $1", generation_id)
+    if row is None:
+        row = await tx.fetchrow(
+            f"""SELECT {_COLUMNS} FROM attempt a JOIN generation g ON g.workspace_id = a.workspace_id
+                AND g.id = a.generation_id {_JOINED} WHERE a.id = $1""",
+            generation_id,
+        )
+    if row is None:
+        raise NotFound("There is no generation or call with this id.")
+    return Job.of(dict(row))
+
+
+async def detail(tx: ElevatedSession, generation_id: UUID) -> Detail:
+    """One of them with its calls and what was said in each. Raises NotFound."""
+    job = await find(tx, generation_id)
+    outputs = await tx.fetch(
+        "SELECT state, count(*) AS count FROM output WHERE workspace_id = $1 AND generation_id = $2 GROUP BY 1",
+        job.workspace_id, job.id,
+    )  # fmt: skip
+    calls = []
+    said = await record.of_generation(tx, job.workspace_id, job.id)
+    for row in await tx.fetch(_CALLS, job.workspace_id, job.id):
+        values = {**row, "output_indexes": tuple(row["output_indexes"] or ())}
+        calls.append(Call(**values, said=said.get(row["id"], ())))
+    return Detail(job, {row["state"]: row["count"] for row in outputs}, tuple(calls))
+
+
+async def cancel(db: Database, deed: Deed, generation_id: UUID) -> bool:
+    """Stop it: what has arrived stays and is paid, the rest is given back. False when it had ended. Raises NotFound."""
+    async with db.elevated("operator: find a generation") as tx:
+        job = await find(tx, generation_id)
+    async with db.workspace(job.workspace_id) as work:
+        generation = await repository.get(work, job.id)
+        if generation is None:
+            raise NotFound("There is no such generation.")
+        ended = generation.ended or not await settlement.cancel(work, generation, now=deed.at)
+    async with db.elevated("operator: note the cancellation") as tx:
+        await deed.note(tx, "generation.cancelled", generation=str(job.id), in_time=not ended)
+    return not ended
