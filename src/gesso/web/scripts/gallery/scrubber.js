@@ -16,6 +16,9 @@ let months = [];
 let resting;
 let fading;
 let dragging = false;
+/** The jump that is on its way, as a number; 0 when the wall stands where the mark says. */
+let aiming = 0;
+let jumps = 0;
 
 const scrubber = document.getElementById("scrubber");
 
@@ -77,7 +80,7 @@ function point(index, share) {
 
 /** The month on top of what is in sight. */
 function follow() {
-  if (dragging || scrubber.hidden || !months.length) return;
+  if (dragging || aiming || scrubber.hidden || !months.length) return;
   const top = document.querySelector(".topbar").getBoundingClientRect().bottom + HEAD;
   const boxes = [...document.querySelectorAll("#wall .rows")];
   const box = boxes.find((one) => one.getBoundingClientRect().bottom > top) ?? boxes.at(-1);
@@ -92,9 +95,21 @@ function follow() {
 
 function jump(index, pause) {
   clearTimeout(resting);
+  jumps += 1;
+  aiming = jumps;
+  const own = aiming;
+  const { href, words } = months[index];
   resting = setTimeout(async () => {
-    await show(months[index].href);
-    document.getElementById("status").textContent = months[index].words;
+    try {
+      await show(href);
+    } finally {
+      // unless another was asked for meanwhile: the mark stays where that one leads
+      if (own === aiming) {
+        aiming = 0;
+        document.getElementById("status").textContent = words;
+        follow();
+      }
+    }
   }, pause);
 }
 
