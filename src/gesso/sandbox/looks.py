@@ -22,13 +22,15 @@ _NAMED: tuple[tuple[str, int, int, int], ...] = (
 )  # fmt: skip
 _RATIOS = ((1, 1), (5, 4), (4, 3), (3, 2), (16, 10), (16, 9), (2, 1), (21, 9), (3, 1))
 _COLOURS = 8
+_BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of the squares of red, green and blue: how bright a colour looks (the HSP model)."""
 
 
 def look(picture: Image.Image) -> str:
     """Three sentences, all of them true."""
     width, height = picture.size
     tile = picture.convert("RGB").resize((64, 64), Image.Resampling.BOX)
-    light = np.asarray(tile.convert("L"), np.float32) / np.float32(255)
+    light = np.sqrt(np.square(np.asarray(tile, np.float32) / np.float32(255)) @ _BRIGHTNESS)
     names = _colour_names(tile)
     return (
         f"A {_shape(width, height)} picture of {width} × {height} pixels. "
