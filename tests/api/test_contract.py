@@ -36,9 +36,11 @@ def explored(url: str, *, session: str | None, without: Iterable[str]) -> tuple[
             # What a model takes is told by its capabilities, not by the schema of the route.
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "4xx"]}},
             "operations": [
-                # Other methods on this address mean a picture whose id is "uploads".
+                # Other methods on these addresses mean a picture whose id is "uploads", a connection called "order" …
                 {
-                    "include-path": "/api/media/uploads",
+                    "include-path": [
+                        "/api/media/uploads", "/api/admin/connections/order", "/api/admin/models/order",
+                    ],
                     "checks": {
                         "unsupported_method": {"enabled": False},
                         "allow_header_conformance": {"enabled": False},

@@ -29,6 +29,8 @@ class Rule:
 
 PICTURE = picture(48, 48)
 ID = "{id}"
+FAL = {"key": "fal"}
+ONE = {"key": str(API["model"])}
 RULES: dict[str, Rule] = {
     "GET /api/openapi.json": Rule("public"),
     "GET /healthz": Rule("public"),
@@ -116,6 +118,51 @@ RULES: dict[str, Rule] = {
     "POST /settings/sessions/{session_id}/end": Rule("personal", 303, values={"session_id": ID}),
     # --- for those who run the site ---
     "GET /admin/outbox": Rule("operator"),
+    "GET /admin": Rule("operator"),
+    "GET /admin/connections": Rule("operator"),
+    "GET /admin/connections/new": Rule("operator"),
+    "POST /admin/connections/new": Rule("operator", 422),
+    "POST /admin/connections/order": Rule("operator", 303, {"data": {"up": "fal"}}),
+    "POST /admin/connections/test": Rule("operator"),
+    "GET /admin/connections/{key}": Rule("operator", values=FAL),
+    "POST /admin/connections/{key}": Rule("operator", 303, {"data": {"name": "fal", "answers": "sandbox"}}, FAL),
+    "POST /admin/connections/{key}/enabled": Rule("operator", 303, {"data": {"enabled": "true"}}, FAL),
+    "POST /admin/connections/{key}/test": Rule("operator", values=FAL),
+    "POST /admin/connections/{key}/resume": Rule("operator", 303, values=FAL),
+    "POST /admin/connections/{key}/delete": Rule("operator", 409, values=FAL),  # models use it
+    "GET /admin/models": Rule("operator"),
+    "GET /admin/models/new": Rule("operator"),
+    "POST /admin/models/new": Rule("operator", 422),
+    "POST /admin/models/example": Rule("operator", 422),
+    "POST /admin/models/order": Rule("operator", 303, {"data": {"up": API["model"]}}),
+    "GET /admin/models/{key}": Rule("operator", values=ONE),
+    "POST /admin/models/{key}": Rule("operator", 422, values=ONE),
+    "POST /admin/models/{key}/example": Rule("operator", 422, values=ONE),
+    "POST /admin/models/{key}/enabled": Rule("operator", 303, {"data": {"enabled": "true"}}, ONE),
+    "GET /admin/jobs": Rule("operator"),
+    "GET /admin/jobs/{generation_id}": Rule("operator", values={"generation_id": ID}),
+    "POST /admin/jobs/{generation_id}/look": Rule("operator", 303, values={"generation_id": ID}),
+    "POST /admin/jobs/{generation_id}/cancel": Rule("operator", 303, values={"generation_id": ID}),
+    "GET /api/admin/connections": Rule("operator"),
+    "POST /api/admin/connections": Rule("operator", 422, {"json": {}}),
+    "PUT /api/admin/connections/order": Rule("operator", 200, {"json": {"keys": ["fal"]}}),
+    "GET /api/admin/connections/{key}": Rule("operator", values=FAL),
+    "PUT /api/admin/connections/{key}": Rule("operator", 200, {"json": {"name": "fal", "sandbox": True}}, FAL),
+    "PUT /api/admin/connections/{key}/enabled": Rule("operator", 200, {"json": {"enabled": True}}, FAL),
+    "PUT /api/admin/connections/{key}/key": Rule("operator", 422, {"json": {}}, FAL),
+    "POST /api/admin/connections/{key}/test": Rule("operator", values=FAL),
+    "POST /api/admin/connections/{key}/resume": Rule("operator", values=FAL),
+    "DELETE /api/admin/connections/{key}": Rule("operator", 409, values=FAL),
+    "GET /api/admin/models": Rule("operator"),
+    "POST /api/admin/models": Rule("operator", 422, {"json": {}}),
+    "PUT /api/admin/models/order": Rule("operator", 200, {"json": {"keys": [API["model"]]}}),
+    "GET /api/admin/models/{key}": Rule("operator", values=ONE),
+    "PUT /api/admin/models/{key}": Rule("operator", 422, {"json": {}}, ONE),
+    "PUT /api/admin/models/{key}/enabled": Rule("operator", 200, {"json": {"enabled": True}}, ONE),
+    "GET /api/admin/jobs": Rule("operator"),
+    "GET /api/admin/jobs/{generation_id}": Rule("operator", values={"generation_id": ID}),
+    "POST /api/admin/jobs/{generation_id}/look": Rule("operator", values={"generation_id": ID}),
+    "POST /api/admin/jobs/{generation_id}/cancel": Rule("operator", values={"generation_id": ID}),
 }
 
 
