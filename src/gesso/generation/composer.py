@@ -118,6 +118,14 @@ class References:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptTool:
+    """A helper at the prompt: "improve" or "describe", and what one use costs, in words; "" when it is free."""
+
+    kind: str
+    price: str
+
+
+@dataclass(frozen=True, slots=True)
 class Support:
     """Who to ask: an address and how to call it."""
 
@@ -129,7 +137,7 @@ class Support:
 class Quote:
     """The foot of the composer. Without `price` there is none to name (something in the form is wrong).
 
-    `missing` is empty unless the balance does not cover the price.
+    `missing` is empty unless the balance does not cover the price. `tools` are the helpers at the prompt.
     """
 
     price: str = ""
@@ -140,6 +148,7 @@ class Quote:
     grant: str = ""
     grant_at: datetime | None = None
     support: Support | None = None
+    tools: tuple[PromptTool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from gesso.generation.prefill import model_of, prefilled
 from gesso.generation.service import Ask
 from gesso.generation.typed import Typed, fitted, text_of, texts_of
 from gesso.media import repository as media
+from gesso.prompts import service as prompts
 from gesso.web.idempotency import Answer, Once
 from gesso.web.render import credits_words, fragment, is_htmx, page, redirect
 
@@ -304,19 +305,26 @@ async def _quote(request: Request, actor: Actor, tx: WorkspaceSession, model: Mo
     try:
         found = await service.estimate(tx, actor, ask, catalog)
     except InvalidInput:
-        return Quote(balance=credits_words((await credits.balances(tx, now=now)).balance))
-    words = views.price_words(found.price)
+        has = await credits.balances(tx, now=now)
+        return Quote(balance=credits_words(has.balance), tools=_prompt_tools(catalog, has.allowances))
+    words, tools = views.price_words(found.price), _prompt_tools(catalog, found.allowances)
     if found.enough:
         after = credits_words(found.balance - found.price.credits)
-        return Quote(words or "Free", credits_words(found.balance), after.split(" ")[0], found.seconds)
+        return Quote(words or "Free", credits_words(found.balance), after.split(" ")[0], found.seconds, tools=tools)
     grant = catalog.plan(actor.plan_key).monthly_grants.get("credit", 0)
     return Quote(
         words, credits_words(found.balance), seconds=found.seconds,
         missing=credits_words(max(found.price.credits - found.balance, 0)),
         grant=credits_words(grant) if grant else "",
         grant_at=await next_grant_at(tx, catalog, now) if grant else None,
-        support=compose.support_of(catalog.edition.brand.support),
+        support=compose.support_of(catalog.edition.brand.support), tools=tools,
     )  # fmt: skip
+
+
+def _prompt_tools(catalog: Catalog, allowances: Mapping[str, int]) -> tuple[compose.PromptTool, ...]:
+    """The helpers at the prompt, as far as a model for them is on."""
+    offers = prompts.offers(catalog, allowances)
+    return tuple(compose.PromptTool(kind, views.price_words(price)) for kind, price in offers.items())
 
 
 async def _results(request: Request, actor: Actor, before: UUID | None) -> views.Results:

@@ -5,3 +5,4 @@ import "../create/references.js";
 import "../create/runs.js";
 import "../create/progress.js";
 import "../create/hearts.js";
+import "../create/prompts.js";
