@@ -146,6 +146,23 @@ async def test_a_connection_without_a_key_cannot_be_switched_on(fresh_db: Databa
     assert (connection.enabled, connection.key_hint) == (True, None)  # too short to show a part of it
 
 
+async def test_a_server_of_ones_own_may_want_no_key(fresh_db: Database) -> None:
+    ollama = "http://127.0.0.1:11434/v1"
+    seeded = await seed_studio(fresh_db, settings("production", openai_base_url=ollama))
+    assert "openai" in seeded.connections
+    async with fresh_db.elevated("test: an operator") as tx:
+        connection = await service.get_connection(tx, "openai")
+        assert (connection.enabled, connection.sandbox, connection.base_url) == (True, False, ollama)
+        assert service.provider_config(connection, SEALER, None).api_key is None
+        await service.set_connection_enabled(tx, "openai", False)
+        await service.set_connection_enabled(tx, "openai", True)
+        await service.add_connection(tx, SEALER, key="local", adapter="openai", base_url="http://127.0.0.1:8000")
+        with pytest.raises(InvalidInput) as caught:
+            await service.add_connection(tx, SEALER, key="own", adapter="openai")
+        assert set(caught.value.fields) == {"api_key"}
+    assert "openai" not in (await seed_studio(fresh_db, settings("production", openai_base_url=ollama))).connections
+
+
 async def test_testing_a_connection_tells_what_happened(fresh_db: Database) -> None:
     await seed_studio(fresh_db, settings("development"))
     report = await service.test_connection(await fal(fresh_db), SEALER, "http://127.0.0.1:9")
