@@ -32,8 +32,8 @@ def body(model: str, **asked: Any) -> dict[str, Any]:
 
 
 def test_only_what_was_asked_is_sent() -> None:
-    for model in TABLE:
-        assert built(model).body == {"prompt": "a fox", "num_images": 1}
+    for model, shape in TABLE.items():
+        assert built(model).body == {"prompt": "a fox", **shape.defaults, **({"num_images": 1} if shape.count else {})}
         assert built(model).warnings == ()
 
 

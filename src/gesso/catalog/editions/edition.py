@@ -6,12 +6,12 @@ from typing import Any
 
 from gesso.catalog.items import Chain, Connection, Model, Pack, Plan, StylePreset
 
-MODULES = ("image", "gallery", "dashboard")
+MODULES = ("image", "video", "gallery", "dashboard")
 """Parts of the product an edition may switch on. What is not in its list has no route, page or menu entry."""
 POLICIES = ("general",)
 WORDS: Mapping[str, str] = {
     "credit": "credit", "credits": "credits", "picture": "picture", "pictures": "pictures",
-    "create": "Create", "gallery": "Gallery", "dashboard": "Dashboard",
+    "create": "Create", "video": "Video", "gallery": "Gallery", "dashboard": "Dashboard",
 }  # fmt: skip
 """Words an edition may choose, with what they are when it does not."""
 

@@ -35,7 +35,7 @@ from gesso.providers.base import (
 from gesso.providers.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable
 from gesso.providers.fal import failures, payload, wire
 from gesso.providers.fal.client import FalClient
-from gesso.providers.fal.options import shape_of
+from gesso.providers.fal.options import shape_for
 from gesso.providers.fal.uploads import Uploads
 from gesso.providers.fal.webhooks import Webhooks
 from gesso.providers.http import Answer, NoAnswer, UntrustedUrl
@@ -69,11 +69,12 @@ class FalAdapter:
     async def submit(self, request: MediaRequest, key: str) -> Operation:
         """See Provider.submit. `key` is not sent: fal has no place for it."""
         payload.check_model_id(request.model)
-        shape = shape_of(request.model, request.kind, request.wire)
+        model, shape = shape_for(request)
+        payload.check_model_id(model)
         payload.check_inputs(request, shape)
         payload.build(request, shape, [])  # refuses a bad request before anything is uploaded
         built = payload.build(request, shape, await self._uploads.urls(request.inputs))
-        url = f"{self._client.hosts.queue}/{request.model}"
+        url = f"{self._client.hosts.queue}/{model}"
         if request.webhook_url:
             url += f"?fal_webhook={quote(request.webhook_url, safe='')}"
         headers = {
@@ -88,12 +89,12 @@ class FalAdapter:
             raise Unavailable(note=f"Submit: {error}") from None
         taken = self._taken(answer)
         facts: dict[str, JSON] = {
-            "model": request.model,
+            "model": model,
             "count": built.count,
             "warnings": list(built.warnings),
             "unit_cost_micro_usd": shape.unit_cost_micro_usd,
         }
-        return Operation(taken.request_id, {**facts, **self._follow_urls(request.model, taken)})
+        return Operation(taken.request_id, {**facts, **self._follow_urls(model, taken)})
 
     def _taken(self, answer: Answer) -> wire.Submitted:
         """The accepted job. An accepting answer that cannot be read leaves the outcome unknown: it may be running."""

@@ -9,6 +9,7 @@ model works through `MediaRequest.wire`, which is laid over the table's entry, o
      "min_pixels": int, "max_pixels": int,               area limits; a size outside is scaled, with a warning
      "steps": "num_inference_steps", "guidance": "guidance_scale",      their field, or "none"
      "images": "image_url" | "image_urls" | …, "images_max": int, "images_required": bool,
+     "images_model": "owner/alias/image-to-video",       the endpoint that requests with pictures go to instead
      "negative": "negative_prompt" | "append" | "none",  append: added to the prompt as 'avoid: …'
      "count": "num_images" | "none", "count_max": int, "seed": "seed" | "none",
      "quality": "resolution" | {"high": {"num_inference_steps": 40}, …},
@@ -23,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gesso.providers.base import JSON, MediaKind
+from gesso.providers.base import JSON, MediaKind, MediaRequest
 from gesso.providers.errors import Misconfigured
 
 FLUX_PRESETS = ("square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9")
@@ -45,6 +46,7 @@ class Shape:
     images: str | None = None
     images_max: int = 1
     images_required: bool = False
+    images_model: str | None = None
     negative: str | None = "append"
     count: str | None = "num_images"
     count_max: int = 4
@@ -83,6 +85,20 @@ _SEEDREAM_4 = Shape(
 )
 _SEEDREAM_45 = replace(_SEEDREAM_4, presets=(*FLUX_PRESETS, "auto_2K", "auto_4K"), min_pixels=2560 * 1440, options={})
 _EDIT: Mapping[str, Any] = {"images": "image_urls", "images_max": 10, "images_required": True}
+_FILM = Shape(
+    size="none", presets=(), negative="negative_prompt", count=None, seed=None, guidance="cfg_scale",
+    options={"duration": "duration"}, text=frozenset({"duration"}),
+)  # fmt: skip
+_KLING_25 = "fal-ai/kling-video/v2.5-turbo/pro"
+_KLING_3 = "fal-ai/kling-video/v3/pro"
+_KLING_3_FILM = replace(
+    _FILM,
+    options={"duration": "duration", "audio": "generate_audio"},
+    defaults={"generate_audio": False},  # on unless told otherwise, at half as much again
+    unit_cost_micro_usd=112_000,
+)
+# The sheet read only the endpoints that start from a picture; their siblings take a shape in place of it.
+_FROM_TEXT: Mapping[str, Any] = {"size": "aspect_ratio", "ratios": ("16:9", "9:16", "1:1"), "images": "image_url"}
 
 TABLE: Mapping[str, Shape] = {
     "fal-ai/flux-pro/v1.1-ultra": Shape(
@@ -117,6 +133,10 @@ TABLE: Mapping[str, Shape] = {
     "fal-ai/bytedance/seedream/v4/edit": replace(_SEEDREAM_4, **_EDIT),
     "fal-ai/bytedance/seedream/v4.5/text-to-image": _SEEDREAM_45,
     "fal-ai/bytedance/seedream/v4.5/edit": replace(_SEEDREAM_45, **_EDIT),
+    f"{_KLING_25}/text-to-video": replace(_FILM, **_FROM_TEXT, images_model=f"{_KLING_25}/image-to-video"),
+    f"{_KLING_25}/image-to-video": replace(_FILM, images="image_url", images_required=True),
+    f"{_KLING_3}/text-to-video": replace(_KLING_3_FILM, **_FROM_TEXT, images_model=f"{_KLING_3}/image-to-video"),
+    f"{_KLING_3}/image-to-video": replace(_KLING_3_FILM, images="start_image_url", images_required=True),
 }
 
 GENERIC = Shape()
@@ -126,9 +146,25 @@ _FIELD_NAMES = ("steps", "guidance", "images", "count", "seed")
 _WHOLE = ("min_pixels", "max_pixels", "images_max", "count_max", "unit_cost_micro_usd")
 
 
-def shape_of(model: str, kind: MediaKind, wire: Mapping[str, JSON]) -> Shape:
-    """The model's shape with the catalogue's `wire` laid over it. Raises Misconfigured("model") on a bad `wire`."""
+def shape_for(request: MediaRequest) -> tuple[str, Shape]:
+    """The endpoint a request goes to and that one's shape: with pictures it may be another than the model's own.
+
+    Raises Misconfigured("model").
+    """
+    shape = shape_of(request.model, request.kind, request.wire)
+    if request.inputs and shape.images_model is not None:
+        own = ("images_model", "size", "ratios")  # of the endpoint that is not asked
+        return shape.images_model, shape_of(shape.images_model, request.kind, request.wire, ignored=own)
+    return request.model, shape
+
+
+def shape_of(model: str, kind: MediaKind, wire: Mapping[str, JSON], ignored: tuple[str, ...] = ()) -> Shape:
+    """The model's shape with the catalogue's `wire` laid over it, but for `ignored` members.
+
+    Raises Misconfigured("model") on a bad `wire`.
+    """
     shape = TABLE.get(model) or (GENERIC_VIDEO if kind == "video" else GENERIC)
+    wire = {name: value for name, value in wire.items() if name not in ignored}
     if "images" in wire and "images_max" not in wire and wire["images"] == "image_urls":
         shape = replace(shape, images_max=max(shape.images_max, 10))
     return replace(shape, **{name: _read(name, value) for name, value in wire.items()})
@@ -140,6 +176,8 @@ def _read(name: str, value: JSON) -> Any:
         return value
     if name == "negative" and (value in (None, "none", "append") or _is_word(value)):
         return None if value == "none" else value
+    if name == "images_model" and isinstance(value, str) and value.count("/") >= 1:
+        return value
     if name in _FIELD_NAMES and (value in (None, "none") or _is_word(value)):
         return None if value == "none" else value
     if name in _WHOLE and isinstance(value, int) and not isinstance(value, bool) and value >= 0:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from gesso.sandbox.fal import schemas
 
-Unit = Literal["image", "megapixel"]
-Shape = Literal["flux", "banana", "seedream"]
+Unit = Literal["image", "megapixel", "second"]
+Shape = Literal["flux", "banana", "seedream", "film"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,12 @@ class Endpoint:
         return self.shape == "flux"
 
     def units(self, width: int, height: int, count: int) -> Decimal:
+        """Units of pictures; a film's are told by `film_units`."""
         return Decimal(count) if self.unit == "image" else Decimal(width * height * count) / 1_000_000
+
+    def film_units(self, asked: schemas.FilmInput) -> Decimal:
+        """A film's seconds; one with sound counts half as much again (fact sheet, 7.7)."""
+        return Decimal(asked.seconds) * (Decimal("1.5") if asked.with_audio else 1)
 
     def cost_micro_usd(self, units: Decimal) -> int:
         return int((units * self.price_micro_usd).to_integral_value(ROUND_HALF_UP))
@@ -78,6 +83,13 @@ ENDPOINTS: dict[str, Endpoint] = {
         Endpoint("fal-ai/nano-banana/edit", schemas.BananaEditInput, "banana", "image", 39_000),
         Endpoint("fal-ai/bytedance/seedream/v4/text-to-image", schemas.SeedreamInput, "seedream", "image", 30_000),
         Endpoint("fal-ai/bytedance/seedream/v4/edit", schemas.SeedreamEditInput, "seedream", "image", 30_000),
+        # $0.35 for five seconds and $0.07 for each further one, which is $0.07 a second.
+        Endpoint("fal-ai/kling-video/v2.5-turbo/pro/text-to-video", schemas.Kling25FromText, "film", "second", 70_000),
+        Endpoint(
+            "fal-ai/kling-video/v2.5-turbo/pro/image-to-video", schemas.Kling25FromImage, "film", "second", 70_000
+        ),
+        Endpoint("fal-ai/kling-video/v3/pro/text-to-video", schemas.Kling3FromText, "film", "second", 112_000),
+        Endpoint("fal-ai/kling-video/v3/pro/image-to-video", schemas.Kling3FromImage, "film", "second", 112_000),
     )
 }
 

@@ -19,10 +19,11 @@ from gesso.sandbox.fal.auth import Caller
 from gesso.sandbox.fal.errors import Failure, clipped, failure_of, model_failure, request_failure
 from gesso.sandbox.fal.inputs import InputFailed, load
 from gesso.sandbox.fal.job import Job
+from gesso.sandbox.fal.schemas import FilmInput
 from gesso.sandbox.fal.webhooks import Courier
 from gesso.sandbox.files import KEEP_SECONDS, FileStore
 from gesso.sandbox.pace import Pace
-from gesso.sandbox.studio import BadReference, Order, Studio
+from gesso.sandbox.studio import BadReference, FilmOrder, Order, Studio
 
 KEEP_JOBS = 500
 _KEEP_INLINE = 40
@@ -193,6 +194,8 @@ class Workshop:
             width, height = job.input.size(size)
             if width * height > sizes.LARGEST_AREA or min(width, height) < 16 or max(width, height) > 8192:
                 return model_failure("image_too_large", ctx={"max_height": 4096, "max_width": 4096})
+            if isinstance(job.input, FilmInput):
+                return await self._film(job, job.input, references, width, height)
             return await self._pictures(job, references, width, height, began)
         except BadReference as error:
             loc = job.input.references()[int(error.args[0])][0]
@@ -221,9 +224,32 @@ class Workshop:
         job.units = job.endpoint.units(width, height, count)
         return job.endpoint.output(images, flags, seed, asked.prompt, time.monotonic() - began)
 
+    async def _film(
+        self, job: Job, asked: FilmInput, references: tuple[bytes, ...], width: int, height: int
+    ) -> dict[str, Any]:
+        """The film of a Kling endpoint: no seed, no flag, one file (fact sheet, 7.6 and 7.7)."""
+        pace, start = self._pace.paint_seconds(), time.monotonic()
+        job.log("Making the film")
+        await job.notify()
+        order = FilmOrder(
+            asked.prompt, secrets.randbelow(2**31), width, height, asked.seconds,
+            picture=references[0] if references else None,
+        )  # fmt: skip
+        data = await self._studio.film(order)
+        await asyncio.sleep(max(0.0, pace - (time.monotonic() - start)))
+        job.units = job.endpoint.film_units(asked)
+        return {"video": self._file(job, data, "video/mp4", "mp4")}
+
     def _image(self, job: Job, data: bytes, width: int, height: int) -> dict[str, Any]:
-        media_type = f"image/{job.input.file_format}"
-        file_name = f"{uuid.uuid4().hex}.{_SUFFIX[job.input.file_format]}"
+        file = self._file(job, data, f"image/{job.input.file_format}", _SUFFIX[job.input.file_format])
+        sides = {"width": width, "height": height}
+        if job.endpoint.has_flag:
+            return {"url": file["url"], "content_type": file["content_type"], **sides}
+        return file | sides
+
+    def _file(self, job: Job, data: bytes, media_type: str, suffix: str) -> dict[str, Any]:
+        """The result as fal's File."""
+        file_name = f"{uuid.uuid4().hex}.{suffix}"
         if job.input.sync_mode:
             url = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
         elif "private-url" in job.faults:
@@ -238,8 +264,7 @@ class Workshop:
                 faults=job.faults,
             )
             url = f"{job.base_url}/files/{name}"
-        image = {"url": url, "content_type": media_type, "width": width, "height": height}
-        return image if job.endpoint.has_flag else image | {"file_name": file_name, "file_size": len(data)}
+        return {"url": url, "content_type": media_type, "file_name": file_name, "file_size": len(data)}
 
 
 def _ended(job: Job, work: asyncio.Task[dict[str, Any] | Failure]) -> dict[str, Any] | Failure:

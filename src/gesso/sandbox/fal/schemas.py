@@ -17,6 +17,7 @@ Size = tuple[int, int]
 Preset = Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
 Tolerance = Literal["1", "2", "3", "4", "5", "6"]
 Ratio = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}:[0-9]{1,3}$")]
+Kling3Duration = Literal["3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"]
 BananaRatio = Literal["auto", "21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16"]
 
 
@@ -61,7 +62,7 @@ class Input(BaseModel, ABC):
 
     def without_pictures(self) -> "Input":
         """A copy that lets go of input pictures, which may be large data URIs."""
-        fields = {"image_url": "", "image_urls": []}
+        fields = {"image_url": "", "image_urls": [], "start_image_url": "", "end_image_url": "", "tail_image_url": ""}
         return self.model_copy(update={k: v for k, v in fields.items() if k in type(self).model_fields})
 
     @abstractmethod
@@ -193,6 +194,71 @@ class SeedreamEditInput(SeedreamInput):
     def references(self) -> list[tuple[list[str | int], str]]:
         named: list[tuple[list[str | int], str]] = [(["image_urls", i], url) for i, url in enumerate(self.image_urls)]
         return named[-10:]
+
+
+FILM_AREA = 960 * 540
+"""Smaller than the real one's, so that a film is made in seconds."""
+LONGEST_RATIO = 2.5
+
+
+class FilmInput(Input):
+    """The common part of the Kling endpoints. Audio costs half as much again; the sandbox's films are silent."""
+
+    seed: None = None  # these take none, and answer with a URL only
+    sync_mode: Literal[False] = False
+    negative_prompt: str = "blur, distort, and low quality"
+    cfg_scale: float = Field(0.5, ge=0, le=1)
+
+    @property
+    def seconds(self) -> int:
+        """How long the film is to be."""
+        return int(getattr(self, "duration", "5"))
+
+    @property
+    def with_audio(self) -> bool:
+        return bool(getattr(self, "generate_audio", False))
+
+    def size(self, reference: Size | None) -> Size:
+        width, height = reference or (16, 9)
+        ratio = min(max(width / height, 1 / LONGEST_RATIO), LONGEST_RATIO)
+        return sizes.from_ratio(ratio, FILM_AREA, step=2)
+
+
+class _FilmFromText(FilmInput):
+    aspect_ratio: Literal["16:9", "9:16", "1:1"] = "16:9"
+
+    def size(self, reference: Size | None) -> Size:
+        return sizes.from_ratio(sizes.parse_ratio(self.aspect_ratio), FILM_AREA, step=2)
+
+
+class Kling25FromText(_FilmFromText):
+    duration: Literal["5", "10"] = "5"
+
+
+class Kling25FromImage(FilmInput):
+    duration: Literal["5", "10"] = "5"
+    image_url: str
+    tail_image_url: str | None = None
+
+    def references(self) -> list[tuple[list[str | int], str]]:
+        tail: list[tuple[list[str | int], str]] = [(["tail_image_url"], url)] if (url := self.tail_image_url) else []
+        return [(["image_url"], self.image_url), *tail]
+
+
+class Kling3FromText(_FilmFromText):
+    duration: Kling3Duration = "5"
+    generate_audio: bool = True
+
+
+class Kling3FromImage(FilmInput):
+    duration: Kling3Duration = "5"
+    generate_audio: bool = True
+    start_image_url: str
+    end_image_url: str | None = None
+
+    def references(self) -> list[tuple[list[str | int], str]]:
+        end: list[tuple[list[str | int], str]] = [(["end_image_url"], url)] if (url := self.end_image_url) else []
+        return [(["start_image_url"], self.start_image_url), *end]
 
 
 def prompt_of(body: Any) -> str:
