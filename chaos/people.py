@@ -141,11 +141,11 @@ async def live(crowd: Crowd, person: Person, *, open_limit: int) -> None:
         try:
             if deed < 0.55 and crowd.open < open_limit:
                 await _submit(crowd, person, source)
-            elif deed < 0.62:
+            elif deed < 0.57:
                 await _cancel(crowd, person, source)
-            elif deed < 0.68:
+            elif deed < 0.63:
                 await _delete(crowd, person, source)
-            elif deed < 0.74:
+            elif deed < 0.69:
                 await _reuse(crowd, person, source)
             else:
                 await _look(crowd, person, source)

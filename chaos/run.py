@@ -13,7 +13,7 @@ import structlog
 from rich.console import Console
 
 from chaos.mischief import Mischief
-from chaos.people import Crowd, live, sign_up
+from chaos.people import Crowd, Unanswered, live, sign_up
 from chaos.quiet import mend, until_quiet
 from chaos.site import Site, opened
 from chaos.verdict import Finding, judged
@@ -97,7 +97,12 @@ async def _attack(site: Site, crowd: Crowd, mischief: Mischief, plan: Plan, cons
 
     async def newcomers(count: int) -> None:
         while len(crowd.people) < count and not crowd.finishing.is_set():
-            lives.append(asyncio.create_task(live(crowd, await sign_up(crowd), open_limit=plan.open_limit)))
+            try:
+                person = await sign_up(crowd)
+            except Unanswered:  # whoever gives up owns nothing they know of; somebody else comes
+                crowd.counts["sign-ups given up"] += 1
+                continue
+            lives.append(asyncio.create_task(live(crowd, person, open_limit=plan.open_limit)))
 
     async def progress() -> None:
         while True:
