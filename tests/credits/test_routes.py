@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from gesso.core.clock import SystemClock
 from gesso.core.ids import new_id
 from gesso.core.money import MICRO, OutputAsk
+from gesso.core.settings import Settings
 from gesso.credits import routes, service
 from gesso.db import Database
 from gesso.web.errors import Problem, install
@@ -23,7 +24,7 @@ async def _page(request: Request, status: int, problem: Problem) -> Response:
 @pytest.fixture
 async def client(db: Database) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
-    app.state.db, app.state.clock = db, SystemClock()
+    app.state.db, app.state.clock, app.state.settings = db, SystemClock(), Settings()
     app.include_router(routes.router)
     install(app, _page)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://gesso.test") as client:
