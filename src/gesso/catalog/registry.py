@@ -160,6 +160,10 @@ class Catalog:
         """All connections by priority."""
         return tuple(self._snapshot.connections.values())
 
+    def connections_in_use(self) -> frozenset[UUID]:
+        """Those that are on and have a model that is on."""
+        return frozenset(model.connection_id for model in self.models())
+
     def plan(self, key: str) -> Plan:
         """The plan of this key; for one that is no longer there, the default plan (semantics: Editions)."""
         return self._snapshot.plans.get(key) or self.default_plan

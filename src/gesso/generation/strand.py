@@ -92,10 +92,15 @@ class Strand:
                 begun = await self._begin(steps[at], tries + 1)
                 attempt = begun if isinstance(begun, Attempt) else None
                 trouble = Trouble(begun) if isinstance(begun, ProviderError) else None
+            else:  # it is under way, whatever its connection's share
+                self._tools.shares.take(attempt.connection_id, alone=True)
             if attempt is not None:
                 fresh = None if attempt is open_call else steps[at]
-                with self._drive.busy(), structlog.contextvars.bound_contextvars(attempt_id=str(attempt.id)):
-                    trouble = await self._see_through(attempt, fresh)
+                try:
+                    with self._drive.busy(), structlog.contextvars.bound_contextvars(attempt_id=str(attempt.id)):
+                        trouble = await self._see_through(attempt, fresh)
+                finally:
+                    self._tools.shares.give_back(attempt.connection_id)
                 tries += 1
             if trouble is None:
                 return None
@@ -130,7 +135,10 @@ class Strand:
         await gather([Strand(self._drive, part).run() for part in parts])
 
     async def _begin(self, step: Step, try_number: int) -> Attempt | ProviderError:
-        """Write the attempt's row as soon as the connection lets us; committed before anything is sent."""
+        """Write the attempt's row as soon as the connection lets us; committed before anything is sent.
+
+        The call then holds one of the connection's share of our places, to be given back at its end.
+        """
         try:
             await self._drive.inputs()  # now: a call that waits for its pictures would look as if it had been sent
         except ProviderError as error:
@@ -148,10 +156,7 @@ class Strand:
                 client_key=uuid.uuid4(), cost_micro_usd=None if cost is None else cost * len(self._indexes),
                 prices=tuple(step.prices[index] for index in self._indexes) if step.prices is not None else None,
             )  # fmt: skip
-            async with self._drive.transaction() as tx:
-                if not await lease.confirm(tx, self._drive.lease):
-                    raise AlreadyEnded
-                admission = await attempts.begin(tx, new, Limits.of(step.connection.limits))
+            admission = await self._admitted(step, new)
             if admission.attempt is not None:
                 crashpoints.reach("attempt.started")
                 return admission.attempt
@@ -159,6 +164,22 @@ class Strand:
                 return Misconfigured("credit" if admission.reason == "credit" else "key")
             await self._wait_at_gate(step, admission, asyncio.get_running_loop().time() - started, waits)
             waits += 1
+
+    async def _admitted(self, step: Step, new: NewAttempt) -> Admission:
+        """Past the two gates: our own places, and what the connection may do altogether."""
+        shares, connection = self._tools.shares, step.connection
+        if not shares.take(connection.id, alone=len(self._tools.catalog.connections_in_use()) < 2):
+            return Admission(None, "share", DEFER_AFTER_SECONDS)
+        admission = Admission(None)
+        try:
+            async with self._drive.transaction() as tx:
+                if not await lease.confirm(tx, self._drive.lease):
+                    raise AlreadyEnded
+                admission = await attempts.begin(tx, new, Limits.of(connection.limits))
+        finally:
+            if admission.attempt is None:
+                shares.give_back(connection.id)
+        return admission
 
     async def _wait_at_gate(self, step: Step, admission: Admission, waited: float, waits: int) -> None:
         held_back = metrics.HELD_BACK_SECONDS.labels(step.connection.adapter, admission.reason or "")

@@ -10,6 +10,7 @@ import structlog
 
 from gesso import jobs
 from gesso.calls.pool import ProviderPool
+from gesso.calls.shares import Shares
 from gesso.calls.waker import Waker
 from gesso.catalog.registry import Catalog
 from gesso.core import crashpoints
@@ -59,6 +60,7 @@ async def registered(tasks: Tasks, runtime: Runtime) -> AsyncIterator[None]:
     tools = Tools(
         db=runtime.db, settings=runtime.settings, clock=runtime.clock, catalog=runtime.catalog,
         storage=runtime.storage, ingest=runtime.ingest, pool=pool, waker=waker, keeper=Keeper(runtime.db, waker),
+        shares=Shares(runtime.settings.worker.concurrency),
         stopping=tasks.stopping,
     )  # fmt: skip
     sweeps = Sweeps(runtime.db, runtime.clock)

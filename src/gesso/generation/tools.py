@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from gesso.calls.pool import ProviderPool
+from gesso.calls.shares import Shares
 from gesso.calls.waker import Waker
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock
@@ -31,6 +32,7 @@ class Tools:
     pool: ProviderPool
     waker: Waker
     keeper: Keeper
+    shares: Shares
     stopping: asyncio.Event
 
 
