@@ -22,13 +22,22 @@ COUNT = {"type": "integer", "minimum": 1, "maximum": 100, "default": 1}
 
 
 def settings(
-    env: str = "test", *, fal_key: str | None = None, fal_base_url: str | None = None, edition: str = "studio"
+    env: str = "test",
+    *,
+    fal_key: str | None = None,
+    fal_base_url: str | None = None,
+    openai_base_url: str | None = None,
+    edition: str = "studio",
 ) -> Settings:
     """Settings as the environment would give them, whatever the machine's own says."""
     return Settings(
         site=SiteSettings.model_validate({"env": env, "secret_key": SecretStr(SECRET), "edition": edition}),
         providers=ProviderSettings.model_validate(
-            {"fal_key": SecretStr(fal_key) if fal_key else None, "fal_base_url": fal_base_url}
+            {
+                "fal_key": SecretStr(fal_key) if fal_key else None,
+                "fal_base_url": fal_base_url,
+                "openai_base_url": openai_base_url,
+            }
         ),
     )
 

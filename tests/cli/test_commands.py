@@ -64,6 +64,8 @@ def test_connections(home: Home) -> None:
     assert other[-4:] in said(home.gesso("connection", "list"), 0, "fal-2")
     said(home.gesso("connection", "key", "fal-3", "--api-key", other), 1, "no connection")
     said(home.gesso("connection", "add", "practice", "--adapter", "fal", "--sandbox"), 0, "practice is on")
+    local = ("connection", "add", "local", "--adapter", "openai", "--base-url", "http://127.0.0.1:9", "--no-key")
+    said(home.gesso(*local), 0, "local is on")
     for key in ("fal-2", "practice"):
         said(home.gesso("connection", "disable", key), 0, f"{key} is off")
 

@@ -48,12 +48,13 @@ def add(
     adapter: Annotated[str, typer.Option(help="Which provider's wire to speak, such as fal.")],
     api_key: Annotated[str | None, typer.Option(help=_ASKED)] = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Let the sandbox answer; needs no key.")] = False,
+    no_key: Annotated[bool, typer.Option("--no-key", help="The server at --base-url wants none.")] = False,
     name: Annotated[str | None, typer.Option(help="What operators see.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Another address that speaks the same wire.")] = None,
     priority: Annotated[int, typer.Option(help="Lower comes first.")] = 100,
 ) -> None:
     """Add a connection. The key is sealed at once and never shown again."""
-    secret = None if sandbox and api_key is None else _secret(api_key)
+    secret = None if (sandbox or no_key) and api_key is None else _secret(api_key)
 
     async def run(db: Database, settings: Settings) -> None:
         async with db.elevated("connection add") as tx:
