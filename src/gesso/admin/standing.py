@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from gesso.calls import history
@@ -21,6 +21,7 @@ SHAKY = 0.1
 _RECENT = """
 SELECT connection_id, count(*) AS calls, count(*) FILTER (WHERE state = 'succeeded') AS succeeded,
     count(*) FILTER (WHERE state IN ('failed', 'uncertain')) AS failed,
+    count(*) FILTER (WHERE state IN ('failed', 'uncertain') AND error_kind NOT LIKE 'rejected%') AS faulty,
     (percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - created_at) * 1000)
         FILTER (WHERE state = 'succeeded'))::integer AS p50_ms
 FROM attempt WHERE finished_at >= $1 GROUP BY 1
@@ -48,11 +49,13 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """The last hour of a connection. `p50_ms`: of the calls that succeeded, from asking to the result."""
+    """The last hour of a connection. `faulty`: failed for another reason than what was asked for. `p50_ms`: of the
+    calls that succeeded, from asking to the result."""
 
     calls: int = 0
     succeeded: int = 0
     failed: int = 0
+    faulty: int = 0
     p50_ms: int | None = None
 
 
@@ -102,7 +105,7 @@ async def lines(tx: ElevatedSession, now: datetime) -> tuple[ConnectionLine, ...
     """All connections in their order."""
     standings = await history.standings(tx, OPEN_AFTER)
     recent = {
-        row["connection_id"]: Recent(row["calls"], row["succeeded"], row["failed"], row["p50_ms"])
+        row["connection_id"]: Recent(row["calls"], row["succeeded"], row["failed"], row["faulty"], row["p50_ms"])
         for row in await tx.fetch(_RECENT, now - timedelta(hours=1))
     }
     models: dict[UUID, int] = {row["connection_id"]: row["models"] for row in await tx.fetch(_MODELS)}
@@ -141,8 +144,8 @@ def health_of(connection: Connection, standing: Standing | None, recent: Recent,
         return Health(kind, label, standing.detail or "", standing.paused_until, paused=True)  # type: ignore[arg-type]
     if standing is not None and standing.probing:
         return Health("warn", "Trying again", standing.detail or "", paused=True)
-    if recent.calls and recent.failed / recent.calls > SHAKY:
-        return Health("warn", "Some calls fail", f"{recent.failed:,} of {recent.calls:,} in the last hour.")
+    if recent.calls and recent.faulty / recent.calls > SHAKY:
+        return Health("warn", "Some calls fail", f"{recent.faulty:,} of {recent.calls:,} in the last hour.")
     if standing is None or standing.last_success_at is None:
         return Health("none", "Not used yet")
     return Health("ok", "Healthy")
@@ -174,10 +177,3 @@ def dollars(micro_usd: int | None) -> str:
     if micro_usd and micro_usd < MICRO / 100:
         return "$" + f"{micro_usd / MICRO:.6f}".rstrip("0")
     return f"${micro_usd / MICRO:,.2f}"
-
-
-def plain(value: Any) -> Any:
-    """A mapping or tuple as what JSON knows."""
-    if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items()}
-    return [plain(part) for part in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,67 @@
+"""The product with its sandbox on a database of its own, an operator and a user."""
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from gesso.accounts.access import Actor
+from gesso.core.ids import new_id
+from gesso.core.money import MICRO
+from gesso.credits import service as credits
+from gesso.db.embedded import EmbeddedPostgres
+from gesso.sandbox.app import create_app as create_sandbox
+from gesso.sandbox.pace import Pace
+from tests.cast import make_user, sign_in
+from tests.conftest import create_database
+from tests.product import Product, running, served, settings_for
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The running product, a browserless operator and a user with credits."""
+
+    product: Product
+    operator: httpx2.AsyncClient
+    user: httpx2.AsyncClient
+    olga: Actor
+    ada: Actor
+
+    async def audited(self, action: str) -> list[dict[str, Any]]:
+        """What was written down under this name, newest first."""
+        async with self.product.db.elevated("test: audit") as tx:
+            rows = await tx.fetch(
+                "SELECT user_id, detail FROM audit_event WHERE action = $1 ORDER BY created_at DESC", action
+            )
+        return [{"who": row["user_id"], **row["detail"]} for row in rows]
+
+
+@pytest.fixture(scope="module")
+async def product(
+    postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Product]:
+    """Web, worker and sandbox."""
+    url = await create_database(postgres, f"gesso_panel_{uuid.uuid4().hex[:12]}", template)
+    pace = Pace(queue_seconds=0.05, paint_min_seconds=0.1, paint_max_seconds=0.2)
+    async with served(create_sandbox(pace=pace, workers=1)) as sandbox:
+        async with running(settings_for(url, Path(tmp_path_factory.mktemp("panel")), sandbox)) as found:
+            yield found
+
+
+@pytest.fixture
+async def panel(product: Product) -> AsyncIterator[Panel]:
+    """A fresh operator and a fresh user."""
+    olga, ada = await make_user(product.db, "Olga", operator=True), await make_user(product.db, "Ada")
+    async with product.db.workspace(ada.workspace_id, ada.user_id) as tx:
+        await credits.grant(
+            tx, ada.workspace_id, unit="credit", amount=100 * MICRO, source="operator", key=f"test:{new_id()}",
+            reason="for the test",
+        )  # fmt: skip
+    async with product.client() as operator, product.client() as user:
+        await sign_in(operator, product.db, olga)
+        await sign_in(user, product.db, ada)
+        yield Panel(product, operator, user, olga, ada)
