@@ -117,11 +117,14 @@ def test_nginx_takes_the_configuration_of_compose(tmp_path: Path) -> None:
 # --- true of the product -----------------------------------------------------------------------------------
 
 
+_VARIABLE = r"\b(?:GESSO_[A-Z_]*[A-Z]|DATABASE_URL|(?:FAL|REPLICATE|OPENAI)_(?:KEY|API_KEY|API_TOKEN|BASE_URL))\b"
+
+
 def test_every_variable_that_is_named_exists() -> None:
     named = set()
     for path in DEPLOY.rglob("*"):
         if path.is_file() and path.suffix != ".pyc":
-            named |= set(re.findall(r"\b(?:GESSO_[A-Z_]*[A-Z]|DATABASE_URL|FAL_KEY|FAL_BASE_URL)\b", path.read_text()))
+            named |= set(re.findall(_VARIABLE, path.read_text()))
     assert {"GESSO_SECRET_KEY", "DATABASE_URL", "GESSO_STORAGE_URL"} <= named
     assert named <= NAMES, f"no such setting: {named - NAMES}"
 
