@@ -271,7 +271,7 @@ def envelope(message: str = "x", **more: Any) -> dict[str, Any]:
         (told(404, {"error": "model 'm' not found, try pulling it first"}), "misconfigured_model"),
         (told(400, envelope(code="model_not_found")), "misconfigured_model"),
         (told(301, {}, Location="/v2"), "misconfigured_model"),
-        *((told(429, envelope(type="insufficient_quota", code=code)), "misconfigured_credit") for code in (
+        *((told(429, envelope(code=code)), "misconfigured_credit") for code in (
             "insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded",
             "project_spend_limit_exceeded", "organization_usage_limit_exceeded")),
         (told(400, envelope(code="billing_hard_limit_reached")), "misconfigured_credit"),

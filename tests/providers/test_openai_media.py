@@ -110,7 +110,7 @@ async def test_other_servers_answer_with_addresses_or_data_uris_and_little_else(
 
 
 async def test_what_cannot_be_decoded_is_left_out_and_told() -> None:
-    data = [{"b64_json": PIXEL}, {"b64_json": "not base64!"}, {"url": "file:///etc/passwd"}, {}]
+    data = [{"b64_json": PIXEL}, {"b64_json": f"#{PIXEL}"}, {"url": "file:///etc/passwd"}, {}]
     done = await pictures(told(200, {"data": data}), MediaRequest(**{**vars(ASK), "count": 4}))
     assert (len(done.files), done.warnings) == (1, ("The model delivered 1 of 4.",))
     for broken in (data[1:], []):
