@@ -14,6 +14,7 @@ from starlette.types import Scope
 import gesso.accounts.pages
 import gesso.accounts.routes
 import gesso.accounts.settings_pages
+import gesso.admin.chains
 import gesso.admin.connections_api
 import gesso.admin.connections_pages
 import gesso.admin.jobs_api
@@ -132,6 +133,7 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.metrics = Exposition(runtime.settings, runtime.db, role="web", streams=state.events.count)
     state.shell = shell_of
     state.brand = lambda: _brand(runtime.catalog)
+    state.modules = lambda: runtime.catalog.edition.modules
 
 
 def _include_rooms(app: FastAPI, settings: Settings) -> None:
@@ -148,6 +150,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.credits.routes.router,
         gesso.admin.connections_api.router,
         gesso.admin.models_api.router,
+        gesso.admin.chains.api,
         gesso.admin.jobs_api.router,
         docs.router,
         gesso.web.shell.router,
@@ -160,6 +163,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.admin.overview.router,
         gesso.admin.connections_pages.router,
         gesso.admin.models_pages.router,
+        gesso.admin.chains.pages,
         gesso.admin.jobs_pages.router,
         gesso.admin.outbox.router,
         gesso.web.wellknown.router,

@@ -1,7 +1,6 @@
 """Nobody but operators learns which provider works: no page and no answer names its host, its key or its ids."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
