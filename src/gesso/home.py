@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from gesso.catalog.items import Plan
+from gesso.catalog.items import Model, Plan
 from gesso.catalog.registry import Catalog
 from gesso.credits.types import CREDIT
 from gesso.generation.composer import model_cards
@@ -18,7 +18,7 @@ async def index(request: Request) -> Response:
     """The landing page."""
     catalog: Catalog = request.app.state.catalog
     plan = catalog.default_plan
-    models = catalog.models()
+    models = _makers(catalog)
     prices = model_cards(models, models[0]) if models else ()
     return await landing.landing(request, [_card(plan, catalog)], _offer(plan), prices)
 
@@ -27,6 +27,11 @@ async def index(request: Request) -> Response:
 async def start(request: Request) -> Response:
     """Where the prompt box of the landing page leads."""
     return await landing.start(request)
+
+
+def _makers(catalog: Catalog) -> tuple[Model, ...]:
+    """The models that make pictures and films; those that write only help with it."""
+    return (*catalog.models("image"), *catalog.models("video"))
 
 
 def _offer(plan: Plan) -> str:
@@ -38,7 +43,7 @@ def _card(plan: Plan, catalog: Catalog) -> PlanCard:
     ticks = [
         f"{credits_words(plan.signup_grants[CREDIT])} at sign-up" if plan.signup_grants.get(CREDIT) else "",
         f"{credits_words(plan.monthly_grants[CREDIT])} more every month" if plan.monthly_grants.get(CREDIT) else "",
-        f"All {len(catalog.models())} models",
+        f"All {len(_makers(catalog))} models",
         f"Up to {plan.max_count} pictures at once",
         "Failed pictures cost nothing",
     ]
