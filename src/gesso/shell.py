@@ -11,6 +11,7 @@ from gesso.web.shell import NavItem, Shell
 
 _PAGES = {
     "image": NavItem("Create", "/create", "sparkles"),
+    "video": NavItem("Video", "/video", "film"),
     "gallery": NavItem("Gallery", "/gallery", "image"),
     "dashboard": NavItem("Dashboard", "/dashboard", "chart-column"),
 }

@@ -73,7 +73,7 @@ async def test_a_reader_keeps_the_snapshot_it_took(catalog: Catalog, fresh_db: D
 
 async def test_models_keep_their_order_and_the_order_of_their_settings(catalog: Catalog) -> None:
     assert [model.key for model in catalog.models("image")][:2] == ["juggernaut-lightning", "photo-flux"]
-    assert catalog.models("video") == ()
+    assert [model.key for model in catalog.models("video")] == ["kling", "stable-video"]
     assert list(catalog.model("photo-flux").settings) == [
         "prompt", "negative_prompt", "size", "count", "steps", "guidance", "seed", "output_format",
     ]  # fmt: skip

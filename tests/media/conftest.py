@@ -38,6 +38,7 @@ def media_app(db: Database, storage: Storage, ingest: Ingest, clock: Clock) -> F
     app = FastAPI()
     app.state.db, app.state.storage, app.state.ingest, app.state.clock = db, storage, ingest, clock
     app.state.shell = shell
+    app.state.modules = lambda: ("image", "video", "gallery")
     app.state.settings = Settings(
         site=SiteSettings(env="test", base_url="http://gesso.test"),
         storage=StorageSettings(max_upload_bytes=2**20),

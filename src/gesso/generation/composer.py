@@ -15,6 +15,7 @@ from gesso.catalog.items import Model, Plan
 from gesso.catalog.pricing import usual_price
 from gesso.catalog.views import sample_url
 from gesso.core.errors import InvalidInput
+from gesso.generation.rooms import Room
 from gesso.generation.typed import Typed, form_text, text_of, texts_of
 from gesso.media.models import Asset
 from gesso.media.views import media_url, title_of
@@ -155,6 +156,7 @@ class Quote:
 class Composer:
     """Everything the composer shows. `hidden` are values that are kept but not drawn."""
 
+    room: Room
     key: str
     open: bool
     fold_open: bool
@@ -193,20 +195,27 @@ class Composer:
             (control.name, control.chosen.label) for control in self.main if control.chosen and control.name != "count"
         ]
         count = next((control for control in self.main if control.name == "count"), None)
-        if count is not None:
-            shown.append(("count", "1 picture" if count.value == "1" else f"{count.value} pictures"))
+        if count is not None and len(count.options) > 1:
+            words = self.room.one if count.value == "1" else self.room.many
+            shown.append(("count", f"{count.value} {words}"))
         return tuple(shown)
 
 
-def model_cards(models: Sequence[Model], chosen: Model) -> tuple[ModelCard, ...]:
-    """All models as cards, in their order. One without a price cannot be used and has none."""
+def model_cards(
+    models: Sequence[Model], chosen: Model, measured: Mapping[str, float] | None = None
+) -> tuple[ModelCard, ...]:
+    """All models as cards, in their order. One without a price cannot be used and has none.
+
+    `measured`: seconds that recent runs took, by model; without one the catalogue's word counts.
+    """
     cards = []
     for model in models:
         try:
             price = credits_words(usual_price(model).credits)
         except InvalidInput:
             price = "Price by size"
-        facts = f"{price} · {model.typical_seconds} s"
+        seconds = max(1, round((measured or {}).get(model.key, model.typical_seconds)))
+        facts = f"{price} · {seconds} s"
         cards.append(
             ModelCard(model.key, model.name, model.description, facts, sample_url(model) or "", model is chosen)
         )
@@ -226,13 +235,18 @@ def controls(
     model: Model, typed: Typed, errors: Mapping[str, str], plan: Plan, plans: Sequence[Plan]
 ) -> tuple[tuple[Control, ...], tuple[Control, ...]]:
     """The model's controls: those in sight (the shape first, the number of pictures last), and the advanced ones."""
-    fields = [field for field in form_fields(model, plan, plans) if field.name not in _PLACED]
+    fields = [field for field in form_fields(model, plan, plans) if field.name not in _PLACED and not _only_one(field)]
     drawn = [(field, _control(field, typed, errors)) for field in fields]
     main = [control for field, control in drawn if not field.advanced]
     main.sort(key=lambda control: (control.kind != "size", control.name == "count"))
     advanced = [control for field, control in drawn if field.advanced]
     advanced.sort(key=lambda control: (control.kind not in ("slider", "number"), control.kind in _WORDY))
     return tuple(main), tuple(advanced)
+
+
+def _only_one(field: Field) -> bool:
+    """Whether it is the number of outputs of a model that makes one at a time: there is nothing to choose."""
+    return field.kind == "count" and len(field.choices) == 1
 
 
 def reference_part(

@@ -1,4 +1,4 @@
-"""The Create page: the composer, the results, and what one does there.
+"""The pages Create and Video (see rooms.py): the composer, the results, and what one does there.
 
 Everything works as plain pages and forms; with scripts the same addresses answer fragments. A generation that is
 asked for twice by the same form (a double click, a reload of the answer) is made once.
@@ -32,10 +32,11 @@ from gesso.core.sealed import token
 from gesso.credits import service as credits
 from gesso.db import Database, WorkspaceSession
 from gesso.generation import composer as compose
-from gesso.generation import service, views
+from gesso.generation import repository, service, views
 from gesso.generation.composer import Composer, Quote
 from gesso.generation.inputs import ids_of, known_references, read, take_uploads
 from gesso.generation.prefill import model_of, prefilled
+from gesso.generation.rooms import room_for, room_of
 from gesso.generation.service import Ask
 from gesso.generation.typed import Typed, fitted, text_of, texts_of
 from gesso.media import repository as media
@@ -47,12 +48,6 @@ router = APIRouter(include_in_schema=False)
 
 RUNS = 12
 """Generations on a page of results."""
-IDEAS = (
-    "Amber glass bottle on a travertine plinth, warm side light, long soft shadow",
-    "Layered paper mountains at golden hour, pine silhouettes, soft drop shadows",
-    "Stained glass sunrise over a lagoon, lead lines, radial composition",
-)
-"""First prompts for someone who has made nothing yet."""
 _REFUSALS = (InvalidInput, OutOfCredits, TooManyRequests, Forbidden)
 _TWIN_TRIES, _TWIN_PAUSE_SECONDS = 50, 0.1
 
@@ -61,44 +56,48 @@ _TWIN_TRIES, _TWIN_PAUSE_SECONDS = 50, 0.1
 
 
 @router.get("/create")
+@router.get("/video")
 async def create_page(request: Request, actor: CurrentActor) -> Response:
     """Composer and results. A script gets older results (`before`) as a fragment."""
     before = _before(request)
     if before is not None and is_htmx(request):
         return fragment(request, "generation/_runs.html", results=await _results(request, actor, before), key=token())
     async with _tx(request, actor) as tx:
-        typed, notice = await prefilled(tx, actor, request.query_params, _catalog(request))
+        typed, notice = await prefilled(tx, actor, request.query_params, _catalog(request), room_of(request).kind)
         composer = await _composer(
             request, actor, tx, typed, notice=notice, everything=request.query_params.get("all") == "1"
         )
         results = await _results_in(tx, request, actor, before)
-    return await page(request, "generation/create.html", composer=composer, results=results, ideas=IDEAS, key=token())
+    return await _page(request, composer, results)
 
 
 @router.get("/create/composer")
+@router.get("/video/composer")
 async def composer_fragment(request: Request, actor: CurrentActor) -> Response:
     """The composer filled in as the address says; without scripts the whole page."""
     if not is_htmx(request):
-        return redirect(request, f"/create?{request.url.query}")
+        return redirect(request, f"{room_of(request).path}?{request.url.query}")
     async with _tx(request, actor) as tx:
-        typed, notice = await prefilled(tx, actor, request.query_params, _catalog(request))
+        typed, notice = await prefilled(tx, actor, request.query_params, _catalog(request), room_of(request).kind)
         composer = await _composer(request, actor, tx, typed | {"sheet": "1"}, notice=notice)
     return fragment(request, "generation/_composer.html", composer=composer)
 
 
 @router.get("/create/runs")
+@router.get("/video/runs")
 async def newest_runs(request: Request, actor: CurrentActor) -> Response:
     """The newest results, for a page that may have missed something."""
     return fragment(request, "generation/_runs.html", results=await _results(request, actor, None), key=token())
 
 
 @router.post("/create/controls")
+@router.post("/video/controls")
 async def change_composer(request: Request, actor: CurrentActor) -> Response:
     """The composer after another model was chosen, or (without scripts) pictures were added or removed."""
     typed = await read(request)
     errors = await take_uploads(request, actor, typed)
     catalog = _catalog(request)
-    model = model_of(catalog, text_of(typed, "model"))
+    model = model_of(catalog, text_of(typed, "model"), room_of(request).kind)
     if model is not None:
         before = catalog.snapshot.models.get(text_of(typed, "was"))
         typed = fitted(typed, model, catalog.plan(actor.plan_key), catalog.plans(), before)
@@ -108,6 +107,7 @@ async def change_composer(request: Request, actor: CurrentActor) -> Response:
 
 
 @router.post("/create/estimate")
+@router.post("/video/estimate")
 async def estimate_fragment(request: Request, actor: CurrentActor) -> Response:
     """The foot of the composer: what this would cost, what is left then, how long it takes."""
     typed = await read(request)
@@ -119,9 +119,10 @@ async def estimate_fragment(request: Request, actor: CurrentActor) -> Response:
 
 
 @router.post("/create")
+@router.post("/video")
 async def create(request: Request, actor: CurrentActor) -> Response:
-    """Ask for pictures. What is wrong comes back with everything that was typed."""
-    typed = await read(request)
+    """Ask for pictures or a film. What is wrong comes back with everything that was typed."""
+    typed, room = await read(request), room_of(request)
     errors = await take_uploads(request, actor, typed)
     if errors:
         return await _refused(request, actor, typed, InvalidInput(errors["references"], fields=errors))
@@ -129,12 +130,12 @@ async def create(request: Request, actor: CurrentActor) -> Response:
         await verified_actor(request)
         catalog = _catalog(request)
         model = catalog.model(text_of(typed, "model"))
-        ask = Ask("image", model.key, capabilities.from_form(model, typed), "page")
-        generation_id = await _once(request, actor, "create", text_of(typed, "key"), ask)
+        ask = Ask(room.kind, model.key, capabilities.from_form(model, typed), "page")
+        generation_id = await _once(request, actor, room.path[1:], text_of(typed, "key"), ask)
     except _REFUSALS as error:
         return await _refused(request, actor, typed, error)
     if not is_htmx(request):
-        return redirect(request, "/create")
+        return redirect(request, room.path)
     typed["key"] = ""
     async with _tx(request, actor) as tx:
         composer = await _composer(request, actor, tx, typed)
@@ -150,8 +151,8 @@ async def create(request: Request, actor: CurrentActor) -> Response:
 
 @router.get("/generations/{generation_id}/card")
 async def card(request: Request, actor: CurrentActor, generation_id: str) -> Response:
-    """One run as it stands. With `mine=1` only one's own, as the results show them."""
-    return await _card(request, actor, _id(generation_id), mine=request.query_params.get("mine") == "1")
+    """One run as it stands. With `mine` (a kind) only one's own of that kind, as the results show them."""
+    return await _card(request, actor, _id(generation_id), mine=request.query_params.get("mine", ""))
 
 
 @router.post("/generations/{generation_id}/cancel")
@@ -159,8 +160,9 @@ async def cancel(request: Request, actor: CurrentActor, generation_id: str) -> R
     """Stop it. What has arrived stays, the rest is given back at once."""
     async with _tx(request, actor) as tx:
         await service.cancel(tx, actor, _id(generation_id), request.app.state.clock.now())
+        room = room_for((await service.find(tx, actor, _id(generation_id))).kind)
     if not is_htmx(request):
-        return redirect(request, "/create")
+        return redirect(request, room.path)
     return await _card(request, actor, _id(generation_id))
 
 
@@ -177,15 +179,16 @@ async def rerun(request: Request, actor: VerifiedActor, generation_id: str) -> R
     route = f"rerun/{earlier.id}/{text_of(typed, 'output')[:9]}"
     made = await _once(request, actor, route, text_of(typed, "key"), ask)
     if not is_htmx(request):
-        return redirect(request, "/create")
+        return redirect(request, room_for(earlier.kind).path)
     return _on_top(await _card(request, actor, made), made)
 
 
-async def _card(request: Request, actor: Actor, generation_id: UUID, *, mine: bool = False) -> Response:
+async def _card(request: Request, actor: Actor, generation_id: UUID, *, mine: str = "") -> Response:
     now = request.app.state.clock.now()
     async with _tx(request, actor) as tx:
         standing = await service.standing(tx, actor, generation_id, _catalog(request), now)
-    if mine and standing.generation.user_id != actor.user_id:
+    generation = standing.generation
+    if mine and (generation.user_id != actor.user_id or generation.kind != mine):
         raise NotFound("There is no such generation.")
     return fragment(request, "generation/_run.html", run=views.run(standing, now), key=token())
 
@@ -246,9 +249,13 @@ async def _refused(request: Request, actor: Actor, typed: Typed, error: GessoErr
 async def _answer(request: Request, actor: Actor, composer: Composer | None, status: int) -> Response:
     if is_htmx(request):
         return fragment(request, "generation/_composer.html", status, composer=composer)
-    results = await _results(request, actor, None)
+    return await _page(request, composer, await _results(request, actor, None), status)
+
+
+async def _page(request: Request, composer: Composer | None, results: views.Results, status: int = 200) -> Response:
+    room = room_of(request)
     return await page(
-        request, "generation/create.html", status, composer=composer, results=results, ideas=IDEAS, key=token()
+        request, "generation/create.html", status, composer=composer, results=results, room=room, key=token()
     )
 
 
@@ -267,15 +274,18 @@ async def _composer(
 ) -> Composer | None:
     """The composer as it stands with these values; None when no model is on."""
     catalog, errors = _catalog(request), errors or {}
-    model = model_of(catalog, text_of(typed, "model"))
+    room = room_of(request)
+    model = model_of(catalog, text_of(typed, "model"), room.kind)
     if model is None:
         return None
     plan, plans = catalog.plan(actor.plan_key), catalog.plans()
     main, advanced = compose.controls(model, typed, errors, plan, plans)
-    cards = compose.model_cards(catalog.models("image"), model)
+    offered = catalog.models(room.kind)
+    cards = compose.model_cards(offered, model, await repository.typical_seconds_of(tx, [one.key for one in offered]))
     pictures = await media.by_ids(tx, ids_of(texts_of(typed, "references")))
     fold = text_of(typed, "fold")
     return Composer(
+        room=room,
         key=text_of(typed, "key") or token(),
         open=text_of(typed, "sheet") == "1" or any(name not in ("", "prompt") for name in errors),
         fold_open=fold == "1" or any(control.error for control in advanced),
@@ -301,7 +311,7 @@ async def _composer(
 
 async def _quote(request: Request, actor: Actor, tx: WorkspaceSession, model: Model, typed: Typed) -> Quote:
     catalog, now = _catalog(request), request.app.state.clock.now()
-    ask = Ask("image", model.key, capabilities.from_form(model, typed), "page")
+    ask = Ask(room_of(request).kind, model.key, capabilities.from_form(model, typed), "page")
     try:
         found = await service.estimate(tx, actor, ask, catalog)
     except InvalidInput:
@@ -334,8 +344,11 @@ async def _results(request: Request, actor: Actor, before: UUID | None) -> views
 
 async def _results_in(tx: WorkspaceSession, request: Request, actor: Actor, before: UUID | None) -> views.Results:
     now = request.app.state.clock.now()
-    found, following = await service.recent(tx, actor, _catalog(request), now, before=before, limit=RUNS)
-    return views.results(found, following, now, newest=before is None)
+    room = room_of(request)
+    found, following = await service.recent(
+        tx, actor, _catalog(request), now, before=before, limit=RUNS, kind=room.kind
+    )
+    return views.results(found, following, now, room, newest=before is None)
 
 
 # --- small things --------------------------------------------------------------------------------------

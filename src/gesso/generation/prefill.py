@@ -1,4 +1,5 @@
-"""Forms that are filled in already: `/create?prompt=…`, `?from=<picture>`, `?from_generation=<id>`, `?input=<picture>`.
+"""Forms of Create and Video that are filled in already: `/create?prompt=…`, `?from=<picture>`,
+`?from_generation=<id>`, `?input=<picture>`.
 
 What an address names and is not there, or is somebody else's, is left out with a notice; it is never an error.
 """
@@ -13,6 +14,7 @@ from gesso.catalog.registry import Catalog
 from gesso.core.errors import NotFound
 from gesso.db import WorkspaceSession
 from gesso.generation import service
+from gesso.generation.models import Kind
 from gesso.generation.typed import fitted, typed_of
 from gesso.media import repository as media
 
@@ -21,11 +23,14 @@ Prefilled = tuple[dict[str, str | list[str]], str]
 
 _NO_PICTURE = "That picture is not here. It may have been deleted."
 _NO_GENERATION = "That request is not here. It may be somebody else's."
+_NO_STILL = "A film cannot be worked from. Choose a picture."
 _NO_MODEL = "No model here works from pictures at the moment."
 
 
-async def prefilled(tx: WorkspaceSession, actor: Actor, query: Mapping[str, str], catalog: Catalog) -> Prefilled:
-    """The form an address asks for."""
+async def prefilled(
+    tx: WorkspaceSession, actor: Actor, query: Mapping[str, str], catalog: Catalog, kind: Kind
+) -> Prefilled:
+    """The form an address asks for, with a model that makes `kind`."""
     notice = ""
     params: dict[str, Any] = {}
     try:
@@ -34,19 +39,19 @@ async def prefilled(tx: WorkspaceSession, actor: Actor, query: Mapping[str, str]
         elif wanted := query.get("from_generation"):
             params = await _of_generation(tx, actor, wanted)
         if wanted := query.get("input"):
-            return await _with_input(tx, wanted, params | _given(query), catalog)
+            return await _with_input(tx, wanted, params | _given(query), catalog, kind)
     except NotFound as error:
         notice = error.detail
     params |= _given(query)
     key = str(params.get("model", ""))
-    if params.get("model_name") and not any(model.key == key for model in catalog.models("image")):
+    if params.get("model_name") and not any(model.key == key for model in catalog.models(kind)):
         notice = f"{params['model_name']} is not offered any more. Its settings were taken over as far as they fit."
-    return _fit(params, actor, catalog), notice
+    return _fit(params, actor, catalog, kind), notice
 
 
-def model_of(catalog: Catalog, key: str) -> Model | None:
-    """The model of this key if it can be used for pictures, else the one that is chosen first; None without any."""
-    usable = catalog.models("image")
+def model_of(catalog: Catalog, key: str, kind: Kind) -> Model | None:
+    """The model of this key if it makes `kind`, else the one that is chosen first; None without any."""
+    usable = catalog.models(kind)
     found = next((model for model in usable if model.key == key), None)
     if found is None and (default := catalog.default_model) in usable:
         found = default
@@ -80,26 +85,32 @@ async def _of_generation(tx: WorkspaceSession, actor: Actor, wanted: str) -> dic
     return {**generation.params, "model": generation.model_key, "model_name": generation.model_name}
 
 
-async def _with_input(tx: WorkspaceSession, wanted: str, params: dict[str, Any], catalog: Catalog) -> Prefilled:
+async def _with_input(
+    tx: WorkspaceSession, wanted: str, params: dict[str, Any], catalog: Catalog, kind: Kind
+) -> Prefilled:
     """A picture to work from, in a model that takes one."""
     try:
         asset = await media.get(tx, _id(wanted, _NO_PICTURE))
     except NotFound as error:
         return typed_of(params), error.detail
-    chosen = model_of(catalog, str(params.get("model", "")))
-    takers = [model for model in catalog.models("image") if "references" in model.settings]
+    if asset.kind != "image":
+        return typed_of(params), _NO_STILL
+    chosen = model_of(catalog, str(params.get("model", "")), kind)
+    takers = [model for model in catalog.models(kind) if "references" in model.settings]
     if not takers:
         return typed_of(params), _NO_MODEL
     if chosen not in takers:
         # one made for it, if there is one, before one that merely may
         chosen = next((model for model in takers if model.settings["references"].get("minItems")), takers[0])
+    if kind == "video" and asset.prompt and not params.get("prompt"):
+        params = {**params, "prompt": asset.prompt}
     return typed_of({**params, "model": chosen.key, "references": [str(asset.id)]}), ""
 
 
-def _fit(params: dict[str, Any], actor: Actor, catalog: Catalog) -> dict[str, str | list[str]]:
+def _fit(params: dict[str, Any], actor: Actor, catalog: Catalog, kind: Kind) -> dict[str, str | list[str]]:
     params.pop("model_name", None)
     typed = typed_of(params)
-    model = model_of(catalog, str(params.get("model", "")))
+    model = model_of(catalog, str(params.get("model", "")), kind)
     return fitted(typed, model, catalog.plan(actor.plan_key), catalog.plans()) if model is not None else typed
 
 

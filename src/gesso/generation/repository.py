@@ -14,7 +14,7 @@ from uuid import UUID
 
 from gesso.core.money import OutputPrice, Price
 from gesso.db import ElevatedSession, WorkspaceSession
-from gesso.generation.models import Generation, NewGeneration, Output
+from gesso.generation.models import Generation, Kind, NewGeneration, Output
 from gesso.generation.state import GenerationEvent, GenerationState, OutputEvent, output_path, path
 from gesso.jobs import Job
 
@@ -157,7 +157,13 @@ async def outputs_of(tx: WorkspaceSession, generation_ids: Sequence[UUID]) -> di
 
 
 async def page(
-    tx: WorkspaceSession, *, user_id: UUID | None, before: UUID | None, states: Iterable[GenerationState], limit: int
+    tx: WorkspaceSession,
+    *,
+    user_id: UUID | None,
+    before: UUID | None,
+    states: Iterable[GenerationState],
+    limit: int,
+    kind: Kind | None = None,
 ) -> list[Generation]:
     """Newest first (ids are time-ordered), older than `before`; of one member, or of the whole workspace.
 
@@ -165,6 +171,8 @@ async def page(
     """
     given: list[UUID] = [tx.workspace_id]
     where = "workspace_id = $1"
+    if kind is not None:  # written out: with a parameter the planner could not use the index of films
+        where += " AND kind = 'video'" if kind == "video" else " AND kind = 'image'"
     for condition, value in (("user_id =", user_id), ("id <", before)):
         if value is not None:
             given.append(value)
@@ -332,6 +340,14 @@ async def typical_seconds(tx: WorkspaceSession, model_key: str) -> float | None:
     """Median seconds from start to end of the model's last 50 successful generations, anyone's; None without one."""
     value: float | None = await tx.fetchval("SELECT generation_typical_seconds($1)", model_key)
     return value
+
+
+async def typical_seconds_of(tx: WorkspaceSession, model_keys: Sequence[str]) -> dict[str, float]:
+    """As `typical_seconds`, of several models in one statement; without those that never ran."""
+    rows = await tx.fetch(
+        "SELECT key, generation_typical_seconds(key) AS seconds FROM unnest($1::text[]) AS key", list(model_keys)
+    )
+    return {row["key"]: row["seconds"] for row in rows if row["seconds"] is not None}
 
 
 async def place(tx: WorkspaceSession, generation: Generation) -> Place:

@@ -6,14 +6,16 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
 
-from gesso.accounts.access import CurrentActor, VerifiedActor
+from gesso.accounts.access import Actor, CurrentActor, VerifiedActor
 from gesso.core import crashpoints
 from gesso.db.paging import decode_cursor, encode_cursor
 from gesso.generation import service
+from gesso.generation.models import Kind
 from gesso.generation.schemas import (
     EstimateAnswer,
     EstimateRequest,
     GenerateImage,
+    GenerateVideo,
     HistoryAnswer,
     RerunRequest,
     StatusAnswer,
@@ -53,13 +55,29 @@ async def generate_image(
     request: Request, actor: VerifiedActor, body: GenerateImage, idempotency_key: IdempotencyKey = None
 ) -> Any:
     """Ask for pictures. The price is held at once; each picture is charged when it arrives, the rest is given back."""
+    return await _generate(request, actor, "image", body, idempotency_key)
+
+
+@router.post(
+    "/video", status_code=202, response_model=SubmittedAnswer, responses=problems(*ANY_BODY, 401, 402, 409, 422, 429)
+)
+async def generate_video(
+    request: Request, actor: VerifiedActor, body: GenerateVideo, idempotency_key: IdempotencyKey = None
+) -> Any:
+    """Ask for a film, from words or from a picture. The price is held at once and charged when the film arrives."""
+    return await _generate(request, actor, "video", body, idempotency_key)
+
+
+async def _generate(
+    request: Request, actor: Actor, kind: Kind, body: GenerateImage | GenerateVideo, idempotency_key: str | None
+) -> Any:
     state = request.app.state
-    once = Once.of("generate/image", idempotency_key, body.model_dump(mode="json"))
+    once = Once.of(f"generate/{kind}", idempotency_key, body.model_dump(mode="json"))
     async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         answer = await once.before(tx)
         if answer is None:
             submitted = await service.submit(
-                tx, actor, Ask("image", body.model, body.params(), "api"), state.catalog,
+                tx, actor, Ask(kind, body.model, body.params(), "api"), state.catalog,
                 now=state.clock.now(), waiting_limit=state.settings.limits.waiting_generations,
             )  # fmt: skip
             answer = Answer(202, SubmittedAnswer.of(submitted).model_dump(mode="json"))

@@ -45,6 +45,13 @@ class GenerateImage(_Settings):
     prompt: Text = Field(description="What to make.")
 
 
+class GenerateVideo(_Settings):
+    """A request for a film."""
+
+    prompt: Text | None = Field(None, description="What happens in it. Some models work from a picture alone.")
+    duration: StrictInt | None = Field(None, description="Whole seconds.")
+
+
 class EstimateRequest(_Settings):
     """The same request, before it is made. The price does not depend on the prompt, so it may be absent."""
 

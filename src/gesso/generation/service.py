@@ -185,9 +185,13 @@ async def recent(
     before: UUID | None = None,
     limit: int = 20,
     states: Sequence[GenerationState] = GENERATION_STATES,
+    kind: Kind | None = None,
 ) -> tuple[list[Standing], UUID | None]:
-    """The actor's own generations in these states, newest first, older than `before`; and the next page's `before`."""
-    found = await repository.page(tx, user_id=actor.user_id, before=before, states=states, limit=limit + 1)
+    """The actor's own generations in these states (and of one kind), newest first, older than `before`.
+
+    And the next page's `before`.
+    """
+    found = await repository.page(tx, user_id=actor.user_id, before=before, states=states, limit=limit + 1, kind=kind)
     following = found[limit - 1].id if len(found) > limit else None
     return await standings(tx, found[:limit], catalog, now), following
 

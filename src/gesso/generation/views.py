@@ -11,6 +11,7 @@ from gesso.catalog.rules import size_of
 from gesso.core.money import Price
 from gesso.generation.estimates import ALMOST
 from gesso.generation.models import Output
+from gesso.generation.rooms import Room, room_for
 from gesso.generation.service import Standing
 from gesso.media.models import Asset
 from gesso.media.views import media_url, title_of
@@ -31,7 +32,7 @@ _RULES = frozenset({"flagged", "rejected_safety"})
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """The picture of a tile, as `components/tile.html` takes it."""
+    """The picture of a tile, as `components/tile.html` takes it; of a film `src` is the poster, `film` the film."""
 
     src: str
     srcset: str
@@ -40,6 +41,7 @@ class Image:
     height: int
     alt: str
     blur: str
+    film: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Run:
     """
 
     id: UUID
+    room: Room
     prompt: str
     facts: tuple[str, ...]
     at: datetime
@@ -95,6 +98,7 @@ class Run:
 class Results:
     """A page of runs, newest first. `next_href` leads to older ones."""
 
+    room: Room
     runs: tuple[Run, ...]
     next_href: str
     newest: bool
@@ -108,10 +112,11 @@ class Results:
 def run(standing: Standing, now: datetime) -> Run:
     """The card of one generation."""
     generation = standing.generation
-    ratio = ratio_of(generation.params)
+    ratio = _ratio(standing)
     tiles = tuple(_tile(standing, output, ratio, now) for output in standing.outputs)
     return Run(
         id=generation.id,
+        room=room_for(generation.kind),
         prompt=" ".join(generation.prompt.split()),
         facts=_facts(standing),
         at=generation.created_at,
@@ -125,6 +130,15 @@ def run(standing: Standing, now: datetime) -> Run:
         lost=sum(tile.state == "failed" for tile in tiles),
         note=_note(standing),
     )
+
+
+def _ratio(standing: Standing) -> float:
+    """The ratio that was asked for, or a film's own once it is there: a film is never cut, and one that starts from
+    a picture has that picture's shape."""
+    if standing.generation.kind == "video" and standing.assets:
+        asset = next(iter(standing.assets.values()))
+        return asset.width / asset.height
+    return ratio_of(standing.generation.params)
 
 
 def _note(standing: Standing) -> str:
@@ -183,6 +197,10 @@ def _facts(standing: Standing) -> tuple[str, ...]:
     params = generation.params
     size = size_of(params.get("size"))
     shape = f"{size[0]:,} × {size[1]:,}" if size else str(params.get("aspect_ratio") or "")
+    if generation.kind == "video":
+        # from a picture it has that one's shape, whatever was chosen
+        shape = "" if generation.inputs else shape
+    length = f"{params['duration']} s long" if params.get("duration") else ""
     if generation.ended:
         money = price_words(standing.charged) or ("Nothing charged" if not standing.assets else "Free")
     else:
@@ -190,7 +208,7 @@ def _facts(standing: Standing) -> tuple[str, ...]:
     took = ""
     if generation.started_at and generation.finished_at and generation.state == "succeeded":
         took = f"{(generation.finished_at - generation.started_at).total_seconds():.1f} s"
-    return tuple(fact for fact in (generation.model_name, shape, money, took) if fact)
+    return tuple(fact for fact in (generation.model_name, shape, length, money, took) if fact)
 
 
 def _tile(standing: Standing, output: Output, ratio: float, now: datetime) -> Tile:
@@ -217,7 +235,8 @@ def _was(output: Output) -> str:
 def _delivered(standing: Standing, output: Output, shape: str, now: datetime) -> Tile:
     asset = standing.assets.get(output.index)
     if asset is None:
-        return Tile(output.asset_id, output.index, "cancelled", shape, "Deleted", "You deleted this picture.")
+        note = f"You deleted this {room_for(standing.generation.kind).one}."
+        return Tile(output.asset_id, output.index, "cancelled", shape, "Deleted", note)
     return Tile(
         output.asset_id, output.index, "done", shape,
         image=_image(asset, standing.generation.count),
@@ -252,14 +271,11 @@ def _painting(standing: Standing, output: Output, shape: str) -> Tile:
     share = (standing.progress * count - ended) / max(count - ended, 1)
     share = min(max(share, 0.0), ALMOST)
     percent = round(share * 100)
+    title = "Making the film" if standing.generation.kind == "video" else "Painting"
     if share >= ALMOST:
-        return Tile(
-            output.asset_id, output.index, "running", shape, "Painting", "taking longer than usual", percent=percent
-        )
+        return Tile(output.asset_id, output.index, "running", shape, title, "taking longer than usual", percent=percent)
     note = f"{percent} % · about {standing.eta_seconds} s left"
-    return Tile(
-        output.asset_id, output.index, "running", shape, "Painting", note, percent=percent, eta=standing.eta_seconds
-    )
+    return Tile(output.asset_id, output.index, "running", shape, title, note, percent=percent, eta=standing.eta_seconds)
 
 
 def _image(asset: Asset, count: int) -> Image:
@@ -279,10 +295,13 @@ def _image(asset: Asset, count: int) -> Image:
         height=asset.height,
         alt=title_of(asset),
         blur=b64encode(asset.thumbhash).decode(),
+        film=media_url(asset.id) if asset.kind == "video" else "",
     )
 
 
-def results(standings: Sequence[Standing], following: UUID | None, now: datetime, *, newest: bool) -> Results:
-    """A page of runs."""
-    href = f"/create?before={following}" if following else ""
-    return Results(tuple(run(standing, now) for standing in standings), href, newest)
+def results(
+    standings: Sequence[Standing], following: UUID | None, now: datetime, room: Room, *, newest: bool
+) -> Results:
+    """A page of a room's runs."""
+    href = f"{room.path}?before={following}" if following else ""
+    return Results(room, tuple(run(standing, now) for standing in standings), href, newest)

@@ -34,6 +34,8 @@ class Bar:
     """The filter bar. `kept` are the other filters a form must carry along; `since` and `until` fill its dates."""
 
     q: str
+    kind: str
+    kinds: tuple[Choice, ...]
     model: str
     models: tuple[Choice, ...]
     period: str
@@ -136,8 +138,11 @@ def counted(count: int) -> str:
     return f"{count:,}" if count < repository.COUNT_LIMIT else f"{repository.COUNT_LIMIT - 1}+"
 
 
-def bar(asked: Asked, models: Sequence[tuple[str, str]]) -> Bar:
-    """The filter bar for what is asked, offering `models` (key, name)."""
+_KINDS = {"image": "Pictures", "video": "Videos"}
+
+
+def bar(asked: Asked, models: Sequence[tuple[str, str]], usage: Usage) -> Bar:
+    """The filter bar for what is asked, offering `models` (key, name), and kinds where there are several."""
     query, filters = asked.query, asked.filters
     names = dict(models)
     periods = _periods(asked)
@@ -145,6 +150,8 @@ def bar(asked: Asked, models: Sequence[tuple[str, str]]) -> Bar:
     dated = filters.since or filters.until
     return Bar(
         q=filters.q,
+        kind=_KINDS[filters.kind] if filters.kind else "",
+        kinds=_kinds(asked, usage),
         model=names.get(filters.model, filters.model) if filters.model else "",
         models=(
             Choice("All models", f"/gallery{query_of(query, model=None)}", filters.model is None),
@@ -157,7 +164,19 @@ def bar(asked: Asked, models: Sequence[tuple[str, str]]) -> Bar:
         favourite=filters.favourite,
         favourite_href=f"/gallery{query_of(query, favourite=None if filters.favourite else '1')}",
         clear_href="/gallery" if asked.filtered else "",
-        kept=tuple((name, query[name]) for name in ("model", "favourite", "from", "to") if query.get(name)),
+        kept=tuple((name, query[name]) for name in ("kind", "model", "favourite", "from", "to") if query.get(name)),
+    )
+
+
+def _kinds(asked: Asked, usage: Usage) -> tuple[Choice, ...]:
+    """Everything, pictures, videos: nothing to choose where there are no videos."""
+    chosen = asked.filters.kind
+    if not usage.videos and chosen is None:
+        return ()
+    query = asked.query
+    return (
+        Choice("Everything", f"/gallery{query_of(query, kind=None)}", chosen is None),
+        *(Choice(words, f"/gallery{query_of(query, kind=kind)}", chosen == kind) for kind, words in _KINDS.items()),
     )
 
 

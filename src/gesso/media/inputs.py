@@ -10,7 +10,7 @@ from gesso.core.errors import InvalidInput, NotFound
 from gesso.media.models import Filters, first_id
 
 QUERY_LENGTH = 200
-FILTER_NAMES = ("q", "model", "favourite", "from", "to")
+FILTER_NAMES = ("q", "kind", "model", "favourite", "from", "to")
 """What an address of the gallery may carry."""
 _MISSING = "This picture is not here. It may have been deleted."
 
@@ -56,7 +56,7 @@ def parse_place(text: str, zone: tzinfo = UTC) -> UUID:
 
 
 def filters_of(query: Mapping[str, str], zone: tzinfo = UTC) -> Filters:
-    """Filters from a page's address: q, model, favourite=1, from, to. What makes no sense is left out."""
+    """Filters from a page's address: q, kind, model, favourite=1, from, to. What makes no sense is left out."""
 
     def moment(name: str, *, end: bool = False) -> datetime | None:
         try:
@@ -64,7 +64,9 @@ def filters_of(query: Mapping[str, str], zone: tzinfo = UTC) -> Filters:
         except InvalidInput:
             return None
 
+    kind = query.get("kind")
     return Filters(
+        kind="video" if kind == "video" else "image" if kind == "image" else None,
         q=query.get("q", "").replace("\0", "").strip()[:QUERY_LENGTH],
         model=query.get("model", "").replace("\0", "")[:QUERY_LENGTH] or None,
         favourite=query.get("favourite") == "1",

@@ -52,7 +52,8 @@ async def gallery_page(request: Request, actor: CurrentActor) -> Response:
         months = await timeline.matching(tx, overview.months, asked.filters, asked.zone)
     rows = gallery.row_height(query.get("rows") or request.cookies.get(ROWS_COOKIE))
     context: dict[str, Any] = {
-        "wall": wall, "bar": gallery.bar(asked, overview.models), "summary": gallery.summary(overview.usage),
+        "wall": wall, "bar": gallery.bar(asked, overview.models, overview.usage),
+        "summary": gallery.summary(overview.usage),
         "rows": rows, "heights": [(f"/gallery{query_of(query, rows=name)}", name) for name in gallery.ROW_HEIGHTS],
         "calendar": timeline.calendar(months, dict(query)), "up": True, "down": True,
         "asked": asked, "selecting": query.get("select") == "1",
@@ -85,6 +86,8 @@ async def lightbox(request: Request, actor: CurrentActor, asset_id: str) -> Resp
         "query": kept,
         "close_href": gallery.way_back(query, around),
         "maker": actor.name if asset.user_id == actor.user_id else "",
+        "films": "video" in request.app.state.modules(),
+        "room": "/video" if asset.kind == "video" else "/create",
     }
     if is_htmx(request):
         return fragment(request, "media/_lightbox.html", **context)

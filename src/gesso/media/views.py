@@ -13,8 +13,14 @@ from gesso.media.ingest import THUMB_SIDES
 from gesso.media.models import Asset
 from gesso.web.render import bytes_text
 
-_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/avif": "avif"}
-_TYPE_NAMES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP", "image/avif": "AVIF"}
+_EXTENSIONS = {
+    "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/avif": "avif", "video/mp4": "mp4",
+    "video/webm": "webm",
+}  # fmt: skip
+_TYPE_NAMES = {
+    "image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WebP", "image/avif": "AVIF", "video/mp4": "MP4",
+    "video/webm": "WebM",
+}  # fmt: skip
 
 
 def media_url(asset_id: UUID, variant: str | int = "original", base: str = "") -> str:
@@ -56,7 +62,7 @@ def asset_json(asset: Asset, base: str = "") -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A picture in the grid. `ratio` is width ÷ height; `blur` a ThumbHash in base64."""
+    """A picture in the grid. `ratio` is width ÷ height; `blur` a ThumbHash in base64; `length` a film's, "0:04"."""
 
     id: UUID
     alt: str
@@ -70,6 +76,7 @@ class Tile:
     ratio: str
     blur: str
     favourite: bool
+    length: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,8 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture in the lightbox. `glow` is small: it is blurred to light behind the picture."""
+    """A picture or film in the lightbox. `glow` is small: it is blurred to light behind the picture. Of a film `src`
+    is the poster, `full` the film itself, and `length` how long it plays, "0:04"."""
 
     id: UUID
     alt: str
@@ -102,12 +110,15 @@ class Picture:
     negative_prompt: str | None
     facts: tuple[tuple[str, ...], ...]
     created_at: datetime
+    length: str
 
 
 def title_of(asset: Asset) -> str:
     """A short name for a picture: how its prompt begins."""
     words = " ".join(asset.prompt.split())
     if not words:
+        if asset.kind == "video":
+            return "Film without a prompt"
         return "Uploaded picture" if asset.source == "upload" else "Picture without a prompt"
     first = words.split(",")[0].split(". ")[0]
     name = first if 8 <= len(first) <= 60 else words
@@ -141,7 +152,16 @@ def tile(asset: Asset, query: str) -> Tile:
         ratio=f"{ratio:.4f}",
         blur=b64encode(asset.thumbhash).decode(),
         favourite=asset.favourite,
+        length=length_of(asset),
     )
+
+
+def length_of(asset: Asset) -> str:
+    """How long a film plays: "0:04", "12:30"; "" for a picture."""
+    if asset.kind != "video" or asset.duration_ms is None:
+        return ""
+    minutes, seconds = divmod(max(round(asset.duration_ms / 1000), 1), 60)
+    return f"{minutes}:{seconds:02d}"
 
 
 def picture(asset: Asset) -> Picture:
@@ -163,6 +183,7 @@ def picture(asset: Asset) -> Picture:
         negative_prompt=asset.negative_prompt,
         facts=_facts(asset),
         created_at=asset.created_at,
+        length=length_of(asset),
     )
 
 
@@ -182,6 +203,7 @@ def _facts(asset: Asset) -> tuple[tuple[str, ...], ...]:
     facts: tuple[tuple[str, ...], ...] = (
         ("Model", asset.model_name or asset.model_key or ""),
         ("Size", f"{asset.width:,} × {asset.height:,}{_shape(asset.width, asset.height)}"),
+        ("Length", f"{asset.duration_ms / 1000:g} s" if asset.duration_ms else ""),
         ("Quality", _word(params.get("quality"))),
         ("Seed", str(asset.seed) if asset.seed is not None else "", "mono"),
         ("Steps", _number(params.get("steps") or params.get("num_inference_steps"))),

@@ -69,13 +69,37 @@ async function send(file) {
   } else {
     slot.classList.remove("slot--busy");
     slot.id = `slot-${found.id}`;
-    const id = document.createElement("input");
-    Object.assign(id, { type: "hidden", name: "references", value: found.id, autocomplete: "off" });
-    slot.append(id);
+    slot.append(idField(found.id));
   }
   URL.revokeObjectURL(slot.querySelector("img").src);
   if (found?.thumbnails) slot.querySelector("img").src = found.thumbnails["320"];
   if (part()) recount();
+}
+
+/** One of the reader's own that is kept here already. */
+export function add({ id, name, src }) {
+  const box = part();
+  if (document.getElementById(`slot-${id}`)) return;
+  if (box.querySelectorAll(".slot").length >= Number(box.dataset.most)) {
+    // where only one fits, choosing another means that one
+    if (Number(box.dataset.most) > 1) {
+      tell("No room for more pictures", `This model takes ${box.dataset.most}. Remove one first.`);
+      return;
+    }
+    box.querySelector(".slot").remove();
+  }
+  const slot = document.createElement("div");
+  Object.assign(slot, { className: "slot", id: `slot-${id}` });
+  const image = new Image(60, 60);
+  Object.assign(image, { alt: name, src });
+  slot.append(image, removeButton(name), idField(id));
+  box.querySelector(".drop").before(slot);
+  recount();
+}
+
+function idField(id) {
+  const field = document.createElement("input");
+  return Object.assign(field, { type: "hidden", name: "references", value: id, autocomplete: "off" });
 }
 
 function take(files) {

@@ -55,7 +55,7 @@ async function refresh(id) {
   if (!known && belongsElsewhere(id)) return;
   under.set(id, "");
   asked.set(id, Date.now());
-  const text = await read(`/generations/${id}/card${known ? "" : "?mine=1"}`);
+  const text = await read(`/generations/${id}/card${known ? "" : `?mine=${list().dataset.kind}`}`);
   if (text !== null) {
     const card = cardOf(id);
     await (card ? morph(card, text) : insert(text));
@@ -67,7 +67,7 @@ async function refresh(id) {
 
 async function refreshAll() {
   if (!list().hasAttribute("data-newest")) return;
-  const text = await read("/create/runs");
+  const text = await read(`${list().dataset.path}/runs`);
   if (text === null) return;
   const holder = document.createElement("template");
   holder.innerHTML = text;
@@ -126,12 +126,12 @@ function say(words) {
   }, Math.max(0, toldAt + STATUS - Date.now()));
 }
 
-function notice({ run, count, ready, lost, open }) {
+function notice({ run, count, ready, lost, open, things }) {
   const now = `${ready}/${lost}/${open}`;
   const before = told.get(run);
   told.set(run, now);
   if (before === undefined ? open === undefined : before === now) return;
-  const words = `${ready} of ${count} pictures ready`;
+  const words = `${ready} of ${count} ${things} ready`;
   say(lost > 0 ? `${words}, ${lost} not delivered, nothing charged for ${lost > 1 ? "them" : "it"}.` : `${words}.`);
 }
 

@@ -2,6 +2,7 @@
 import "../create/composer.js";
 import "../create/sheet.js";
 import "../create/references.js";
+import "../create/picker.js";
 import "../create/runs.js";
 import "../create/progress.js";
 import "../create/hearts.js";

@@ -39,8 +39,8 @@ function fetchAhead() {
     }
   };
   const picture = box.querySelector(".pic");
-  if (picture.complete) start();
-  else picture.addEventListener("load", start, { once: true });
+  if (picture.complete || picture.readyState >= HTMLMediaElement.HAVE_METADATA) start();
+  else picture.addEventListener(picture.matches("video") ? "loadedmetadata" : "load", start, { once: true });
 }
 
 /** One after the other; of several asked for meanwhile (a key held down) only the last counts. */
@@ -160,6 +160,8 @@ document.addEventListener("htmx:after:settle", () => {
 document.addEventListener("keydown", (event) => {
   if (!open() || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (document.querySelector("dialog[open]") || event.target.closest("input, textarea, select")) return;
+  // a player's own keys seek and pause
+  if (event.target.closest("video") && (event.key.startsWith("Arrow") || event.key === " ")) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const button = box.querySelector(`[data-key="${CSS.escape(key)}"]`);
   if (!button) return;
