@@ -78,7 +78,7 @@ async def test_order_by_steps_and_by_dragging(panel: Panel) -> None:
     moved = await panel.operator.post("/admin/connections/order", data={"up": name})
     assert moved.status_code == 303
     assert await keys() == [*before[:-2], name, before[-2]]
-    dragged = await panel.operator.post("/admin/connections/order", data={"keys": [name, "fal"]})
+    dragged = await panel.operator.post("/admin/connections/order", data={"keys": f"{name},fal"})
     assert dragged.status_code == 303 and (await keys())[:2] == [name, "fal"]
     unknown = await panel.operator.put("/api/admin/connections/order", json={"keys": ["nothing-here"]})
     assert unknown.status_code == 422

@@ -62,11 +62,15 @@ class SwitchForm(BaseModel):
 
 
 class OrderForm(BaseModel):
-    """One step, or a whole order."""
+    """One step, or a whole order: short names with commas between them."""
 
     up: str | None = None
     down: str | None = None
-    keys: list[str] = []
+    keys: str = ""
+
+    def order(self) -> list[str]:
+        """The whole order."""
+        return [key for key in self.keys.split(",") if key]
 
 
 @router.get("")
@@ -137,7 +141,7 @@ async def order_connections(request: Request, actor: CurrentOperator) -> Respons
         if form.value.up or form.value.down:
             await connections.move(tx, deed, form.value.up or form.value.down or "", -1 if form.value.up else 1)
         else:
-            await connections.order(tx, deed, form.value.keys)
+            await connections.order(tx, deed, form.value.order())
     return await _list(request) if is_htmx(request) else redirect(request, HOME)
 
 

@@ -184,7 +184,7 @@ async def order_models(request: Request, actor: CurrentOperator) -> Response:
             key, by = form.value.up or form.value.down or "", -1 if form.value.up else 1
             await models.move(tx, deed_of(request, actor), key, by)
         else:
-            await models.order(tx, deed_of(request, actor), form.value.keys)
+            await models.order(tx, deed_of(request, actor), form.value.order())
     return await _list(request) if is_htmx(request) else redirect(request, HOME)
 
 

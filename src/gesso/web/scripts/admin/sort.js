@@ -63,10 +63,11 @@ document.addEventListener("dragend", () => {
 function send(list) {
   const keys = [...list.querySelectorAll(":scope > [data-key]")].map((row) => row.dataset.key);
   htmx.ajax("POST", list.dataset.sortable, {
-    source: list,
+    // an element without fields: what stands in the rows is not part of the order
+    source: list.querySelector("[data-handle]"),
     target: "#main",
     select: "#main",
     swap: "outerHTML",
-    values: { keys },
+    values: { keys: keys.join(",") },
   });
 }
