@@ -63,8 +63,7 @@ upgrade: front ## an earlier release at work, this one's migration under load, o
 	@$(BIN)/python deploy/upgrade-drill
 
 audit: $(READY) ## known vulnerabilities of what is locked (asks pypi.org and the npm registry)
-	$(BIN)/uv tool run pip-audit --disable-pip --require-hashes --requirement requirements.lock
-	$(BIN)/npm audit --package-lock-only
+	@$(BIN)/python -m tests.security.audit
 
 lock: $(READY) ## resolve dependencies again after a change in pyproject.toml
 	@$(BIN)/uv lock --quiet
