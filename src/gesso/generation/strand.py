@@ -30,6 +30,10 @@ DEFER_AFTER_SECONDS = 5.0
 """A drive that has nothing under way and waits this long for a connection, or would have to, gives its place up."""
 DEFER_SECONDS = (2.0, 20.0)
 GATE_LOOK_SECONDS = (0.2, 2.0)
+SHARE = "share"
+"""Why a call waits though its connection would take it: others must find a place in this worker, too."""
+SHARE_PAUSE_SECONDS = (2.0, 15.0)
+"""Until it comes again: where calls come and go, and where they hang."""
 
 
 class Deferred(Exception):
@@ -169,7 +173,7 @@ class Strand:
         """Past the two gates: our own places, and what the connection may do altogether."""
         shares, connection = self._tools.shares, step.connection
         if not shares.take(connection.id, alone=len(self._tools.catalog.connections_in_use()) < 2):
-            return Admission(None, "share", DEFER_AFTER_SECONDS)
+            return Admission(None, SHARE)
         admission = Admission(None)
         try:
             async with self._drive.transaction() as tx:
@@ -183,6 +187,12 @@ class Strand:
 
     async def _wait_at_gate(self, step: Step, admission: Admission, waited: float, waits: int) -> None:
         held_back = metrics.HELD_BACK_SECONDS.labels(step.connection.adapter, admission.reason or "")
+        if admission.reason == SHARE and not self._drive.is_busy:
+            patience = self._tools.shares.patience(step.connection.id)
+            if waited >= patience:
+                pause = policy.jittered(SHARE_PAUSE_SECONDS[0] if patience else SHARE_PAUSE_SECONDS[1])
+                held_back.inc(pause)
+                raise Deferred(pause)
         if max(waited, admission.wait_seconds) >= DEFER_AFTER_SECONDS and not self._drive.is_busy:
             least, most = DEFER_SECONDS
             pause = policy.jittered(min(max(admission.wait_seconds, least), most))
