@@ -48,8 +48,8 @@ async def worker_process(house: House, crash_at: str | None = None) -> AsyncIter
             await process.wait()
 
 
-async def check_books(house: House, person: Person, generation_id: object) -> Counter[str]:
-    """What must hold after any accident. How the outputs ended."""
+async def check_books(house: House, person: Person, generation_id: object, price: int = 1) -> Counter[str]:
+    """What must hold after any accident, where one output costs `price` credits. How the outputs ended."""
     status = await person.status(generation_id)  # type: ignore[arg-type]
     outputs = await house.rows("SELECT state, error_code, late FROM output WHERE generation_id = $1", generation_id)
     assert not [output for output in outputs if output["state"] == "pending"]
@@ -57,7 +57,7 @@ async def check_books(house: House, person: Person, generation_id: object) -> Co
     assert len(status["assets"]) == delivered
     assert (status["status"] == "succeeded") == (delivered > 0)
     balance, held = await person.wallet()
-    assert held == "0" and 100 - int(balance) == delivered == int(status["charged"]["credits"])
+    assert held == "0" and 100 - int(balance) == price * delivered == int(status["charged"]["credits"])
     for asset in status["assets"]:
         rows = await house.rows("SELECT storage_key, size_bytes FROM asset WHERE id::text = $1", asset["id"])
         path = house.settings.site.data_dir / "files" / rows[0]["storage_key"]

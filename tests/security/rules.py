@@ -14,6 +14,7 @@ personal: an id of one person · operator: who runs the site · signature: who p
 
 API = {"model": "juggernaut-lightning", "prompt": "a lighthouse", "count": 1}
 FORM = {"model": "juggernaut-lightning", "prompt": "a lighthouse", "count": "1"}
+FILM = {"model": "kling", "prompt": "waves"}
 MAIL = "nobody.at.all@example.test"
 
 
@@ -69,6 +70,7 @@ RULES: dict[str, Rule] = {
     "GET /api/generate": Rule("session"),
     "POST /api/generate/estimate": Rule("session", 200, {"json": {"kind": "image", **API}}),
     "POST /api/generate/image": Rule("session", 202, {"json": API}),
+    "POST /api/generate/video": Rule("session", 202, {"json": {"model": "kling", "prompt": "waves"}}),
     "GET /api/prompts/prices": Rule("session"),
     "POST /api/prompts/improve": Rule("session", 503, {"json": {"prompt": "a lighthouse"}}),  # no model answers here
     "GET /api/media": Rule("session"),
@@ -82,6 +84,12 @@ RULES: dict[str, Rule] = {
     "POST /create/controls": Rule("session", 200, {"data": FORM}),
     "POST /create/estimate": Rule("session", 200, {"data": FORM}),
     "POST /create": Rule("session", 303, {"data": FORM}),
+    "GET /video": Rule("session"),
+    "GET /video/composer": Rule("session", 303),
+    "GET /video/runs": Rule("session"),
+    "POST /video/controls": Rule("session", 200, {"data": FILM}),
+    "POST /video/estimate": Rule("session", 200, {"data": FILM}),
+    "POST /video": Rule("session", 303, {"data": FILM}),
     "GET /gallery": Rule("session"),
     "GET /dashboard": Rule("session"),
     "GET /dashboard/history": Rule("session", 200, {"params": {"before": str(new_id())}}),
