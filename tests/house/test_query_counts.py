@@ -31,7 +31,7 @@ from tests.conftest import create_database
 from tests.media.pictures import keep, picture
 from tests.product import seeded, settings_for
 
-FEW, MANY = 3, 1100
+FEW, MANY = 6, 1100
 """Many is more than is ever counted or shown at once."""
 SCRIPT = {"HX-Request": "true"}
 KEYED = re.compile(r"{(connection|model)}")
@@ -116,10 +116,14 @@ CASES = [
     Case("/api/prompts/prices", 4),
     Case("/brand.css", 0, stranger=True),
     Case("/confirm-email/{token}", 0, stranger=True),
-    Case("/create", 12),
+    Case("/create", 13),
     Case("/create", 6, "?before={generation_id}", SCRIPT),
-    Case("/create/composer", 6, headers=SCRIPT),
+    Case("/create/composer", 7, headers=SCRIPT),
     Case("/create/runs", 6, headers=SCRIPT),
+    Case("/video", 13),
+    Case("/video", 6, "?before={generation_id}", SCRIPT),
+    Case("/video/composer", 7, headers=SCRIPT),
+    Case("/video/runs", 6, headers=SCRIPT),
     Case("/dashboard", 9),
     Case("/dashboard", 9, "?days=365"),
     Case("/dashboard/history", 7, "?before={generation_id}"),
@@ -180,6 +184,12 @@ async def site(postgres: Any, template: str, tmp_path_factory: pytest.TempPathFa
                 Space(who.workspace_id, (who.user_id,), many) for who, many in zip(people, (FEW, MANY), strict=True)
             ]
             await fill(owner, spaces, [b"\1\2\3\4\5"])
+            for who in people:  # chance may have given the few no film
+                await owner.execute(
+                    "UPDATE generation SET kind = 'video' WHERE id = "
+                    "(SELECT id FROM generation WHERE workspace_id = $1 AND state = 'succeeded' ORDER BY id DESC OFFSET 1 LIMIT 1)",
+                    who.workspace_id,
+                )
             owners = tuple([(who, await things_of(db, app.state.storage, who)) for who in people])
             await owner.close()
             yield Site(app, db, sent, owners)
