@@ -39,7 +39,9 @@ def explored(url: str, *, session: str | None, without: Iterable[str]) -> tuple[
                 # Other methods on these addresses mean a picture whose id is "uploads", a connection called "order" …
                 {
                     "include-path": [
-                        "/api/media/uploads", "/api/admin/connections/order", "/api/admin/models/order",
+                        "/api/media/uploads",
+                        "/api/admin/connections/order",
+                        "/api/admin/models/order",
                     ],
                     "checks": {
                         "unsupported_method": {"enabled": False},
