@@ -41,10 +41,7 @@ class Call:
         return self._tools.catalog.snapshot.connections.get(self._attempt.connection_id)
 
     async def submit(self, step: Step, indexes: Sequence[int]) -> Operation | Done | ProviderError:
-        """Ask the provider, once, and note its answer. Goes on to its end whatever stops the drive meanwhile."""
-        return await self._drive.hand_over(self._submit(step, indexes))
-
-    async def _submit(self, step: Step, indexes: Sequence[int]) -> Operation | Done | ProviderError:
+        """Ask the provider, once, and note its answer. Not to be cut off: see `Drive.hand_over`."""
         attempt = self._attempt
         try:
             inputs = await self._drive.inputs()

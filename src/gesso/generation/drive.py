@@ -93,10 +93,11 @@ class Drive:
     async def drain(self, seconds: float) -> None:
         """Let calls that are being handed over end; cut off what takes longer, which leaves it uncertain."""
         if self._handing_over:
-            _, late = await asyncio.wait(set(self._handing_over), timeout=seconds)
+            calls = set(self._handing_over)
+            _, late = await asyncio.wait(calls, timeout=seconds)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await asyncio.gather(*calls, return_exceptions=True)
 
     async def inputs(self) -> tuple[InputFile, ...]:
         """The pictures to work from, read once for all calls. Raises Rejected when one is gone, or the store is

@@ -12,6 +12,7 @@ from gesso.calls.attempts import NOTHING_BILLED, Admission, Attempt, Cost, NewAt
 from gesso.calls.gate import Limits
 from gesso.calls.state import LIVE
 from gesso.catalog import pricing
+from gesso.catalog.items import Connection
 from gesso.core import crashpoints
 from gesso.core.ids import new_id
 from gesso.core.telemetry import metrics
@@ -21,7 +22,7 @@ from gesso.generation.drive import Drive
 from gesso.generation.policy import Again, Elsewhere, Failure, GiveUp
 from gesso.generation.request import Step
 from gesso.generation.settlement import AlreadyEnded
-from gesso.providers.base import Done, Failed
+from gesso.providers.base import Done, Failed, Operation
 from gesso.providers.errors import Misconfigured, OutcomeUnknown, ProviderError, Rejected
 
 log = structlog.get_logger()
@@ -209,24 +210,39 @@ class Strand:
         `fresh` is the step it was just begun for. Without it, a call whose answer was never noted is uncertain.
         """
         call = Call(self._drive, attempt)
-        taken = attempt.operation or (await call.submit(fresh, self._indexes) if fresh else OutcomeUnknown())
+        taken: Operation | Done | ProviderError = attempt.operation or OutcomeUnknown()
+        if attempt.operation is None and fresh is not None:
+            taken = await self._drive.hand_over(self._hand_over(call, attempt, fresh))
         if isinstance(taken, OutcomeUnknown):
             taken = await call.look_up() or taken
-        if not isinstance(taken, Done):
-            await call.keep()  # now: a video takes its time, and somebody may want to know meanwhile
+        if isinstance(taken, Done):
+            return None
+        await call.keep()  # now: a video takes its time, and somebody may want to know meanwhile
         if isinstance(taken, ProviderError):
             return Trouble(taken)
         connection = call.connection
         if connection is None:
             return Trouble(Misconfigured("model", note="The connection of this call is gone."))
-        ended = taken if isinstance(taken, Done) else await call.watch(connection, taken)
+        ended = await call.watch(connection, taken)
         await call.keep()
         if isinstance(ended, Failed):
             return Trouble(ended.error, ended.cost_micro_usd)
+        await self._bring_home(connection, attempt, ended)
+        return None
+
+    async def _hand_over(self, call: Call, attempt: Attempt, step: Step) -> Operation | Done | ProviderError:
+        """Submit. What is answered at once is brought home in the same breath: nobody could be asked for it again, so
+        a worker that is to stop does not leave it behind."""
+        taken = await call.submit(step, self._indexes)
+        if isinstance(taken, Done):
+            await call.keep()
+            await self._bring_home(step.connection, attempt, taken)
+        return taken
+
+    async def _bring_home(self, connection: Connection, attempt: Attempt, done: Done) -> None:
         async with self._tools.pool.use(connection) as line:
             pending = await self._drive.pending(attempt.output_indexes)
-            await delivery.deliver(self._tools, self._generation, pending, attempt, ended, line.fetcher)
-        return None
+            await delivery.deliver(self._tools, self._generation, pending, attempt, done, line.fetcher)
 
     async def _record(self, attempt: Attempt | None, trouble: Trouble, following: policy.Next, tries: int) -> None:
         """Close the call, tell the gate, and, when nothing is left to try, fail the outputs: one transaction."""
