@@ -31,6 +31,8 @@ from tests.conftest import create_database
 from tests.media.pictures import keep, picture
 from tests.product import seeded, settings_for
 
+pytestmark = pytest.mark.xdist_group("counts")  # one database with what the two have, for all of them
+
 FEW, MANY = 6, 1100
 """Many is more than is ever counted or shown at once."""
 SCRIPT = {"HX-Request": "true"}
@@ -186,8 +188,8 @@ async def site(postgres: Any, template: str, tmp_path_factory: pytest.TempPathFa
             await fill(owner, spaces, [b"\1\2\3\4\5"])
             for who in people:  # chance may have given the few no film
                 await owner.execute(
-                    "UPDATE generation SET kind = 'video' WHERE id = "
-                    "(SELECT id FROM generation WHERE workspace_id = $1 AND state = 'succeeded' ORDER BY id DESC OFFSET 1 LIMIT 1)",
+                    "UPDATE generation SET kind = 'video' WHERE id = (SELECT id FROM generation "
+                    "WHERE workspace_id = $1 AND state = 'succeeded' ORDER BY id DESC OFFSET 1 LIMIT 1)",
                     who.workspace_id,
                 )
             owners = tuple([(who, await things_of(db, app.state.storage, who)) for who in people])
