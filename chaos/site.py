@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -214,6 +214,18 @@ class Site:
             _writable(place, True)
 
 
+@contextlib.contextmanager
+def _environ(environment: Mapping[str, str]) -> Iterator[None]:
+    """This process's own environment, for as long as the site is open: it reads the same settings as its parts."""
+    before = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @contextlib.asynccontextmanager
 async def opened(folder: Path, *, workers: int, webs: int, seed: int, life: float = 1.0) -> AsyncIterator[Site]:
     """The site, running and healthy. `folder` must be empty; it is left with its logs. `life`: see `Fates`."""
@@ -234,7 +246,7 @@ async def opened(folder: Path, *, workers: int, webs: int, seed: int, life: floa
         web = await stack.enter_async_context(Proxy.opened(webs_at))
         sandbox = await stack.enter_async_context(Proxy.opened(sandbox_at))
         environment = _environment(folder, server, web.port, sandbox.port)
-        os.environ.update(environment)
+        stack.enter_context(_environ(environment))
         await _prepared(server, environment)
         nursery = await stack.enter_async_context(Nursery.opened(folder / "logs" / "nursery.log"))
         slots = [

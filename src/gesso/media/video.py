@@ -102,6 +102,8 @@ def _film(container: Any, media_type: str) -> Any:
         raise HostileFile("The file does not hold exactly one film.")
     stream = container.streams.video[0]
     context = stream.codec_context
+    if context is None:
+        raise HostileFile("The film is cut short or damaged.")
     if context.name not in _CODECS[media_type] and context.name != "libdav1d":
         raise HostileFile("The film is coded in a way that browsers do not play.")
     context.thread_count = 1
