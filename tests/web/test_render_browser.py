@@ -40,7 +40,7 @@ async def styles(context: BrowserContext, address: str) -> Page:
 
 async def until(page: Page, condition: str) -> None:
     """Wait until a JavaScript condition holds. Polled from outside: the page's policy forbids eval."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not await page.evaluate(condition):
             await asyncio.sleep(0.05)
 
