@@ -1,6 +1,7 @@
 """Everything there is to know after the attack, read once: rows, files, the sandbox's bill, what clients were told."""
 
 import hashlib
+import tomllib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from chaos.people import Crowd, Person, ask_for, everything, insistently
-from chaos.site import Site
+from chaos.site import EDITION, Site
 from gesso.core.money import parse_credits
 from gesso.media.service import all_keys
 
@@ -96,6 +97,12 @@ def price(output: Row) -> tuple[str, int]:
     for unit, uses in (output["price"].get("allowances") or {}).items():
         return unit, int(uses)
     return "credit", parse_credits(str(output["price"]["credits"]))
+
+
+def list_prices() -> dict[str, Decimal]:
+    """Credits for one picture, by the key and by the name of its model: as the edition's file says, read anew."""
+    models = tomllib.loads(EDITION.read_text())["models"]
+    return {model[word]: Decimal(model["price"]["credits"]) for model in models for word in ("key", "name")}
 
 
 def spent(charges: list[Row]) -> tuple[Decimal, dict[str, int]]:

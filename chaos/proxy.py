@@ -62,6 +62,8 @@ class Proxy:
         self._connections[writer] = upstream[1]
         try:
             await asyncio.gather(self._pass(reader, upstream[1]), self._pass(upstream[0], writer))
+        except asyncio.CancelledError:
+            return  # the run was interrupted; nobody waits for this task
         finally:
             self._connections.pop(writer, None)
             for one in (writer, upstream[1]):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from chaos.evidence import Evidence, Row, client_key, gathered, price, sha256, spent, stored
+from chaos.evidence import Evidence, Row, client_key, gathered, list_prices, price, sha256, spent, stored
 from chaos.people import Crowd
 from chaos.site import EDITION, Site
 from gesso.catalog.editions import load_edition
@@ -109,7 +109,17 @@ def _ends(found: Evidence) -> Finding:
 
 
 def _charges(found: Evidence) -> Finding:
-    """Asset and charge: exactly one of each for each other, at the price that was held; late ones are free."""
+    """Asset and charge: exactly one of each for each other, at the price that was held; late ones are free.
+
+    A fallback model that costs less than what is held is charged its own price.
+    """
+    listed = list_prices()
+    made_by = {
+        (call["generation_id"], index): call["model_key"]
+        for call in found.attempts
+        if call["state"] == "succeeded"
+        for index in call["output_indexes"]
+    }
     hold_of = {str(key): row["hold_id"] for key, row in found.generations.items()}
     taken = Counter((row["hold_id"], row["output_index"]) for row in found.captures)
     amounts = {(row["hold_id"], row["output_index"]): (row["unit"], row["amount"]) for row in found.captures}
@@ -120,6 +130,9 @@ def _charges(found: Evidence) -> Finding:
         charge = amounts.pop(where, None)
         asset = found.assets.get(str(output["asset_id"]))
         wanted = price(output) if asset is not None and not output["late"] else None
+        model = made_by.get((output["generation_id"], output["index"]))
+        if wanted is not None and wanted[0] == CREDIT and model is not None:
+            wanted = CREDIT, min(wanted[1], int(listed[model] * MICRO))
         if charge != wanted:
             wrong.append(f"{output['generation_id']}/{output['index']} ({output['state']}): {charge}, due {wanted}")
         free += asset is not None and wanted is None
@@ -301,10 +314,9 @@ def _balances(found: Evidence) -> Finding:
                 if output["status"] != "delivered":
                     continue
                 charge, due = seen.get(output["asset_id"]), quoted[output["index"]]
-                late = any(LATE in sentence for sentence in standing["warnings"])
                 if charge is None:
                     wrong.append(f"{key}/{output['index']} is delivered, but its picture is not shown")
-                elif not _same(charge, due) and not (late and _same(charge, {"credits": "0"})):
+                elif not any(_same(charge, right) for right in (due, *_instead(due, standing["warnings"]))):
                     wrong.append(f"{key}/{output['index']} cost {charge}, quoted {due}")
                 charges.append(charge or due)
         credits_spent, uses = spent(charges)
@@ -323,7 +335,17 @@ def _balances(found: Evidence) -> Finding:
     return Finding("every balance follows from what its owner saw", tuple(wrong), note)
 
 
-def _same(one: dict[str, object], other: dict[str, object]) -> bool:
+def _instead(due: Row, sentences: list[str]) -> Iterator[Row]:
+    """What a picture may cost instead of its quoted price, by the sentences that its owner was told."""
+    for sentence in sentences:
+        if LATE in sentence:
+            yield {"credits": "0"}
+        for name, credits_ in list_prices().items():
+            if f"{name} was used instead" in sentence and credits_ < Decimal(due["credits"]):
+                yield {"credits": str(credits_)}
+
+
+def _same(one: Row, other: Row) -> bool:
     return Decimal(str(one["credits"])) == Decimal(str(other["credits"])) and (one.get("allowances") or {}) == (
         other.get("allowances") or {}
     )
