@@ -2,19 +2,23 @@
 
 import asyncio
 import contextlib
+import socket
 import struct
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+import uvloop
 from fastapi import FastAPI, Request, Response
 from structlog.testing import capture_logs
 
 from gesso.core.errors import Unavailable
 from gesso.db import Database
 from gesso.jobs import Tasks, Worker, enqueue, worker
+from gesso.providers.http import HttpClient, NoAnswer
 from gesso.web.errors import Problem, install
 from tests.conftest import SECRET
 from tests.product import served
@@ -169,3 +173,35 @@ async def test_a_job_whose_second_try_the_database_refused_is_not_forgotten(
     running.stop()
     await asyncio.wait_for(work, 20)
     await owner.close()
+
+
+def test_a_connection_reset_in_the_moment_of_its_making_is_no_answer() -> None:
+    """uvloop then has no socket to ask for its name: an AttributeError came out, once in some thousand times.
+
+    So this can only fail now and then without the mend (one run in three when it was written), never with it.
+    """
+
+    async def knock() -> set[type[Exception]]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=_reset_everybody, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client, met = HttpClient(None, lambda key: {}, [url]), set()
+        for _ in range(1500):
+            try:
+                await client.call("GET", url)
+            except Exception as error:
+                met.add(type(error))
+        await client.aclose()
+        listener.close()
+        return met
+
+    assert uvloop.run(knock()) == {NoAnswer}
+
+
+def _reset_everybody(listener: socket.socket) -> None:
+    """Take every connection and break it at once. Ends with the listener."""
+    with contextlib.suppress(OSError):
+        while True:
+            taken, _ = listener.accept()
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            taken.close()
