@@ -55,9 +55,12 @@ class Page:
             self.stream.abort()
 
     async def come_back(self, port: int) -> None:
-        """As a browser does after a lost connection."""
-        await asyncio.sleep(self.retry)
-        await self.open(port)
+        """As a browser does after a lost connection: again and again, with its pause in between."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                await asyncio.sleep(self.retry)
+                with contextlib.suppress(ConnectionError):
+                    return await self.open(port)
 
 
 class _Listener(asyncio.Protocol):
