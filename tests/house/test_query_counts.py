@@ -6,6 +6,7 @@ here; whoever changes a number knows why.
 
 import asyncio
 import re
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,7 +172,7 @@ class Site:
 @pytest.fixture(scope="module")
 async def site(postgres: Any, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """Ada made three pictures, Bea eleven hundred, with what belongs to them; both run the site."""
-    url = await create_database(postgres, "gesso_counts", template)
+    url = await create_database(postgres, f"gesso_counts_{uuid.uuid4().hex}", template)
     settings = settings_for(url, Path(tmp_path_factory.mktemp("counts")), "http://127.0.0.1:9")
     await seeded(settings)
     with recording() as sent:
