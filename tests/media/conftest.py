@@ -9,7 +9,8 @@ from fastapi.responses import HTMLResponse, Response
 
 from gesso.accounts.access import Actor, find_actor
 from gesso.core.clock import Clock, SystemClock
-from gesso.core.settings import Settings, SiteSettings, StorageSettings
+from gesso.core.settings import Settings, SiteSettings
+from gesso.core.settings_data import StorageSettings
 from gesso.db import Database
 from gesso.media import files, pages, routes
 from gesso.media.service import Ingest

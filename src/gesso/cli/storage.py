@@ -20,7 +20,8 @@ from rich.progress import (
 from rich.table import Table
 
 from gesso.cli.common import console, errors, fail, run_with_database
-from gesso.core.settings import Settings, SettingsError, StorageSettings, read_settings
+from gesso.core.settings import Settings, SettingsError, read_settings
+from gesso.core.settings_data import StorageSettings
 from gesso.db import Database
 from gesso.media import storage_rows
 from gesso.media.storage import Storage, redirect_origin
