@@ -14,9 +14,9 @@ from gesso.core.ids import new_id
 from gesso.core.money import MICRO, OutputPrice, Price
 from gesso.generation import estimates
 from gesso.generation.models import Generation, Output, charged
-from gesso.generation.repository import Place
 from gesso.generation.request import chain, deadline, media_request, seeds
 from gesso.generation.tools import webhook_url
+from gesso.generation.turns import Place
 from tests.catalog.helpers import model as painter
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -3,7 +3,7 @@
 from math import ceil
 
 from gesso.generation.models import Generation
-from gesso.generation.repository import Place
+from gesso.generation.turns import Place
 
 ALMOST = 0.95
 """An output that is under way never counts for more than this before it has arrived."""

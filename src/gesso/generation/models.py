@@ -100,7 +100,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class NewGeneration:
-    """Everything `repository.insert` writes for a request that is held and ready to be queued."""
+    """Everything `turns.insert` writes for a request that is held and ready to be queued."""
 
     id: UUID
     user_id: UUID

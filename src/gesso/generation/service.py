@@ -23,11 +23,11 @@ from gesso.core.money import OutputAsk, Price
 from gesso.core.telemetry import metrics, origin, product
 from gesso.credits import service as credits
 from gesso.db import WorkspaceSession
-from gesso.generation import estimates, repository, settlement
+from gesso.generation import estimates, repository, settlement, turns
 from gesso.generation.models import Generation, Kind, NewGeneration, Output, Source, charged
-from gesso.generation.repository import Place
 from gesso.generation.request import SEED_LIMIT, seeds
 from gesso.generation.state import GENERATION_STATES, GenerationState
+from gesso.generation.turns import Place
 from gesso.media import repository as media
 from gesso.media.models import Asset
 from gesso.safety import policy as safety
@@ -148,7 +148,7 @@ async def _submit(
         seeds=output_seeds, origin=origin.current(),
     )  # fmt: skip
     job = settlement.job(tx.workspace_id, generation_id)
-    placed = await repository.insert(tx, new, job, waiting_limit=waiting_limit)
+    placed = await turns.insert(tx, new, job, waiting_limit=waiting_limit)
     if not placed.accepted:
         raise TooManyRequests(
             f"{placed.waiting} of your requests are waiting already. Let some of them finish first.",
@@ -209,7 +209,7 @@ async def standings(
         key = generation.model_key
         if not generation.ended and key not in expected:
             expected[key] = await expected_seconds(tx, key, catalog)
-        place = await repository.place(tx, generation) if generation.state == "queued" else None
+        place = await turns.place(tx, generation) if generation.state == "queued" else None
         group = outputs.get(generation.id, ())
         found.append(_standing(generation, group, assets, place, expected.get(key, 0.0), now))
     return found

@@ -19,7 +19,7 @@ from gesso.core.money import MICRO, OutputPrice
 from gesso.core.telemetry import metrics, product
 from gesso.credits import service as credits
 from gesso.db import WorkspaceSession
-from gesso.generation import policy, repository
+from gesso.generation import policy, repository, turns
 from gesso.generation.models import Generation, Output, charged
 from gesso.generation.policy import Failure
 from gesso.generation.state import OutputEvent
@@ -71,7 +71,7 @@ async def enqueue(tx: WorkspaceSession, generation_id: UUID, priority: int, dela
 
 async def hand_on(tx: WorkspaceSession, now: datetime) -> None:
     """Give free places of the workspace to those that wait. Under the ledger's lock."""
-    for next_one in await repository.dispatch_waiting(tx, now):
+    for next_one in await turns.dispatch_waiting(tx, now):
         await enqueue(tx, next_one.generation_id, next_one.priority)
         announce(tx, next_one.generation_id, next_one.event_id)
 

@@ -19,7 +19,7 @@ from gesso.core.sealed import Sealer
 from gesso.core.settings import Settings
 from gesso.credits import service as credits
 from gesso.db import Database, Listener, facts
-from gesso.generation import books, late, policy, repository, settlement
+from gesso.generation import books, late, policy, repository, settlement, turns
 from gesso.generation.execution import Executor
 from gesso.generation.late import LateResults
 from gesso.generation.lease import Keeper
@@ -86,8 +86,8 @@ class Sweeps:
     async def pick_up(self) -> None:
         """Queue again what nobody drives, and hand on places that nobody handed on."""
         async with self._db.elevated("generation: find what nobody drives") as tx:
-            stuck = await repository.stuck(tx)
-            idle = await repository.waiting_workspaces(tx)
+            stuck = await turns.stuck(tx)
+            idle = await turns.waiting_workspaces(tx)
             for workspace_id, generation_id, priority in stuck:
                 await jobs.enqueue(
                     tx, settlement.TASK, settlement.job_of(workspace_id, generation_id), priority=priority,
@@ -106,7 +106,7 @@ class Sweeps:
         """Fail what has waited for a day without its turn; its hold is given back."""
         now = self._clock.now()
         async with self._db.elevated("generation: find what waited too long") as tx:
-            overdue = await repository.overdue_in_queue(tx, now)
+            overdue = await turns.overdue_in_queue(tx, now)
         for workspace_id, generation_id in overdue:
             with _apart(workspace_id):
                 async with self._db.workspace(workspace_id) as work:
