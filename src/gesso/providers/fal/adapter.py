@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.fetch import SafeFetcher
+from gesso.providers import asking
 from gesso.providers.base import (
     JSON,
     ConnectionConfig,
@@ -247,7 +248,7 @@ def _done(operation: Operation, answer: Answer, cost: int | None) -> Done | Fail
     told = operation.data.get("warnings")
     warnings = [str(text) for text in told] if isinstance(told, list) else []
     if isinstance(wanted, int) and len(result.files) < wanted:
-        warnings.append(f"The model delivered {len(result.files)} of {wanted}.")
+        warnings.append(asking.short_of(len(result.files), wanted))
     return Done(result.files, result.seed, cost, tuple(warnings))
 
 

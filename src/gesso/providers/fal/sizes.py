@@ -1,9 +1,9 @@
 """A size in our words to a size in the model's: pixels, a named preset, or an aspect ratio. Pure."""
 
 import math
-import re
 from fractions import Fraction
 
+from gesso.providers.asking import parse_ratio, pixels_asked
 from gesso.providers.base import JSON, MediaRequest
 from gesso.providers.errors import Rejected
 from gesso.providers.fal.options import Shape
@@ -27,7 +27,7 @@ def size_fields(request: MediaRequest, shape: Shape) -> tuple[dict[str, JSON], l
     Raises Rejected on a size or ratio that makes no sense.
     """
     preset = request.options.get("preset")
-    pixels = _pixels(request)
+    pixels = pixels_asked(request, SIDE_MAX)
     if preset is None and pixels is None and request.aspect_ratio is None:
         return {}, []
     if shape.size == "none":
@@ -43,23 +43,6 @@ def size_fields(request: MediaRequest, shape: Shape) -> tuple[dict[str, JSON], l
     if request.aspect_ratio == "auto":
         return ({"image_size": "auto"}, []) if "auto" in shape.presets else ({}, [])
     return _from_ratio(parse_ratio(request.aspect_ratio or ""), shape)
-
-
-def parse_ratio(text: str) -> Fraction:
-    """ "16:9" → 16/9. Raises Rejected on anything but two whole numbers between 1 and 99."""
-    if not re.fullmatch(r"[1-9][0-9]?:[1-9][0-9]?", text):
-        raise Rejected("The aspect ratio must look like 16:9.", field="aspect_ratio")
-    wide, _, high = text.partition(":")
-    return Fraction(int(wide), int(high))
-
-
-def _pixels(request: MediaRequest) -> tuple[int, int] | None:
-    width, height = request.width, request.height
-    if width is None and height is None:
-        return None
-    if width is None or height is None or not (1 <= width <= SIDE_MAX and 1 <= height <= SIDE_MAX):
-        raise Rejected(f"A size needs a width and a height between 1 and {SIDE_MAX} pixels.", field="size")
-    return width, height
 
 
 def _as_pixels(pixels: tuple[int, int], shape: Shape) -> tuple[dict[str, JSON], list[str]]:

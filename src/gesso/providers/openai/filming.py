@@ -7,13 +7,13 @@ sends to another address, that address is handed on to be fetched without the ke
 
 from urllib.parse import quote, urljoin
 
+from gesso.providers import asking
 from gesso.providers.base import Done, Failed, MediaRequest, Operation, OutputFile, Pending
 from gesso.providers.errors import OutcomeUnknown, Rejected, Unavailable
 from gesso.providers.http import Answer, NoAnswer, UntrustedUrl
 from gesso.providers.openai import failures, payload, wire
 from gesso.providers.openai.client import OpenAIClient
 from gesso.providers.openai.options import shape_of
-from gesso.providers.openai.painting import limit
 
 SUBMIT_SECONDS = 90.0
 ASK_SECONDS = 30.0
@@ -26,7 +26,7 @@ _FINISHED = frozenset({"completed", "succeeded"})
 async def submit(client: OpenAIClient, request: MediaRequest) -> Operation:
     """Hand the job over, once. Raises as Provider.submit does."""
     built = payload.build(request, shape_of(request.model, "video", request.wire))
-    seconds = limit(SUBMIT_SECONDS, request.deadline_seconds)
+    seconds = asking.time_left(SUBMIT_SECONDS, request.deadline_seconds)
     try:
         answer = await client.call("POST", client.url("videos"), form=built.form, files=built.files, seconds=seconds)
     except NoAnswer as error:

@@ -11,6 +11,7 @@
 - Answers hold base64, a third larger than the files: up to 192 MiB are read.
 """
 
+from gesso.providers import asking
 from gesso.providers.base import Done, MediaRequest
 from gesso.providers.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable
 from gesso.providers.http import Answer, NoAnswer
@@ -27,7 +28,7 @@ async def paint(client: OpenAIClient, request: MediaRequest) -> Done:
     """The finished pictures. Raises as Provider.submit does."""
     shape = shape_of(request.model, "image", request.wire)
     built = payload.build(request, shape)
-    seconds = limit(shape.seconds, request.deadline_seconds)
+    seconds = asking.time_left(shape.seconds, request.deadline_seconds)
     try:
         if built.files:
             url, form = client.url("images/edits"), built.form
@@ -46,15 +47,6 @@ async def paint(client: OpenAIClient, request: MediaRequest) -> Done:
     return _done(answer, built, shape, client)
 
 
-def limit(seconds: float, deadline_seconds: float | None) -> float:
-    """The time a call may take. Raises Rejected("deadline") when none is left."""
-    if deadline_seconds is None:
-        return float(seconds)
-    if deadline_seconds <= 0:
-        raise Rejected("There was no time left to ask the model.", "deadline")
-    return min(float(seconds), deadline_seconds)
-
-
 def _done(answer: Answer, built: Payload, shape: Shape, client: OpenAIClient) -> Done:
     data = answer.data()
     found = wire.pictures(data)
@@ -70,6 +62,6 @@ def _done(answer: Answer, built: Payload, shape: Shape, client: OpenAIClient) ->
         raise Rejected("The model finished without delivering anything.", "failed", note=note)
     warnings = list(built.warnings)
     if len(found.files) < built.count:
-        warnings.append(f"The model delivered {len(found.files)} of {built.count}.")
+        warnings.append(asking.short_of(len(found.files), built.count))
     cost = cost_micro_usd(found.usage, shape.usd_per_million)
     return Done(found.files, cost_micro_usd=cost, warnings=tuple(warnings))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gesso.providers import asking
 from gesso.providers.base import JSON, InputFile, MediaRequest
 from gesso.providers.errors import Rejected
 from gesso.providers.http import FilePart
@@ -14,7 +15,7 @@ from gesso.providers.openai.sizes import size_of
 PROMPT_MAX = 32_000
 INPUT_MAX_BYTES = 50_000_000
 _SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
-_ORDINARY_QUALITY = (None, "standard", "auto")
+_ORDINARY_QUALITY = (*asking.ORDINARY_QUALITY, "auto")
 
 
 @dataclass(frozen=True)
@@ -45,28 +46,20 @@ def build(request: MediaRequest, shape: Shape) -> Payload:
     if request.quality in shape.qualities:
         body["quality"] = request.quality
     elif request.quality not in _ORDINARY_QUALITY:
-        warnings.append(f"This model has no quality “{request.quality}”; its own was used.")
+        warnings.append(asking.no_quality(request.quality))
     if request.kind == "video":
         _duration(request, shape, body)
     _options(request, shape, body, warnings)
-    if request.seed is not None and shape.seed is not None:
-        body[shape.seed] = request.seed
-    elif request.seed is not None:
-        warnings.append("This model takes no seed; it was left out.")
-    count = _count(request, shape, body, warnings)
+    body.update(asking.seed_field(request, shape.seed, warnings))
+    count, number = asking.count_field(request, shape.count, shape.count_max, warnings)
+    body.update(number)
     return Payload(body, _parts(request.inputs, shape), count, tuple(warnings))
 
 
 def check_inputs(request: MediaRequest, shape: Shape) -> None:
     """Raises Rejected when the reference pictures do not fit: dropping one would cost a wrong result."""
-    given, most = len(request.inputs), shape.images_max
-    if given and not shape.images:
-        raise Rejected("This model does not take reference pictures.", field="images")
-    if given > most:
-        text = "one picture" if most == 1 else f"{most} pictures"
-        raise Rejected(f"This model takes at most {text}.", field="images")
-    if not given and shape.images_required:
-        raise Rejected("This model needs a reference picture.", field="images")
+    most = shape.images_max if shape.images else 0
+    asking.check_pictures(len(request.inputs), most, required=shape.images_required)
     for image in request.inputs:
         if image.media_type not in _SUFFIXES:
             raise Rejected("The reference picture must be PNG, JPEG or WebP.", field="images")
@@ -75,14 +68,8 @@ def check_inputs(request: MediaRequest, shape: Shape) -> None:
 
 
 def _prompt(request: MediaRequest, shape: Shape, warnings: list[str], body: dict[str, JSON]) -> str:
-    prompt, negative = request.prompt, (request.negative_prompt or "").strip()
-    if negative and shape.negative == "append":
-        warnings.append("This model has no negative prompt; it was added to the prompt as “avoid: …”.")
-        prompt = f"{prompt.rstrip()}\navoid: {negative}"
-    elif negative and shape.negative is None:
-        warnings.append("This model has no negative prompt; it was left out.")
-    elif negative and shape.negative is not None:
-        body[shape.negative] = negative
+    prompt, negative = asking.prompts(request, shape.negative, warnings)
+    body.update(negative)
     if len(prompt) > PROMPT_MAX:
         raise Rejected("The prompt is too long for this model.", field="prompt")
     return prompt
@@ -104,21 +91,9 @@ def _options(request: MediaRequest, shape: Shape, body: dict[str, JSON], warning
         if value is None or (name == "duration" and request.kind == "video"):
             continue
         if name not in shape.options:
-            warnings.append(f"This model has no setting “{name.replace('_', ' ')}”; it was left out.")
+            warnings.append(asking.no_setting(name))
         else:
             body[shape.options[name]] = value
-
-
-def _count(request: MediaRequest, shape: Shape, body: dict[str, JSON], warnings: list[str]) -> int:
-    if shape.count is None:
-        if request.count > 1:
-            warnings.append("This model makes one at a time.")
-        return 1
-    count = min(request.count, shape.count_max)
-    if count < request.count:
-        warnings.append(f"This model makes at most {count} at a time.")
-    body[shape.count] = count
-    return count
 
 
 def _parts(inputs: tuple[InputFile, ...], shape: Shape) -> tuple[FilePart, ...]:

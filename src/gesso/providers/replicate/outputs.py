@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 
+from gesso.providers import asking
 from gesso.providers.base import JSON, Done, Failed, OutputFile, Pending
 from gesso.providers.errors import Rejected
 from gesso.providers.replicate import failures, wire
@@ -104,7 +105,7 @@ def _output(file: File | None, *, flagged: bool) -> OutputFile:
 def _missing(count: int, delivered: int, flagged: int) -> list[str]:
     if flagged:
         return [f"The model's content check held back {flagged} of {count}."]
-    return [f"The model delivered {delivered} of {count}."] if delivered < count else []
+    return [asking.short_of(delivered, count)] if delivered < count else []
 
 
 def _cost(told: Prediction, facts: Facts, delivered: int) -> int | None:

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gesso.providers import asking
 from gesso.providers.base import JSON, MediaRequest
 from gesso.providers.errors import Misconfigured, Rejected
 from gesso.providers.replicate.options import VERSION, Loras, Shape, base_name, is_name
 from gesso.providers.replicate.sizes import size_fields
 
-_ORDINARY_QUALITY = (None, "standard")
 _LONGEST_ADDRESS = 2000
 
 
@@ -46,13 +46,8 @@ def target(model: str, shape: Shape) -> Target:
 
 def check_inputs(request: MediaRequest, shape: Shape) -> None:
     """Raises Rejected when the number of reference pictures does not fit: dropping one would cost a wrong result."""
-    given, most = len(request.inputs), most_images(shape)
-    if given and not most:
-        raise Rejected("This model does not take reference pictures.", field="images")
-    if given > most:
-        raise Rejected(f"This model takes at most {_pictures(most)}.", field="images")
-    if not given and shape.images_required:
-        raise Rejected("This model needs a picture to start from.", field="images")
+    needs = "a picture to start from"
+    asking.check_pictures(len(request.inputs), most_images(shape), required=shape.images_required, needs=needs)
 
 
 def most_images(shape: Shape) -> int:
@@ -70,31 +65,24 @@ def build(request: MediaRequest, shape: Shape, image_urls: Sequence[str]) -> Pay
     size, size_warnings = size_fields(request, shape)
     body.update(size)
     warnings += size_warnings
-    if request.quality not in _ORDINARY_QUALITY and request.quality not in shape.choices.get("quality", {}):
-        warnings.append(f"This model has no quality “{request.quality}”; its own was used.")
+    if request.quality not in asking.ORDINARY_QUALITY and request.quality not in shape.choices.get("quality", {}):
+        warnings.append(asking.no_quality(request.quality))
     _options(request, shape, body, warnings)
     if isinstance(shape.images, tuple):
         body.update(zip(shape.images, image_urls, strict=False))
     elif shape.images is not None and image_urls:
         body[shape.images] = list(image_urls) if shape.images_max > 1 else image_urls[0]
-    if request.seed is not None:
-        if shape.seed is None:
-            warnings.append("This model takes no seed; it was left out.")
-        else:
-            body[shape.seed] = request.seed
-    count = _count(request, shape, body, warnings)
-    return Payload(_as_text(body, shape.text), count, tuple(warnings))
+    body.update(asking.seed_field(request, shape.seed, warnings))
+    count, number = asking.count_field(request, shape.count, shape.count_max, warnings)
+    body.update(number)
+    return Payload(asking.digits_as_text(body, shape.text), count, tuple(warnings))
 
 
 def _prompts(request: MediaRequest, shape: Shape, body: dict[str, JSON], warnings: list[str]) -> None:
-    prompt, negative = request.prompt, (request.negative_prompt or "").strip()
-    if negative and shape.negative == "append" and shape.prompt is not None:
-        warnings.append("This model has no negative prompt; it was added to the prompt as “avoid: …”.")
-        prompt = f"{prompt.rstrip()}\navoid: {negative}"
-    elif negative and shape.negative in (None, "append"):
-        warnings.append("This model has no negative prompt; it was left out.")
-    elif negative:
-        body[str(shape.negative)] = negative
+    # A model without a prompt has nothing to append to.
+    field = None if shape.prompt is None and shape.negative == "append" else shape.negative
+    prompt, negative = asking.prompts(request, field, warnings)
+    body.update(negative)
     if shape.prompt is not None:
         body[shape.prompt] = prompt
     elif prompt.strip():
@@ -121,7 +109,7 @@ def _options(request: MediaRequest, shape: Shape, body: dict[str, JSON], warning
         elif name == "loras":
             raise Rejected("This model takes no LoRA weights.", field="loras")
         elif name != "quality":
-            warnings.append(f"This model has no setting “{name.replace('_', ' ')}”; it was left out.")
+            warnings.append(asking.no_setting(name))
 
 
 def lora_fields(value: JSON, loras: Loras) -> dict[str, JSON]:
@@ -151,32 +139,6 @@ def _lora(entry: Any, loras: Loras) -> tuple[str, float]:
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not loras.low <= scale <= loras.high:
         raise Rejected(f"The scale of LoRA weights must be from {loras.low:g} to {loras.high:g}.", field="loras")
     return named[0], scale
-
-
-def _count(request: MediaRequest, shape: Shape, body: dict[str, JSON], warnings: list[str]) -> int:
-    if shape.count is None:
-        if request.count > 1:
-            warnings.append("This model makes one at a time.")
-        return 1
-    count = min(request.count, shape.count_max)
-    if count < request.count:
-        warnings.append(f"This model makes at most {_pictures(count)} at a time.")
-    body[shape.count] = count
-    return count
-
-
-def _as_text(body: dict[str, JSON], names: frozenset[str]) -> dict[str, JSON]:
-    """Numbers as strings where the model's enum of digits is one of strings."""
-    return {
-        name: f"{value:g}"
-        if name in names and isinstance(value, int | float) and not isinstance(value, bool)
-        else value
-        for name, value in body.items()
-    }
-
-
-def _pictures(number: int) -> str:
-    return "one picture" if number == 1 else f"{number} pictures"
 
 
 def duration_text(seconds: float) -> str:

@@ -1,14 +1,14 @@
 """A size in our words to a size in the model's: pixels, an aspect ratio, or "custom" with pixels. Pure."""
 
 import math
-import re
 from fractions import Fraction
 
+from gesso.providers.asking import parse_ratio, pixels_asked
 from gesso.providers.base import JSON, MediaRequest
-from gesso.providers.errors import Rejected
 from gesso.providers.replicate.options import Shape
 
 MEGAPIXEL = 1024**2
+SIDE_MAX = 16384
 _BUCKET = 64  # the models' training sizes; a ratio is met as closely as they allow
 
 Fields = tuple[dict[str, JSON], list[str]]
@@ -19,7 +19,7 @@ def size_fields(request: MediaRequest, shape: Shape) -> Fields:
 
     Raises Rejected on a size or ratio that makes no sense.
     """
-    pixels, ratio = _pixels(request), request.aspect_ratio
+    pixels, ratio = pixels_asked(request, SIDE_MAX), request.aspect_ratio
     if pixels is None and ratio in (None, "auto"):
         return {}, []
     if shape.size == "none":
@@ -37,23 +37,6 @@ def size_fields(request: MediaRequest, shape: Shape) -> Fields:
             f"This model chooses the number of pixels itself; the aspect ratio {fields['aspect_ratio']} was asked for."
         ]
     return _pixel_fields(pixels, shape)
-
-
-def parse_ratio(text: str) -> Fraction:
-    """ "16:9" → 16/9. Raises Rejected on anything but two whole numbers between 1 and 99."""
-    if not re.fullmatch(r"[1-9][0-9]?:[1-9][0-9]?", text):
-        raise Rejected("The aspect ratio must look like 16:9.", field="aspect_ratio")
-    wide, _, high = text.partition(":")
-    return Fraction(int(wide), int(high))
-
-
-def _pixels(request: MediaRequest) -> tuple[int, int] | None:
-    width, height = request.width, request.height
-    if width is None and height is None:
-        return None
-    if width is None or height is None or not (1 <= width <= 16384 and 1 <= height <= 16384):
-        raise Rejected("A size needs a width and a height between 1 and 16384 pixels.", field="size")
-    return width, height
 
 
 def _of_ratio(ratio: Fraction, shape: Shape) -> tuple[int, int]:

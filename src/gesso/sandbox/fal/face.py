@@ -3,9 +3,10 @@
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from gesso.sandbox.courier import Courier
 from gesso.sandbox.face import Ground
 from gesso.sandbox.fal.jobs import Workshop
-from gesso.sandbox.fal.webhooks import Courier
+from gesso.sandbox.fal.webhooks import ATTEMPTS
 from gesso.sandbox.faults import Tally
 from gesso.sandbox.files import FileStore
 
@@ -23,7 +24,7 @@ class FalFace:
         self.tally = Tally()
         self.files = FileStore(ground.archive)
         self.uploads: dict[str, str] = {}
-        self.courier = Courier(pace, ground.webhook_origin)
+        self.courier = Courier(pace, ATTEMPTS, ground.webhook_origin)
         self.workshop = Workshop(
             pace=pace, studio=ground.studio, files=self.files, bill=ground.bill, courier=self.courier,
             archive=ground.archive,

@@ -14,13 +14,14 @@ from typing import Any
 from gesso.core import crashpoints
 from gesso.sandbox.archive import Archive
 from gesso.sandbox.bill import Bill
+from gesso.sandbox.courier import Courier
 from gesso.sandbox.fal import record, sizes
 from gesso.sandbox.fal.auth import Caller
 from gesso.sandbox.fal.errors import Failure, clipped, failure_of, model_failure, request_failure
 from gesso.sandbox.fal.inputs import InputFailed, load
 from gesso.sandbox.fal.job import Job
 from gesso.sandbox.fal.schemas import FilmInput
-from gesso.sandbox.fal.webhooks import Courier
+from gesso.sandbox.fal.webhooks import notice, signing
 from gesso.sandbox.files import KEEP_SECONDS, FileStore
 from gesso.sandbox.pace import Pace
 from gesso.sandbox.studio import BadReference, FilmOrder, Order, Studio
@@ -154,7 +155,8 @@ class Workshop:
     def _announce(self, job: Job) -> None:
         if job.webhook_url and job.outcome is not None:
             told = partial(self._keep, job, is_open=False)
-            self._courier.announce(job.webhook_url, job.request_id, job.outcome, job.faults, told)
+            body = notice(job.request_id, job.outcome, job.faults)
+            self._courier.announce(job.webhook_url, body, signing(job.request_id), job.faults, told)
 
     async def _work(self, job: Job) -> dict[str, Any] | Failure:
         try:

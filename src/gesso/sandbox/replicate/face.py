@@ -3,11 +3,12 @@
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from gesso.sandbox.courier import Courier
 from gesso.sandbox.face import Ground
 from gesso.sandbox.faults import Tally
 from gesso.sandbox.files import FileStore
-from gesso.sandbox.replicate.courier import Courier
 from gesso.sandbox.replicate.jobs import Workshop
+from gesso.sandbox.replicate.signing import ATTEMPTS
 
 
 class ReplicateFace:
@@ -22,7 +23,7 @@ class ReplicateFace:
         self.pace = ground.pace
         self.tally = Tally()
         self.files = FileStore(ground.archive)
-        self.courier = Courier(ground.pace, ground.webhook_origin)
+        self.courier = Courier(ground.pace, ATTEMPTS, ground.webhook_origin)
         self.workshop = Workshop(
             pace=ground.pace, studio=ground.studio, files=self.files, bill=ground.bill, courier=self.courier,
             archive=ground.archive,

@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import json
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -14,12 +16,13 @@ from urllib.parse import quote
 from gesso.core import crashpoints
 from gesso.sandbox.archive import Archive
 from gesso.sandbox.bill import Bill
+from gesso.sandbox.courier import Courier
 from gesso.sandbox.files import KEEP_SECONDS, FileStore
 from gesso.sandbox.pace import Pace
 from gesso.sandbox.replicate import record
 from gesso.sandbox.replicate.auth import Caller
-from gesso.sandbox.replicate.courier import Courier
 from gesso.sandbox.replicate.job import ENDED, Job, clipped
+from gesso.sandbox.replicate.signing import signing
 from gesso.sandbox.replicate.work import Failing, Maker, predict_seconds
 from gesso.sandbox.studio import Studio
 
@@ -180,18 +183,30 @@ class Workshop:
 
     def _announce(self, job: Job, event: str) -> None:
         if job.webhook and event in job.events:
-            self._courier.announce(job.webhook, self.shown(job), job.faults)
+            self._tell(job, self.shown(job))
 
     def _announce_end(self, job: Job) -> None:
         if job.outputs:
             self._announce(job, "output")
         if job.webhook and "completed" in job.events:
-            self._courier.announce(job.webhook, self.shown(job), job.faults, partial(self._keep, job, is_open=False))
+            self._tell(job, self.shown(job), partial(self._keep, job, is_open=False))
         elif job.webhook:
             self._keep(job, is_open=False)
         if "webhook-unordered" in job.faults and job.webhook:
             early = self.shown(job) | {"status": "processing", "output": None, "completed_at": None}
-            self._courier.announce(job.webhook, early, job.faults, after_seconds=self._pace.webhook_retry_seconds)
+            self._tell(job, early, after_seconds=self._pace.webhook_retry_seconds)
+
+    def _tell(
+        self,
+        job: Job,
+        prediction: dict[str, Any],
+        told: Callable[[], None] | None = None,
+        *,
+        after_seconds: float = 0.0,
+    ) -> None:
+        assert job.webhook is not None
+        body = json.dumps(prediction).encode()
+        self._courier.announce(job.webhook, body, signing(), job.faults, told, after_seconds=after_seconds)
 
 
 def _ended(job: Job, work: asyncio.Task[str]) -> tuple[str, str | None]:

@@ -3,6 +3,12 @@
 import base64
 import hashlib
 import hmac
+import uuid
+from collections.abc import Mapping
+
+from gesso.sandbox.courier import Sign
+
+ATTEMPTS = 6
 
 # Fixed: receivers keep the secret for a day, and a restarted sandbox must still fit it. Nothing here is secret.
 CURRENT = bytes(range(24))
@@ -28,3 +34,13 @@ def headers(message_id: str, timestamp: int, body: bytes, *, forged: bool = Fals
         "webhook-timestamp": str(timestamp),
         "webhook-signature": " ".join(signature(signer, message_id, timestamp, body) for signer in signers),
     }
+
+
+def signing() -> Sign:
+    """How a new message is signed: each has an id of its own, kept when it is sent again."""
+    message_id = f"msg_{uuid.uuid4().hex[:20]}"
+
+    def sign(timestamp: int, body: bytes, *, forged: bool) -> Mapping[str, str]:
+        return headers(message_id, timestamp, body, forged=forged)
+
+    return sign
