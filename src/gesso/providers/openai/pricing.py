@@ -9,26 +9,18 @@ A price in dollars per million tokens is a number of micro-dollars per token. Pr
 """
 
 from collections.abc import Mapping
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal
 
 from gesso.providers.base import JSON
-from gesso.providers.errors import Misconfigured
 from gesso.providers.openai.wire import Tokens
+from gesso.providers.prices import read_prices
 
 NAMES = ("input", "cached_input", "text_input", "image_input", "output")
 
 
 def prices(value: JSON) -> Mapping[str, Decimal]:
     """`usd_per_million`, checked. Raises Misconfigured("model")."""
-    try:
-        if isinstance(value, dict) and value and all(name in NAMES for name in value):
-            read = {name: Decimal(str(price)) for name, price in value.items()}
-            if all(price.is_finite() and 0 <= price <= 1_000_000 for price in read.values()):
-                return read
-    except InvalidOperation:
-        pass
-    note = f"The model's wire data has an unusable usd_per_million; it may name {', '.join(NAMES)}."
-    raise Misconfigured("model", note=note)
+    return read_prices(value, NAMES)
 
 
 def cost_micro_usd(used: Tokens | None, price: Mapping[str, Decimal]) -> int | None:

@@ -1,7 +1,6 @@
 """Text as it comes: a streamed or whole chat answer to pieces, with what can go wrong on the way."""
 
 import json
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -12,11 +11,11 @@ from gesso.providers.openai import chat, failures, wire
 from gesso.providers.openai.chat import Manner
 from gesso.providers.openai.client import OpenAIClient
 from gesso.providers.openai.pricing import cost_micro_usd
+from gesso.providers.passing import Passing
 from gesso.providers.text import Finish, TextEnd, TextRequest, TextUsage
 
 IDLE_SECONDS = 90.0
 """The longest silence inside a stream. Models that think first may be silent for long."""
-_FENCE = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
 _REFUSED = "The model declined to answer this."
 
 
@@ -24,7 +23,7 @@ async def write(client: OpenAIClient, request: TextRequest) -> AsyncGenerator[st
     """See Writer.write: one POST, never repeated."""
     manner = chat.manner_of(request.wire, is_openai=client.is_openai)
     body = chat.body_of(request, manner)
-    gate = _JsonGate() if request.schema is not None else _Gate()
+    gate = _Gate(wants_json=request.schema is not None)
     try:
         async with aclosing(_turns(client, body, manner, gate)) as turns:
             async for piece in turns:
@@ -41,25 +40,22 @@ async def write(client: OpenAIClient, request: TextRequest) -> AsyncGenerator[st
 class _Gate:
     """What has come so far, and what of it may go on."""
 
-    def __init__(self) -> None:
-        self.text = ""
-        self.shown = False
+    def __init__(self, *, wants_json: bool) -> None:
+        self._passing = Passing(wants_json=wants_json)
         self.refused = ""
         self.finish: str | None = None
         self.usage: wire.Tokens | None = None
+
+    @property
+    def shown(self) -> bool:
+        return self._passing.shown
 
     def take(self, turn: wire.Turn) -> str:
         """Note what came; returns the text to pass on now, perhaps none."""
         self.refused += turn.refusal
         self.finish = turn.finish or self.finish
         self.usage = turn.usage or self.usage
-        self.text += turn.text
-        piece = "" if self.refused else self.passed(turn.text)
-        self.shown = self.shown or bool(piece)
-        return piece
-
-    def passed(self, text: str) -> str:
-        return text
+        return "" if self.refused else self._passing.take(turn.text)
 
     def rest(self) -> list[str]:
         """What was held back, checked. Raises Rejected and OutcomeUnknown."""
@@ -67,37 +63,13 @@ class _Gate:
             raise OutcomeUnknown(note="Chat: the answer ended with an error.")
         if self.refused or self.finish == "content_filter":
             raise Rejected(_REFUSED, "safety", note=f"finish_reason {self.finish}, {len(self.refused)} characters")
-        if not self.text.strip():
-            raise Rejected("The model gave no answer.", "failed", note=f"Empty text, finish_reason {self.finish}.")
-        return []
+        return self._passing.rest(cut=self.finish == "length", finish=self.finish)
 
     def end(self, manner: Manner) -> TextEnd:
         finish: Finish = "length" if self.finish == "length" else "stop"
         used = self.usage or wire.Tokens()
         usage = TextUsage(used.input, used.output)
         return TextEnd(finish, usage, cost_micro_usd(self.usage, manner.usd_per_million))
-
-
-class _JsonGate(_Gate):
-    """Lets an answer in JSON pass as it comes, and holds anything else back: a server that ignores the schema may
-    still have put the JSON into a fence. What is no JSON in the end is refused."""
-
-    def passed(self, text: str) -> str:
-        return text if self.text.lstrip().startswith("{") else ""
-
-    def rest(self) -> list[str]:
-        super().rest()
-        text = self.text
-        if not self.shown and (fenced := _FENCE.fullmatch(text)):
-            text = fenced[1]
-        try:
-            parsed = json.loads(text)
-        except ValueError:
-            parsed = None
-        if not isinstance(parsed, dict):
-            why = "cut at the limit" if self.finish == "length" else "not JSON"
-            raise Rejected("The model did not answer in the form asked for.", "failed", note=f"The answer is {why}.")
-        return [] if self.shown else [text]
 
 
 async def _turns(client: OpenAIClient, body: dict[str, JSON], manner: Manner, gate: _Gate) -> AsyncGenerator[str, None]:
