@@ -46,7 +46,6 @@ from gesso.calls.pool import ProviderPool
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.logs import access_writer
-from gesso.core.sealed import Sealer
 from gesso.core.settings import Settings
 from gesso.core.telemetry.process import telling
 from gesso.home import home
@@ -127,7 +126,7 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.mailer, state.account_hooks = runtime.mailer, runtime.hooks
     state.listener = runtime.listener
     state.events = EventHub(runtime.listener)
-    state.pool = ProviderPool(Sealer(runtime.settings.secret_key), runtime.settings.site.sandbox_url)
+    state.pool = ProviderPool(runtime.settings.sealer, runtime.settings.site.sandbox_url)
     state.chains = Chains(runtime.db, runtime.catalog, state.pool, runtime.clock)
     state.prompts = Studio(runtime.db, runtime.storage, state.chains, runtime.clock)
     state.metrics = Exposition(runtime.settings, runtime.db, role="web", streams=state.events.count)

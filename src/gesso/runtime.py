@@ -45,6 +45,7 @@ def open_database(settings: Settings) -> Database:
         direct_url=direct,
         prepared_statements=settings.database.prepared_statements,
         limits=database_limits(settings),
+        other_secrets=settings.other_secrets,
     )
 
 

@@ -16,6 +16,7 @@ from gesso.calls import gate, history
 from gesso.calls.history import Hour
 from gesso.catalog import service as catalog
 from gesso.catalog.edits import connections as edits
+from gesso.catalog.edits.ordering import STEP, moved, put_in_order
 from gesso.catalog.items import Connection
 from gesso.core.errors import GessoError, NotFound
 from gesso.core.sealed import Sealer
@@ -98,7 +99,7 @@ async def add(
     last = max((one.priority for one in standing), default=0)
     connection = await catalog.add_connection(
         tx, sealer, key=key, adapter=adapter, name=facts.name, api_key=api_key, base_url=facts.base_url,
-        sandbox=facts.sandbox, priority=last + edits.STEP, options=facts.options,
+        sandbox=facts.sandbox, priority=last + STEP, options=facts.options,
     )  # fmt: skip
     connection, _ = await edits.update_connection(tx, sealer, key, **_of(facts))
     await deed.note(tx, "connection.added", connection=key, adapter=adapter, sandbox=facts.sandbox)
@@ -160,7 +161,7 @@ async def remove(tx: ElevatedSession, deed: Deed, key: str) -> Connection:
 
 async def order(tx: ElevatedSession, deed: Deed, keys: Sequence[str]) -> tuple[str, ...]:
     """Put these first, in this order. Raises InvalidInput."""
-    placed = await edits.order_connections(tx, keys)
+    placed = await put_in_order(tx, "connection", keys)
     await deed.note(tx, "connection.ordered", order=list(placed))
     return placed
 
@@ -168,7 +169,7 @@ async def order(tx: ElevatedSession, deed: Deed, keys: Sequence[str]) -> tuple[s
 async def move(tx: ElevatedSession, deed: Deed, key: str, by: int) -> tuple[str, ...]:
     """One place up (−1) or down (+1). Raises InvalidInput."""
     standing = [one.key for one in await catalog.list_connections(tx)]
-    return await order(tx, deed, edits.moved(standing, key, by))
+    return await order(tx, deed, moved(standing, key, by))
 
 
 async def test(app: FastAPI, deed: Deed, key: str) -> TestReport:
@@ -177,7 +178,7 @@ async def test(app: FastAPI, deed: Deed, key: str) -> TestReport:
     settings = app.state.settings
     async with db.elevated("operator: test a connection") as tx:
         connection = await catalog.get_connection(tx, key)
-    report = await _tested(connection, Sealer(settings.secret_key), settings.site.sandbox_url)
+    report = await _tested(connection, settings.sealer, settings.site.sandbox_url)
     async with db.elevated("operator: note the test") as tx:
         if report.ok:
             await gate.resume(tx, connection.id)

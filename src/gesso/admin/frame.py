@@ -55,7 +55,8 @@ def deed_of(request: Request, actor: Actor) -> Deed:
 
 def sealer_of(request: Request) -> Sealer:
     """What seals providers' keys on this site."""
-    return Sealer(request.app.state.settings.secret_key)
+    sealer: Sealer = request.app.state.settings.sealer
+    return sealer
 
 
 def groups(*, has_outbox: bool) -> tuple[Group, ...]:

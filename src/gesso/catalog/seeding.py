@@ -82,7 +82,7 @@ async def _seed_connections(tx: ElevatedSession, settings: Settings) -> tuple[st
 
     One that an operator added or edited is left alone. A key that is no longer in the environment stays.
     """
-    sealer = Sealer(settings.secret_key)
+    sealer = settings.sealer
     changed = []
     for adapter, given in _environment(settings.providers).items():
         row = await tx.fetchrow("SELECT * FROM connection WHERE adapter = $1 ORDER BY priority, key LIMIT 1", adapter)

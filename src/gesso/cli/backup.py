@@ -43,8 +43,9 @@ def restore(
         try:
             about = asyncio.run(
                 backups.restore(
-                    direct_url(settings), file, secret=settings.secret_key, other_secret=other_secret,
-                    role_prefix=settings.database.role_prefix, limits=database_limits(settings),
+                    direct_url(settings), file, secret=settings.secret_key, older_secrets=settings.other_secrets,
+                    other_secret=other_secret, role_prefix=settings.database.role_prefix,
+                    limits=database_limits(settings),
                 )
             )  # fmt: skip
         except (backups.BackupError, MigrationError) as error:

@@ -12,7 +12,6 @@ from gesso.catalog.items import Connection
 from gesso.catalog.registry import Catalog
 from gesso.cli.common import console, fail, run_with_database
 from gesso.cli.setup import edition_or_fail, show_changes
-from gesso.core.sealed import Sealer
 from gesso.core.settings import Settings
 from gesso.db import Database
 from gesso.web.render import credits_words
@@ -59,7 +58,7 @@ def add(
     async def run(db: Database, settings: Settings) -> None:
         async with db.elevated("connection add") as tx:
             await service.add_connection(
-                tx, Sealer(settings.secret_key), key=key, adapter=adapter, name=name, api_key=secret,
+                tx, settings.sealer, key=key, adapter=adapter, name=name, api_key=secret,
                 base_url=base_url, sandbox=sandbox, priority=priority,
             )  # fmt: skip
 
@@ -74,7 +73,7 @@ def replace_key(key: Key, api_key: Annotated[str | None, typer.Option(help=_ASKE
 
     async def run(db: Database, settings: Settings) -> Connection:
         async with db.elevated("connection key") as tx:
-            await service.replace_key(tx, Sealer(settings.secret_key), key, secret)
+            await service.replace_key(tx, settings.sealer, key, secret)
             connection = await service.get_connection(tx, key)
             await gate.resume(tx, connection.id)
             return connection
@@ -94,7 +93,7 @@ def test(key: Key) -> None:
     async def run(db: Database, settings: Settings) -> bool:
         async with db.elevated("connection test") as tx:
             connection = await service.get_connection(tx, key)
-        report = await service.test_connection(connection, Sealer(settings.secret_key), settings.site.sandbox_url)
+        report = await service.test_connection(connection, settings.sealer, settings.site.sandbox_url)
         for sentence in report.sentences:
             console.print(sentence, highlight=False)
         if report.ok:

@@ -37,6 +37,11 @@ class Sealer:
     def _key_id(key: bytes) -> bytes:
         return hashlib.sha256(b"gesso/key-id" + key).digest()[:_KEY_ID_BYTES]
 
+    @staticmethod
+    def sealed_under(sealed: bytes) -> str:
+        """The id of the key that a value needs, as hex."""
+        return sealed[:_KEY_ID_BYTES].hex()
+
     def seal(self, value: bytes, context: str) -> bytes:
         """key id (4 bytes) + nonce (12) + ciphertext and tag."""
         nonce = os.urandom(_NONCE_BYTES)
@@ -57,6 +62,10 @@ class Sealer:
     def key_id(self) -> str:
         """Which key seals now, as hex: for showing and for finding what still needs rotation."""
         return self._key_id(self._current).hex()
+
+    def key_ids(self) -> tuple[str, ...]:
+        """All keys that open, as hex; the one that seals comes first."""
+        return tuple(key_id.hex() for key_id in self._keys)
 
 
 def token() -> str:

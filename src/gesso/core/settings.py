@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings
 
 from gesso import __version__
+from gesso.core.sealed import Sealer
 from gesso.core.settings_data import DatabaseSettings, StorageSettings, prefixed
 
 Some = TypeVar("Some", bound=BaseSettings)
@@ -38,6 +39,9 @@ class SiteSettings(BaseSettings):
     """`development` allows the sandbox, the outbox and a secret made by itself; `production` refuses weak secrets."""
     secret_key: SecretStr | None = None
     """Seals provider keys. At least 32 characters. In development one is made and kept in the data folder."""
+    secret_key_others: SecretStr | None = None
+    """Further secrets, with commas, while it is being changed: what was sealed under them opens, and the database's
+    roles may have their passwords from them. Nothing new is sealed under them. See docs/security.md."""
     base_url: str | None = None
     """The address people use, such as `https://art.example.com`. Cookies become Secure when it is https."""
     host: str = "127.0.0.1"
@@ -273,6 +277,18 @@ class Settings:
         """The site's secret. `load_settings` has made sure that there is one."""
         assert self.site.secret_key is not None
         return self.site.secret_key.get_secret_value()
+
+    @property
+    def other_secrets(self) -> tuple[str, ...]:
+        """Secrets that still open, or will soon: see `GESSO_SECRET_KEY_OTHERS`."""
+        given = self.site.secret_key_others
+        parts = given.get_secret_value().split(",") if given is not None else []
+        return tuple(dict.fromkeys(one.strip() for one in parts if one.strip()))
+
+    @property
+    def sealer(self) -> Sealer:
+        """Seals under the site's secret; opens what was sealed under the others, too."""
+        return Sealer(self.secret_key, *self.other_secrets)
 
     @property
     def signups_per_hour(self) -> int:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -19,13 +20,15 @@ class Roles:
 
     The two application roles log in with passwords derived from the site's secret, so that one
     `DATABASE_URL` (the owner's) is all an operator has to give. `direct_url` is the owner's address past a
-    pooler, where there is one.
+    pooler, where there is one. While the secret is being changed the roles may have their passwords from one of
+    `other_secrets`.
     """
 
     owner_url: str
     prefix: str
     secret: str
     direct_url: str
+    other_secrets: tuple[str, ...] = ()
 
     @property
     def app(self) -> str:
@@ -37,13 +40,21 @@ class Roles:
 
     def password(self, role: str) -> str:
         """The password of an application role: HMAC-SHA256 of its name under the site's secret."""
-        return hmac.new(self.secret.encode(), f"gesso/role/{role}".encode(), hashlib.sha256).hexdigest()
+        return _password(self.secret, role)
+
+    def other_passwords(self, role: str) -> tuple[str, ...]:
+        """What else its password may be, while the secret is being changed."""
+        return tuple(_password(secret, role) for secret in self.other_secrets)
 
     def url(self, role: str, *, direct: bool = False) -> str:
         """The owner's address with the role's name and password in place of the owner's."""
         parts = urlsplit(self.direct_url if direct else self.owner_url)
         host = parts.netloc.rsplit("@", 1)[-1]
         return urlunsplit(parts._replace(netloc=f"{quote(role)}:{self.password(role)}@{host}"))
+
+
+def _password(secret: str, role: str) -> str:
+    return hmac.new(secret.encode(), f"gesso/role/{role}".encode(), hashlib.sha256).hexdigest()
 
 
 def normalise_url(url: str) -> str:
@@ -76,9 +87,23 @@ def driver_arguments(url: str) -> dict[str, Any]:
     return arguments
 
 
-async def connect(url: str, **options: Any) -> asyncpg.Connection:
-    """A plain connection to an address as libpq spells it. Raises what asyncpg raises."""
-    return await asyncpg.connect(**{**driver_arguments(url), **options})
+async def connect(url: str, *, other_passwords: Sequence[str] = (), **options: Any) -> asyncpg.Connection:
+    """A plain connection to an address as libpq spells it. Raises what asyncpg raises.
+
+    `other_passwords` are tried in turn when the one in the address is refused.
+    """
+    return await log_in(other_passwords, **{**driver_arguments(url), **options})
+
+
+async def log_in(other_passwords: Sequence[str], *args: Any, **arguments: Any) -> asyncpg.Connection:
+    """`asyncpg.connect`, again with each of the other passwords while the one before is refused."""
+    tries = [arguments, *(arguments | {"password": password} for password in other_passwords)]
+    for attempt in tries[:-1]:
+        try:
+            return await asyncpg.connect(*args, **attempt)
+        except asyncpg.InvalidPasswordError:
+            continue
+    return await asyncpg.connect(*args, **tries[-1])
 
 
 async def pools_transactions(url: str) -> bool:

@@ -113,12 +113,14 @@ async def restore(
     *,
     secret: str,
     role_prefix: str,
+    older_secrets: tuple[str, ...] = (),
     other_secret: bool = False,
     limits: Limits | None = None,
 ) -> About:
     """Bring a backup back into an empty database, whole or not at all, and make the two roles.
 
-    With `other_secret` also one whose provider keys this site cannot open. Raises BackupError.
+    `older_secrets` open keys, too. With `other_secret` also a backup whose provider keys this site cannot open.
+    Raises BackupError.
     """
     about = read_about(source)
     url = normalise_url(owner_url)
@@ -129,10 +131,11 @@ async def restore(
         )
     if about.role_prefix != role_prefix:
         raise BackupError(f"The backup's roles begin with {about.role_prefix}: set GESSO_DATABASE_ROLE_PREFIX to that.")
-    if about.secret != Sealer(secret).key_id() and not other_secret:
+    if about.secret not in Sealer(secret, *older_secrets).key_ids() and not other_secret:
         raise BackupError(
             "The backup was made under another GESSO_SECRET_KEY, so its provider keys could not be opened. Set that "
-            "one, or say --other-secret and give the keys again afterwards (gesso connection key)."
+            "one, or name it in GESSO_SECRET_KEY_OTHERS, or say --other-secret and give the keys again afterwards "
+            "(gesso connection key)."
         )
     async with alone(url):
         if await _count(url):

@@ -5,6 +5,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import structlog
 
 from gesso.core.telemetry import metrics, tracing
 from gesso.db import faults
-from gesso.db.address import Roles, connect, driver_arguments, normalise_url
+from gesso.db.address import Roles, connect, driver_arguments, log_in, normalise_url
 from gesso.db.limits import Limits
 from gesso.db.session import ElevatedSession, PublicSession, Session, WorkspaceSession
 
@@ -31,7 +32,7 @@ class Database:
 
     `direct_url` is the owner's address past a pooler, for what outlives a transaction (`dedicated`). Behind a pooler
     that does not keep prepared statements `prepared_statements` must be False: each statement then takes two round
-    trips.
+    trips. `other_secrets` are tried at log-in after `secret`, while that is being changed.
     """
 
     def __init__(
@@ -45,16 +46,21 @@ class Database:
         direct_url: str | None = None,
         prepared_statements: bool = True,
         limits: Limits | None = None,
+        other_secrets: tuple[str, ...] = (),
     ) -> None:
-        self.roles = Roles(normalise_url(owner_url), role_prefix, secret, normalise_url(direct_url or owner_url))
+        self.roles = Roles(
+            normalise_url(owner_url), role_prefix, secret, normalise_url(direct_url or owner_url), other_secrets
+        )
         limits = limits or Limits()
         options = {} if prepared_statements else {"statement_cache_size": 0}
         self._app = Pool(
-            "app", self.roles.url(self.roles.app), pool_size, command_timeout=limits.client_seconds(), **options
+            "app", self.roles.url(self.roles.app), pool_size, command_timeout=limits.client_seconds(),
+            connect=partial(log_in, self.roles.other_passwords(self.roles.app)), **options,
         )  # fmt: skip
         self._elevated = Pool(
             "elevated", self.roles.url(self.roles.elevated), elevated_pool_size,
-            command_timeout=limits.client_seconds(elevated=True), **options,
+            command_timeout=limits.client_seconds(elevated=True),
+            connect=partial(log_in, self.roles.other_passwords(self.roles.elevated)), **options,
         )  # fmt: skip
         self._outgoing: dict[tuple[str, str], None] = {}
         self._sender: asyncio.Task[None] | None = None
@@ -135,7 +141,9 @@ class Database:
     async def dedicated(self, *, elevated: bool = False) -> asyncpg.Connection:
         """A connection outside the pools and past any pooler, for LISTEN and the queue. The caller closes it."""
         role = self.roles.elevated if elevated else self.roles.app
-        connection = await connect(self.roles.url(role, direct=True), command_timeout=60)
+        connection = await connect(
+            self.roles.url(role, direct=True), other_passwords=self.roles.other_passwords(role), command_timeout=60
+        )
         await set_json_codec(connection)
         return connection
 
@@ -158,7 +166,7 @@ class Database:
 
 
 class Pool:
-    """Connections of one role, called `name` in metrics. `options` go to `asyncpg.connect`."""
+    """Connections of one role, called `name` in metrics. `options` go to `asyncpg.create_pool`."""
 
     def __init__(self, name: str, url: str, size: int, **options: Any) -> None:
         self.name = name

@@ -15,7 +15,6 @@ from gesso.calls.waker import Waker
 from gesso.catalog.registry import Catalog
 from gesso.core import crashpoints
 from gesso.core.clock import Clock
-from gesso.core.sealed import Sealer
 from gesso.core.settings import Settings
 from gesso.credits import service as credits
 from gesso.db import Database, Listener, facts
@@ -55,7 +54,7 @@ class Runtime(Protocol):
 @asynccontextmanager
 async def registered(tasks: Tasks, runtime: Runtime) -> AsyncIterator[None]:
     """Register the room's tasks for as long as the block lasts. Enter before the listener starts."""
-    pool = ProviderPool(Sealer(runtime.settings.secret_key), runtime.settings.site.sandbox_url)
+    pool = ProviderPool(runtime.settings.sealer, runtime.settings.site.sandbox_url)
     waker = Waker(runtime.listener)
     tools = Tools(
         db=runtime.db, settings=runtime.settings, clock=runtime.clock, catalog=runtime.catalog,

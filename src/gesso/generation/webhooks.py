@@ -22,7 +22,6 @@ from gesso.catalog.items import Connection
 from gesso.catalog.registry import Catalog
 from gesso.core import crashpoints
 from gesso.core.errors import Forbidden, NotFound, TooLarge, Unavailable
-from gesso.core.sealed import Sealer
 from gesso.db import Database
 from gesso.generation.late import TASK as LATE_TASK
 from gesso.providers.base import Operation
@@ -38,7 +37,7 @@ MAX_BODY_BYTES = 4 * 2**20
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Web processes need adapters only to verify knocks."""
     settings = app.state.settings
-    app.state.webhook_pool = ProviderPool(Sealer(settings.secret_key), settings.site.sandbox_url)
+    app.state.webhook_pool = ProviderPool(settings.sealer, settings.site.sandbox_url)
     yield
     await app.state.webhook_pool.aclose()
 

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from gesso.cli.common import beside_up, console, database_server, fail, settings_or_fail
-from gesso.cli.doctor import database, outside, setup, work
+from gesso.cli.doctor import database, outside, sealed, setup, work
 from gesso.cli.doctor.findings import Finding, ill
 from gesso.core.errors import Unavailable
 from gesso.core.logs import redact
@@ -50,6 +50,7 @@ async def _examine(settings: Settings) -> list[Finding]:
     try:
         findings += await _safely("money", database.examine(db, settings))
         findings += await _safely("work", work.examine(db))
+        findings += await _safely("sealed keys", sealed.examine(db, settings))
         findings += await _safely("connections", outside.connections(db, settings))
     finally:
         await db.close()

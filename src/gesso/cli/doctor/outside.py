@@ -14,7 +14,6 @@ from gesso.catalog.items import Connection
 from gesso.catalog.registry import Catalog
 from gesso.cli.doctor.findings import Finding, ago, graded, ill, look, well
 from gesso.core.errors import GessoError
-from gesso.core.sealed import Sealer
 from gesso.core.settings import Settings, SettingsError
 from gesso.db import Database
 from gesso.media.storage import Storage
@@ -124,7 +123,7 @@ async def _models(db: Database) -> Finding:
 async def _connection(one: Connection, health: Mapping[str, Any] | None, settings: Settings) -> Finding:
     part = f"connection {one.key}"
     try:
-        report = await service.test_connection(one, Sealer(settings.secret_key), settings.site.sandbox_url)
+        report = await service.test_connection(one, settings.sealer, settings.site.sandbox_url)
     except GessoError as error:
         return ill(part, error.detail, f"gesso connection key {one.key}, or gesso connection disable {one.key}")
     said = " ".join(report.sentences)
