@@ -2,10 +2,18 @@
 
 import json
 import re
+from collections.abc import Mapping
 
+from gesso.providers.base import JSON
 from gesso.providers.errors import Rejected
 
 _FENCE = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL)
+
+
+def schema_in_words(schema: Mapping[str, JSON]) -> str:
+    """The instruction for a model that takes no schema, so that its answer passes all the same."""
+    rules = json.dumps(dict(schema), ensure_ascii=False)
+    return f"Answer with one JSON object and nothing else. It must follow this JSON Schema:\n{rules}"
 
 
 class Passing:

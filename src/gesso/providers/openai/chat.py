@@ -14,9 +14,8 @@ How a model wants to be asked is data: `TextRequest.wire` may hold
 """
 
 import base64
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -25,6 +24,7 @@ from gesso.providers.base import JSON, InputFile
 from gesso.providers.errors import Misconfigured, Rejected
 from gesso.providers.openai import pricing
 from gesso.providers.openai.client import check_model_id
+from gesso.providers.passing import schema_in_words
 from gesso.providers.text import TextMessage, TextRequest
 
 PICTURE_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
@@ -55,7 +55,11 @@ class Manner:
 
 def manner_of(wire: Mapping[str, JSON], *, is_openai: bool) -> Manner:
     """The usual manner with the catalogue's `wire` laid over it. Raises Misconfigured("model") on a bad `wire`."""
-    usual = Manner() if is_openai else Manner(limit="max_tokens")
+    return manner_over(wire, Manner() if is_openai else Manner(limit="max_tokens"))
+
+
+def manner_over(wire: Mapping[str, JSON], usual: Manner) -> Manner:
+    """`usual` with the catalogue's `wire` laid over it. Raises Misconfigured("model") on a bad `wire`."""
     return replace(usual, **{name: _read(name, value, usual) for name, value in wire.items()})
 
 
@@ -86,16 +90,19 @@ def read_options(value: JSON) -> dict[str, str]:
     return read
 
 
-def body_of(request: TextRequest, manner: Manner) -> dict[str, JSON]:
-    """The body to send. Raises Rejected and Misconfigured."""
+def body_of(
+    request: TextRequest, manner: Manner, address_of: Callable[[InputFile], str] | None = None
+) -> dict[str, JSON]:  # fmt: skip
+    """The body to send; pictures stand in it by `address_of`, usually as data URIs. Raises Rejected, Misconfigured."""
     check_model_id(request.model)
     body: dict[str, JSON] = {"model": request.model, **manner.defaults}
-    messages: list[JSON] = [_message(message, manner) for message in request.messages]
+    messages: list[JSON] = [_message(message, manner, address_of or data_uri) for message in request.messages]
     if request.schema is not None:
         if manner.schema == "json_schema":
             body["response_format"] = {"type": "json_schema", "json_schema": _named_schema(request.schema)}
         else:
-            messages.insert(_after_system(request.messages), {"role": "system", "content": _asked_for(request.schema)})
+            asked: JSON = {"role": "system", "content": schema_in_words(request.schema)}
+            messages.insert(_after_system(request.messages), asked)
             if manner.schema == "json_object":
                 body["response_format"] = {"type": "json_object"}
     body["messages"] = messages
@@ -111,15 +118,18 @@ def body_of(request: TextRequest, manner: Manner) -> dict[str, JSON]:
     return body
 
 
-def _message(message: TextMessage, manner: Manner) -> JSON:
+def _message(message: TextMessage, manner: Manner, address_of: Callable[[InputFile], str]) -> JSON:
     if not message.images:
         return {"role": message.role, "content": message.text}
     parts: list[JSON] = [{"type": "text", "text": message.text}] if message.text else []
-    return {"role": message.role, "content": [*parts, *(_picture(image, manner) for image in message.images)]}
+    return {
+        "role": message.role,
+        "content": [*parts, *(_picture(address_of(image), manner) for image in message.images)],
+    }
 
 
-def _picture(image: InputFile, manner: Manner) -> JSON:
-    url: dict[str, JSON] = {"url": data_uri(image)}
+def _picture(address: str, manner: Manner) -> JSON:
+    url: dict[str, JSON] = {"url": address}
     if manner.detail is not None:
         url["detail"] = manner.detail
     return {"type": "image_url", "image_url": url}
@@ -134,11 +144,6 @@ def data_uri(image: InputFile) -> str:
 
 def _after_system(messages: tuple[TextMessage, ...]) -> int:
     return sum(message.role == "system" for message in messages)
-
-
-def _asked_for(schema: Mapping[str, JSON]) -> str:
-    rules = json.dumps(dict(schema), ensure_ascii=False)
-    return f"Answer with one JSON object and nothing else. It must follow this JSON Schema:\n{rules}"
 
 
 def _named_schema(schema: Mapping[str, JSON]) -> dict[str, JSON]:
