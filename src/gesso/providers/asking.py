@@ -3,6 +3,7 @@
 Fields come back as a part of the body; what a model cannot do goes, as a sentence for the user, into `warnings`.
 """
 
+import math
 import re
 from collections.abc import Collection
 from fractions import Fraction
@@ -107,6 +108,20 @@ def pixels_asked(request: MediaRequest, longest: int) -> tuple[int, int] | None:
     if width is None or height is None or not (1 <= width <= longest and 1 <= height <= longest):
         raise Rejected(f"A size needs a width and a height between 1 and {longest} pixels.", field="size")
     return width, height
+
+
+def sides_of(ratio: Fraction, area: int, bucket: int) -> tuple[int, int]:
+    """Width and height of about `area` pixels, as near to `ratio` as multiples of `bucket` allow."""
+    height = math.sqrt(area / ratio)
+    return tuple(max(round(side / bucket), 1) * bucket for side in (height * ratio, height))  # type: ignore[return-value]
+
+
+def fitting_sides(pixels: tuple[int, int], *, step: int, least: int, most: int) -> tuple[int, int]:
+    """The sides scaled together until they lie from `least` to `most`, each rounded to a multiple of `step`."""
+    scale = min(1.0, *(most / side for side in pixels))
+    scale = max(scale, *(least / side for side in pixels))
+    low, high = -(-least // step), most // step
+    return tuple(min(max(round(side * scale / step), low), high) * step for side in pixels)  # type: ignore[return-value]
 
 
 def time_left(seconds: float, deadline_seconds: float | None) -> float:

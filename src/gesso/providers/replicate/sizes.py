@@ -3,7 +3,7 @@
 import math
 from fractions import Fraction
 
-from gesso.providers.asking import parse_ratio, pixels_asked
+from gesso.providers.asking import fitting_sides, parse_ratio, pixels_asked, sides_of
 from gesso.providers.base import JSON, MediaRequest
 from gesso.providers.replicate.options import Shape
 
@@ -27,7 +27,7 @@ def size_fields(request: MediaRequest, shape: Shape) -> Fields:
     if pixels is None:
         wanted = parse_ratio(ratio or "")
         return (
-            _pixel_fields(_of_ratio(wanted, shape), shape)
+            _pixel_fields(sides_of(wanted, MEGAPIXEL, _BUCKET), shape)
             if shape.size == "pixels"
             else _as_ratio(ratio, wanted, shape)
         )
@@ -39,17 +39,9 @@ def size_fields(request: MediaRequest, shape: Shape) -> Fields:
     return _pixel_fields(pixels, shape)
 
 
-def _of_ratio(ratio: Fraction, shape: Shape) -> tuple[int, int]:
-    height = math.sqrt(MEGAPIXEL / ratio)
-    return tuple(max(round(side / _BUCKET), 1) * _BUCKET for side in (height * ratio, height))  # type: ignore[return-value]
-
-
 def _pixel_fields(pixels: tuple[int, int], shape: Shape) -> Fields:
     """Sides within the model's limits, the shape kept, divisible as it wants; a warning where that changed them."""
-    scale = min(1.0, *(shape.max_side / side for side in pixels))
-    scale = max(scale, *(shape.min_side / side for side in pixels))
-    low, high = -(-shape.min_side // shape.step), shape.max_side // shape.step
-    width, height = (min(max(round(side * scale / shape.step), low), high) * shape.step for side in pixels)
+    width, height = fitting_sides(pixels, step=shape.step, least=shape.min_side, most=shape.max_side)
     fields: dict[str, JSON] = {"width": width, "height": height}
     if shape.size == "custom":
         fields["aspect_ratio"] = "custom"
