@@ -68,7 +68,7 @@ async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: T
             log.info("worker.started", concurrency=settings.worker.concurrency)
             with telling(settings, role="worker"):
                 async with listening(settings, Exposition(settings, runtime.db, role="worker"), role="worker"):
-                    await _run(worker, tasks, settings.worker.grace_seconds)
+                    await _run(worker, tasks, settings.worker_grace_seconds)
     log.info("worker.stopped")
 
 

@@ -16,6 +16,7 @@ from gesso.cli.main import app as commands
 from gesso.core.settings import SETTINGS_CLASSES, Settings, SiteSettings, WebSettings, env_name
 from gesso.core.settings_data import StorageSettings
 from gesso.generation import events, routes
+from gesso.providers.openai.options import Shape
 from gesso.worker import HAND_OVER_SECONDS
 from tests.deploy.front import nginx_or_skip
 
@@ -232,7 +233,14 @@ def test_a_kill_comes_only_after_the_grace() -> None:
     assert worker["terminationGracePeriodSeconds"] >= told["GESSO_WORKER_GRACE_SECONDS"] + HAND_OVER_SECONDS + 5
     grace = seconds(COMPOSE["services"]["web-1"]["stop_grace_period"])
     assert grace >= PRODUCTION.drain_seconds + PRODUCTION.web.finish_seconds + 5
-    assert grace >= PRODUCTION.worker.grace_seconds + HAND_OVER_SECONDS + 5
+    grace = seconds(COMPOSE["services"]["worker"]["stop_grace_period"])
+    assert grace >= PRODUCTION.worker_grace_seconds + HAND_OVER_SECONDS + 5
+
+
+def test_a_stopping_worker_may_wait_for_the_slowest_answer() -> None:
+    [settings] = kind("ConfigMap")
+    slowest = Shape().seconds
+    assert min(float(settings["data"]["GESSO_WORKER_GRACE_SECONDS"]), PRODUCTION.worker_grace_seconds) > slowest
 
 
 def test_pods_run_with_little_power_and_hear_no_strange_variables() -> None:

@@ -28,8 +28,10 @@ asyncio.run(run_worker(load_settings()))
 
 
 @asynccontextmanager
-async def worker_process(house: House, crash_at: str | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker in a process of its own."""
+async def worker_process(
+    house: House, crash_at: str | None = None, **more: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A worker in a process of its own. `more` environment."""
     url, storage = house.settings.database.url, house.settings.storage.url
     assert url is not None and storage is not None
     environment = {
@@ -37,7 +39,7 @@ async def worker_process(house: House, crash_at: str | None = None) -> AsyncIter
         "DATABASE_URL": url.get_secret_value(), "GESSO_SECRET_KEY": SECRET, "GESSO_ENV": "test",
         "GESSO_DATA_DIR": str(house.settings.site.data_dir), "GESSO_STORAGE_URL": storage,
         "GESSO_SANDBOX_URL": house.sandbox_url, "GESSO_LOG_LEVEL": "warning",
-        **({"GESSO_CRASH_AT": crash_at} if crash_at else {}),
+        **({"GESSO_CRASH_AT": crash_at} if crash_at else {}), **more,
     }  # fmt: skip
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", WORK, env=environment)
     try:

@@ -1,7 +1,12 @@
-"""A provider that answers at once, and a worker that is asked to stop meanwhile: the picture is brought home first."""
+"""A worker that is asked to stop while a provider makes a picture it will put into its answer.
+
+Nobody could ask for that answer again, so it is brought home first; all else is handed over meanwhile.
+"""
 
 import asyncio
 import signal
+import time
+from uuid import UUID
 
 import pytest
 
@@ -11,19 +16,60 @@ from tests.generation.test_crash import worker_process
 pytestmark = pytest.mark.crash
 
 
-async def test_a_stopping_worker_brings_home_what_is_answered_at_once(idle: House) -> None:
+async def until_begun(house: House, generation_id: UUID, state: str) -> None:
+    async with asyncio.timeout(30):
+        while [one["state"] for one in await house.attempts(generation_id)] != [state]:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_stopping_worker_waits_for_the_answer_only_it_can_get(idle: House) -> None:
+    ada, ben = await idle.person(), await idle.person("Ben")
+    at_once = await ada.asked("a harbour sandbox:slow=8", model="gpt-image", quality="low")
+    refused = await ada.asked("dunes sandbox:slow=3 sandbox:fewer", model="gpt-image", quality="low")
+    polled = await ben.asked("a harbour sandbox:slow=60")
+    async with worker_process(idle, GESSO_WORKER_GRACE_SECONDS="60") as worker:
+        await until_begun(idle, at_once, "started")
+        await until_begun(idle, refused, "started")
+        await until_begun(idle, polled, "submitted")
+        worker.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(6):  # what can be asked for again does not wait for what cannot
+            while (await idle.rows("SELECT driver FROM generation WHERE id = $1", polled))[0]["driver"] is not None:
+                await asyncio.sleep(0.05)
+        assert worker.returncode is None and (await idle.attempts(at_once))[0]["state"] == "started"
+        async with asyncio.timeout(25):
+            assert await worker.wait() == 0
+    assert (await ada.status(at_once))["status"] == "succeeded", "brought to its end, not only brought home"
+    assert [one["state"] for one in await idle.attempts(at_once)] == ["succeeded"]
+    assert [one["error_kind"] for one in await idle.attempts(refused)] == ["rejected_failed"], "as it was answered"
+    assert (await ada.status(refused))["status"] == "failed"
+    assert await ada.wallet() == ("99", "0") and await idle.wrong() == ()
+    assert (await ben.status(polled))["status"] == "running"
+
+
+async def test_a_second_signal_does_not_wait(idle: House) -> None:
     ada = await idle.person()
-    generation_id = await ada.asked("a harbour sandbox:slow=2", model="gpt-image", quality="low")
-    async with worker_process(idle) as worker:
-        async with asyncio.timeout(30):
-            while [one["state"] for one in await idle.attempts(generation_id)] != ["started"]:
-                await asyncio.sleep(0.02)
+    generation_id = await ada.asked("a harbour sandbox:slow=60", model="gpt-image", quality="low")
+    async with worker_process(idle, GESSO_WORKER_GRACE_SECONDS="60") as worker:
+        await until_begun(idle, generation_id, "started")
+        worker.send_signal(signal.SIGTERM)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(worker.wait(), 1)
+        asked = time.monotonic()
+        worker.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            assert await worker.wait() == 128 + signal.SIGTERM
+        assert time.monotonic() - asked < 15
+
+
+async def test_the_wait_is_bounded_and_what_is_cut_off_is_not_sent_again(idle: House) -> None:
+    ada = await idle.person()
+    generation_id = await ada.asked("a harbour sandbox:slow=60", model="gpt-image", quality="low")
+    async with worker_process(idle, GESSO_WORKER_GRACE_SECONDS="0.5") as worker:
+        await until_begun(idle, generation_id, "started")
         worker.send_signal(signal.SIGTERM)
         async with asyncio.timeout(20):
             assert await worker.wait() == 0
-    outputs = await idle.rows("SELECT state FROM output WHERE generation_id = $1", generation_id)
-    assert outputs == [{"state": "delivered"}], "nobody could ask for it again"
-    assert [one["state"] for one in await idle.attempts(generation_id)] == ["succeeded"]
     async with worker_process(idle):
-        assert (await ada.ended(generation_id, 40))["status"] == "succeeded"
-    assert (await ada.wallet())[1] == "0" and await idle.wrong() == ()
+        assert (await ada.ended(generation_id))["status"] == "failed"
+    assert [one["state"] for one in await idle.attempts(generation_id)] == ["uncertain"]
+    assert await ada.wallet() == ("100", "0") and await idle.wrong() == ()

@@ -21,7 +21,8 @@ from gesso.core.settings import Settings
 from gesso.db.embedded import EmbeddedPostgres
 
 HEALTHY_TIMEOUT_SECONDS = 60.0
-STOP_TIMEOUT_SECONDS = 15.0
+STOP_SLACK_SECONDS = 10.0
+"""Beyond what web and worker grant their work: for the hand-over, and something over."""
 _PR_SET_PDEATHSIG = 1
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
 
@@ -80,18 +81,19 @@ async def _run(settings: Settings, server: EmbeddedPostgres | None) -> int:
     begun = time.monotonic()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    parts: list[Part] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, _asked_to_stop, stopping, parts, number)
     sandbox_port = _sandbox_port(settings) if _needs_sandbox(settings) else None
     environment = _environment(settings, sandbox_port)
     with console.status("Preparing the database …"):
         await prepare_database(settings)
-    parts = [
+    if sandbox_port is not None:
+        parts.append(Part("sandbox", ["gesso.sandbox", "--port", str(sandbox_port)], environment))
+    parts += [
         Part("web", ["gesso", "serve"], environment),
         Part("worker", ["gesso", "work"], environment),
     ]
-    if sandbox_port is not None:
-        parts.insert(0, Part("sandbox", ["gesso.sandbox", "--port", str(sandbox_port)], environment))
     for part in parts:
         await part.start()
     if sandbox_port is not None:
@@ -105,7 +107,7 @@ async def _run(settings: Settings, server: EmbeddedPostgres | None) -> int:
             _announce(settings, sandbox_port, time.monotonic() - begun)
         await stopping.wait()
     finally:
-        await _stop(parts)
+        await _stop(parts, _stop_seconds(settings))
         sandbox_note(settings).unlink(missing_ok=True)
         for keeper in keepers:
             keeper.cancel()
@@ -157,7 +159,21 @@ def _announce(settings: Settings, sandbox_port: int | None, seconds: float) -> N
     console.print(Panel("\n".join(lines), title="gesso", title_align="left", border_style="magenta", expand=False))
 
 
-async def _stop(parts: Sequence[Part]) -> None:
+def _asked_to_stop(stopping: asyncio.Event, parts: Sequence[Part], number: int) -> None:
+    """The first Ctrl-C asks the parts, the second ends them at once."""
+    if stopping.is_set():
+        for part in parts:
+            part.signal(number)
+    stopping.set()
+
+
+def _stop_seconds(settings: Settings) -> float:
+    """What the slower of web and worker may take to stop."""
+    web = settings.drain_seconds + settings.web.finish_seconds
+    return max(web, settings.worker_grace_seconds) + STOP_SLACK_SECONDS
+
+
+async def _stop(parts: Sequence[Part], seconds: float) -> None:
     """Web and worker first, the sandbox last, so that running work can still hand over."""
     ordered = [part for part in parts if part.name != "sandbox"], [part for part in parts if part.name == "sandbox"]
     for group in ordered:
@@ -165,7 +181,7 @@ async def _stop(parts: Sequence[Part]) -> None:
             part.signal(signal.SIGTERM)
         waits = [part.process.wait() for part in group if part.process is not None]
         try:
-            await asyncio.wait_for(asyncio.gather(*waits), STOP_TIMEOUT_SECONDS)
+            await asyncio.wait_for(asyncio.gather(*waits), seconds)
         except TimeoutError:
             for part in group:
                 part.signal(signal.SIGKILL)

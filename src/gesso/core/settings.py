@@ -153,8 +153,9 @@ class WorkerSettings(BaseSettings):
     """Generations one worker drives at once; they mostly wait for providers."""
     ingest_threads: int = Field(2, ge=1, le=64)
     """Threads that decode pictures and make thumbnails."""
-    grace_seconds: float = Field(5, ge=0, le=600)
-    """How long a stopping worker finishes steps before it hands its work over."""
+    grace_seconds: float | None = Field(None, ge=0, le=3600)
+    """How long a stopping worker waits for what nobody else could go on with: a call whose answer is the picture
+    itself. All else it hands over at once. Default: 270, in development 5."""
 
 
 class LimitSettings(BaseSettings):
@@ -301,6 +302,13 @@ class Settings:
         if self.web.drain_seconds is None:
             return 0 if self.site.development else 3
         return self.web.drain_seconds
+
+    @property
+    def worker_grace_seconds(self) -> float:
+        """How long a stopping worker waits for what nobody else could go on with."""
+        if self.worker.grace_seconds is None:
+            return 5 if self.site.development else 270
+        return self.worker.grace_seconds
 
     @property
     def storage_url(self) -> str:

@@ -45,7 +45,8 @@ class Drive:
         self.history = tuple(history)
         snapshot = tools.catalog.snapshot
         self.steps: tuple[Step, ...] = chain(
-            generation, [output.price for output in outputs], snapshot.models.get, snapshot.connections.get
+            generation, [output.price for output in outputs], snapshot.models.get, snapshot.connections.get,
+            snapshot.style_presets,
         )
         self._handing_over: set[asyncio.Task[Any]] = set()
         self._busy = 0
@@ -84,11 +85,19 @@ class Drive:
         return [output for output in rows if output.index in indexes and output.state == "pending"]
 
     async def hand_over(self, call: Coroutine[Any, Any, T]) -> T:
-        """Await a call that must not be cut off: when the drive is stopped it goes on, and `drain` waits for it."""
+        """Await a call that must not be cut off: when the drive is stopped it goes on, and `drain` waits for it.
+
+        Some providers answer a request with the picture itself, after minutes, and nobody could ask for it again.
+        """
         task = asyncio.create_task(call)
         self._handing_over.add(task)
         task.add_done_callback(self._handing_over.discard)
         return await asyncio.shield(task)
+
+    async def handed_over(self) -> None:
+        """Wait until no call is being handed over. Cutting this short touches none of them."""
+        if self._handing_over:
+            await asyncio.wait(set(self._handing_over))
 
     async def drain(self, seconds: float) -> None:
         """Let calls that are being handed over end; cut off what takes longer, which leaves it uncertain."""

@@ -4,7 +4,7 @@ take the lease ─► (start) ─► drive its strands ─► finish, hand on
                                   │
               ended by somebody ──┼─► ask the providers to stop
               lease lost ─────────┼─► leave it alone
-              worker stops ───────┼─► give the lease back, hand the job over
+              worker stops ───────┼─► wait for answers nobody else could get, give the lease back, hand the job over
               nothing to do now ──┼─► rest, come again later
               deadline ───────────┴─► ask the providers to stop, fail what is missing
 """
@@ -42,6 +42,9 @@ log = structlog.get_logger()
 LAST_LOOK_SECONDS = 30.0
 """A generation found past its deadline, after an outage, may still collect what its providers have finished."""
 REST_SLACK_SECONDS = 0.2
+CUT_OFF_SECONDS = 5.0
+"""What a call that is just being handed over gets to end, when nobody wants its result any more: a provider whose
+answer has come can be told to stop."""
 HOLD_SLACK = timedelta(minutes=5)
 """The hold outlives the deadline by the time an uncertain call may take, and a little."""
 
@@ -145,8 +148,7 @@ class Executor:
                 await self._stop(drive, work)
                 await self._after_interruption(drive)
             elif stopping.done():
-                await self._stop(drive, work)
-                raise jobs.HandOver
+                await self._leave(drive, work, interrupted)
             else:
                 await self._stop(drive, work)
                 await self._past_deadline(drive)
@@ -163,7 +165,24 @@ class Executor:
         """Stop the strands; a request that is just being handed over may end, so that nothing is left uncertain."""
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
-        await drive.drain(self._tools.settings.worker.grace_seconds)
+        await drive.drain(CUT_OFF_SECONDS)
+
+    async def _leave(self, drive: Drive, work: asyncio.Task[None], interrupted: asyncio.Task[Any]) -> None:
+        """The worker stops. What another one can go on with is left at once; for an answer that only this process can
+        get it stays, up to that call's own deadline and the worker's. Raises HandOver when something is left to do."""
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        home = asyncio.create_task(drive.handed_over())
+        seconds = min(self._tools.settings.worker_grace_seconds, self._seconds_left(drive))
+        await asyncio.wait({home, interrupted}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        home.cancel()
+        await drive.drain(CUT_OFF_SECONDS if interrupted.done() else 0)
+        if interrupted.done():
+            await self._after_interruption(drive)
+        elif await drive.pending(tuple(drive.outputs)):
+            raise jobs.HandOver
+        else:
+            await self._finish(drive)
 
     async def _after_work(self, drive: Drive, work: asyncio.Task[None]) -> None:
         try:
@@ -179,12 +198,15 @@ class Executor:
             log.exception("generation.given_up")
             await self._past_deadline(drive)
         else:
-            crashpoints.reach("generation.finishing")
-            async with drive.transaction() as tx:
-                await settlement.finish(tx, drive.generation, now=self._tools.clock.now())
-                await leases.give_up(tx, drive.lease)
-                crashpoints.reach("generation.closing")
-            crashpoints.reach("generation.finished")
+            await self._finish(drive)
+
+    async def _finish(self, drive: Drive) -> None:
+        crashpoints.reach("generation.finishing")
+        async with drive.transaction() as tx:
+            await settlement.finish(tx, drive.generation, now=self._tools.clock.now())
+            await leases.give_up(tx, drive.lease)
+            crashpoints.reach("generation.closing")
+        crashpoints.reach("generation.finished")
 
     async def _after_interruption(self, drive: Drive) -> None:
         """Somebody else ended it, or drives it now."""

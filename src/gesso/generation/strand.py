@@ -89,32 +89,27 @@ class Strand:
         open_call = next((attempt for attempt in self._history if attempt.state in LIVE), None)
         at, tries = self._position()
         while open_call is not None or at < len(steps):
-            attempt = open_call
-            if attempt is None:
-                size = max(1, steps[at].model.outputs_per_call)
+            begun: Attempt | ProviderError
+            following: policy.Next | None
+            if open_call is not None:  # it is under way, whatever its connection's share
+                begun, fresh, open_call = open_call, None, None
+                self._tools.shares.take(begun.connection_id, alone=True)
+            else:
+                fresh = steps[at]
+                size = max(1, fresh.model.outputs_per_call)
                 if len(self._indexes) > size:
                     return await self._split(size)
-                begun = await self._begin(steps[at], tries + 1)
-                attempt = begun if isinstance(begun, Attempt) else None
-                trouble = Trouble(begun) if isinstance(begun, ProviderError) else None
-            else:  # it is under way, whatever its connection's share
-                self._tools.shares.take(attempt.connection_id, alone=True)
-            if attempt is not None:
-                fresh = None if attempt is open_call else steps[at]
-                try:
-                    with self._drive.busy(), structlog.contextvars.bound_contextvars(attempt_id=str(attempt.id)):
-                        trouble = await self._see_through(attempt, fresh)
-                finally:
-                    self._tools.shares.give_back(attempt.connection_id)
+                begun = await self._begin(fresh, tries + 1)
+            if isinstance(begun, ProviderError):
+                following = await self._record(None, Trouble(begun), at, tries)
+            else:
                 tries += 1
-            if trouble is None:
-                return None
-            following = policy.after(trouble.error.code, tries, policy.retry_after(trouble.error))
-            if isinstance(following, Elsewhere) and at + 1 >= len(steps):
-                following = GiveUp()
-            await self._record(attempt, trouble, following, max(tries, 1))
-            open_call = None
-            if isinstance(following, GiveUp):
+                try:
+                    with self._drive.busy(), structlog.contextvars.bound_contextvars(attempt_id=str(begun.id)):
+                        following = await self._see_through(begun, fresh, at, tries)
+                finally:
+                    self._tools.shares.give_back(begun.connection_id)
+            if following is None or isinstance(following, GiveUp):
                 return None
             if isinstance(following, Again):
                 await asyncio.sleep(policy.jittered(following.pause_seconds))
@@ -204,51 +199,65 @@ class Strand:
         held_back.inc(pause)
         await asyncio.sleep(pause)
 
-    async def _see_through(self, attempt: Attempt, fresh: Step | None) -> Trouble | None:
-        """The call from wherever it stands to its end. None: all its outputs have ended; else what went wrong.
+    async def _see_through(self, attempt: Attempt, fresh: Step | None, at: int, tries: int) -> policy.Next | None:
+        """The call from wherever it stands to its end. None: all its outputs have ended; else what to do next.
 
         `fresh` is the step it was just begun for. Without it, a call whose answer was never noted is uncertain.
         """
         call = Call(self._drive, attempt)
-        taken: Operation | Done | ProviderError = attempt.operation or OutcomeUnknown()
+        taken: Operation | OutcomeUnknown | policy.Next | None = attempt.operation or OutcomeUnknown()
         if attempt.operation is None and fresh is not None:
-            taken = await self._drive.hand_over(self._hand_over(call, attempt, fresh))
+            taken = await self._drive.hand_over(self._hand_over(call, attempt, fresh, at, tries))
         if isinstance(taken, OutcomeUnknown):
-            taken = await call.look_up() or taken
-        if isinstance(taken, Done):
-            return None
+            found = await call.look_up()
+            if found is None:
+                await call.keep()
+                return await self._record(attempt, Trouble(taken), at, tries)
+            taken = found
+        if not isinstance(taken, Operation):
+            return taken
         await call.keep()  # now: a video takes its time, and somebody may want to know meanwhile
-        if isinstance(taken, ProviderError):
-            return Trouble(taken)
         connection = call.connection
         if connection is None:
-            return Trouble(Misconfigured("model", note="The connection of this call is gone."))
+            gone = Misconfigured("model", note="The connection of this call is gone.")
+            return await self._record(attempt, Trouble(gone), at, tries)
         ended = await call.watch(connection, taken)
         await call.keep()
         if isinstance(ended, Failed):
-            return Trouble(ended.error, ended.cost_micro_usd)
+            return await self._record(attempt, Trouble(ended.error, ended.cost_micro_usd), at, tries)
         await self._bring_home(connection, attempt, ended)
         return None
 
-    async def _hand_over(self, call: Call, attempt: Attempt, step: Step) -> Operation | Done | ProviderError:
-        """Submit. What is answered at once is brought home in the same breath: nobody could be asked for it again, so
-        a worker that is to stop does not leave it behind."""
+    async def _hand_over(
+        self, call: Call, attempt: Attempt, step: Step, at: int, tries: int
+    ) -> Operation | OutcomeUnknown | policy.Next | None:
+        """Submit. What is answered at once is brought home, or noted as refused, in the same breath: nobody could be
+        asked for it again, so a worker that is to stop does not leave it behind."""
         taken = await call.submit(step, self._indexes)
-        if isinstance(taken, Done):
-            await call.keep()
-            await self._bring_home(step.connection, attempt, taken)
-        return taken
+        if isinstance(taken, Operation | OutcomeUnknown):
+            return taken
+        await call.keep()
+        if isinstance(taken, ProviderError):
+            return await self._record(attempt, Trouble(taken), at, tries)
+        await self._bring_home(step.connection, attempt, taken)
+        return None
 
     async def _bring_home(self, connection: Connection, attempt: Attempt, done: Done) -> None:
         async with self._tools.pool.use(connection) as line:
             pending = await self._drive.pending(attempt.output_indexes)
             await delivery.deliver(self._tools, self._generation, pending, attempt, done, line.fetcher)
 
-    async def _record(self, attempt: Attempt | None, trouble: Trouble, following: policy.Next, tries: int) -> None:
-        """Close the call, tell the gate, and, when nothing is left to try, fail the outputs: one transaction."""
+    async def _record(self, attempt: Attempt | None, trouble: Trouble, at: int, tries: int) -> policy.Next:
+        """Close the call, tell the gate, and, when nothing is left to try, fail the outputs: one transaction.
+
+        What to do next, after `tries` calls of the model at this place of the chain.
+        """
         error = trouble.error
+        following = policy.after(error.code, tries, policy.retry_after(error))
+        if isinstance(following, Elsewhere) and at + 1 >= len(self._drive.steps):
+            following = GiveUp()
         uncertain = isinstance(error, OutcomeUnknown)
-        failure = policy.UNCERTAIN if uncertain else policy.exhausted(error.code, error.message, tries)
+        failure = policy.UNCERTAIN if uncertain else policy.exhausted(error.code, error.message, max(tries, 1))
         log.warning(
             "attempt.failed", generation_id=str(self._generation.id), attempt_id=str(attempt.id) if attempt else None,
             kind=error.code, note=error.note, next=type(following).__name__,
@@ -266,6 +275,7 @@ class Strand:
                 await gate.report_failure(tx, attempt.connection_id, error)
             crashpoints.reach("attempt.recording")
         crashpoints.reach("attempt.recorded")
+        return following
 
     async def _fail(self, failure: Failure) -> None:
         async with self._drive.transaction() as tx:
