@@ -50,7 +50,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Turn:
-    """What a chat answer, or one chunk of it, adds."""
+    """What a chat answer, or one chunk of it, adds. `cost_micro_usd` where a server tells what it bills."""
 
     text: str = ""
     refusal: str = ""
@@ -58,6 +58,7 @@ class Turn:
     usage: Tokens | None = None
     error: ErrorBody | None = None
     readable: bool = True
+    cost_micro_usd: int | None = None
 
 
 @dataclass(frozen=True)
