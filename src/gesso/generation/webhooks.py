@@ -59,7 +59,10 @@ async def receive_webhook(
     try:
         async with pool.use(connection) as line:
             notice = await line.provider.parse_webhook(dict(request.headers), body)
-            lost = await _lost_call(state.db, connection, call) if call else None
+            known = await _known_call(state.db, connection, call) if call else None
+            if known is None and not notice.signed:
+                raise WebhookRejected("It is not signed, and came to no call of ours.")
+            lost = known if known is not None and known.state in ("started", "uncertain") else None
             operation = line.provider.recall(lost.upstream, notice.request_id) if lost else None
     except WebhookRejected as error:
         log.warning("webhook.rejected", connection=connection_key, reason=str(error))
@@ -91,13 +94,11 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def _lost_call(db: Database, connection: Connection, client_key: UUID) -> Reference | None:
-    """The call with this client key, if it is one of the connection's whose operation is not known."""
+async def _known_call(db: Database, connection: Connection, client_key: UUID) -> Reference | None:
+    """The call with this client key, if it is one of the connection's. Nobody can guess one."""
     async with db.public() as tx:
         reference = await attempts.find(tx, client_key)
-    if reference is None or reference.connection_id != connection.id:
-        return None
-    return reference if reference.state in ("started", "uncertain") else None
+    return reference if reference is not None and reference.connection_id == connection.id else None
 
 
 async def found_again(db: Database, lost: Reference, operation: Operation) -> None:

@@ -119,9 +119,14 @@ class Failed:
 
 @dataclass(frozen=True)
 class WebhookNotice:
-    """A verified knock: look at this request now. Nothing else in the notice is believed."""
+    """A verified knock: look at this request now. Nothing else in the notice is believed.
+
+    `signed` False: the provider has no signature to verify, so that only the address it came to vouches for it. It
+    is to be taken at the address of one of our calls and nowhere else.
+    """
 
     request_id: str
+    signed: bool = True
 
 
 @dataclass(frozen=True)
