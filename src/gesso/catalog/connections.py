@@ -22,7 +22,7 @@ from gesso.core.sealed import SealBroken, Sealer
 from gesso.db import ElevatedSession
 from gesso.providers.base import ConnectionConfig, TestReport
 from gesso.providers.errors import ProviderError
-from gesso.providers.registry import ADAPTERS, build
+from gesso.providers.registry import ADAPTERS, build, wire_problem
 
 _HINT_LENGTH = 4
 _HINT_FROM_LENGTH = 16
@@ -136,13 +136,20 @@ async def set_connection_enabled(tx: ElevatedSession, key: str, enabled: bool) -
 
 
 async def set_model_enabled(tx: ElevatedSession, key: str, enabled: bool) -> UUID:
-    """Switch a model on or off; returns its id. Raises NotFound, InvalidInput for one without a price."""
-    row = await tx.fetchrow("SELECT id, name, price FROM model WHERE key = $1", key)
+    """Switch a model on or off; returns its id. Raises NotFound, InvalidInput for one without a price or whose wire
+    data its adapter cannot use."""
+    row = await tx.fetchrow(
+        "SELECT model.id, model.name, model.price, model.kind, model.upstream, model.wire, connection.adapter"
+        " FROM model JOIN connection ON connection.id = model.connection_id WHERE model.key = $1",
+        key,
+    )
     if row is None:
         raise NotFound(f"There is no model “{key}”.")
     if enabled and row["price"] is None:
         reason = f"{row['name']} has no price yet, so it cannot be switched on."
         raise InvalidInput(reason, fields={"price": reason})
+    if enabled and (problem := wire_problem(row["adapter"], row["kind"], row["upstream"], row["wire"])):
+        raise InvalidInput(problem, fields={"wire": problem})
     await tx.execute_raw(
         "UPDATE model SET enabled = $2, edited_at = now(), updated_at = now() WHERE id = $1", row["id"], enabled
     )

@@ -194,6 +194,10 @@ class ProviderSettings(BaseSettings):
     """Key of OpenAI, or of the server that `OPENAI_BASE_URL` names. Without it as with fal."""
     openai_base_url: str | None = None
     """A server that speaks OpenAI's wire, such as `http://localhost:11434/v1`. It may want no key."""
+    comfyui_base_url: str | None = None
+    """A ComfyUI box, such as `http://10.0.0.5:8188`. Without it as with fal."""
+    comfyui_api_key: SecretStr | None = None
+    """Bearer token for a proxy in front of that box. ComfyUI itself wants none."""
 
 
 class SandboxSettings(BaseSettings):

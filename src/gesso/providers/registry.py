@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gesso.providers.base import Connected, ConnectionConfig
+from gesso.providers.base import JSON, Connected, ConnectionConfig, MediaKind
+from gesso.providers.comfyui.adapter import ComfyAdapter
+from gesso.providers.comfyui.options import shape_of as comfyui_shape
 from gesso.providers.errors import Misconfigured
 from gesso.providers.fal.adapter import FalAdapter
 from gesso.providers.openai.adapter import OpenAIAdapter
@@ -18,7 +20,8 @@ class Adapter:
     """A wire we speak. `makes`: what its models can be of. What `open` returns shows the faces for it: `Provider`
     for image and video, `Writer` for chat and vision, `Judge` for moderation.
 
-    `needs_key`: False where a server at an address of its own may want none.
+    `needs_key`: False where a server at an address of its own may want none. `check` reads the `wire` of a model of
+    pictures or films (its `upstream`, its kind, the data) and raises Misconfigured when it cannot be used.
     """
 
     name: str
@@ -26,6 +29,7 @@ class Adapter:
     open: Callable[[ConnectionConfig], Connected]
     makes: frozenset[Makes]
     needs_key: bool = True
+    check: Callable[[str, MediaKind, Mapping[str, JSON]], object] | None = None
 
 
 ADAPTERS: Mapping[str, Adapter] = {
@@ -40,8 +44,23 @@ ADAPTERS: Mapping[str, Adapter] = {
             frozenset({"image", "video", "chat", "vision", "moderation"}),
             needs_key=False,
         ),
+        Adapter(
+            "comfyui", "ComfyUI", ComfyAdapter, frozenset({"image", "video"}), needs_key=False, check=comfyui_shape
+        ),
     )
 }
+
+
+def wire_problem(adapter: str, kind: str, upstream: str, wire: Mapping[str, JSON]) -> str | None:
+    """What is wrong with a model's wire data, in a sentence for the operator; None where nothing is known to be."""
+    known = ADAPTERS.get(adapter)
+    if known is None or known.check is None:
+        return None
+    try:
+        known.check(upstream, "video" if kind == "video" else "image", wire)
+    except Misconfigured as error:
+        return error.note or error.message
+    return None
 
 
 def build(adapter: str, config: ConnectionConfig) -> Connected:
