@@ -33,6 +33,7 @@ import gesso.generation.webhooks
 import gesso.media.files
 import gesso.media.pages
 import gesso.media.routes
+import gesso.media.samples
 import gesso.prompts.routes
 import gesso.web.shell
 import gesso.web.stylepage
@@ -158,6 +159,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.generation.pages.router,
         gesso.media.pages.router,
         gesso.media.files.router,
+        gesso.media.samples.router,
         gesso.analytics.pages.router,
         gesso.admin.overview.router,
         gesso.admin.connections_pages.router,

@@ -16,6 +16,7 @@ import gesso.generation.tasks
 import gesso.media.tasks
 import gesso.prompts.tasks
 from gesso.api.metrics import Exposition, listening
+from gesso.catalog.rows import samples_named
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.settings import Settings
 from gesso.core.telemetry.process import telling
@@ -55,7 +56,7 @@ async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: T
         gesso.accounts.tasks.register(tasks, runtime)
         gesso.credits.tasks.register(tasks, runtime)
         gesso.billing.tasks.register(tasks, runtime)
-        gesso.media.tasks.register(tasks, runtime, expected=expected_assets)
+        gesso.media.tasks.register(tasks, runtime, expected=expected_assets, samples_named=samples_named)
         gesso.analytics.rollup.register(tasks, runtime)
         gesso.calls.tasks.register(tasks, runtime)
         gesso.prompts.tasks.register(tasks, runtime)

@@ -9,8 +9,8 @@ from gesso.admin.frame import Deed
 from gesso.catalog import pricing, rows
 from gesso.catalog import service as catalog
 from gesso.catalog.edits import models as edits
-from gesso.catalog.edits.connections import moved
 from gesso.catalog.edits.models import Margin, ModelFacts
+from gesso.catalog.edits.ordering import moved, put_in_order
 from gesso.catalog.items import KINDS, Connection, Kind, Model, Pack
 from gesso.core.errors import InvalidInput
 from gesso.core.money import OutputPrice, Price
@@ -99,7 +99,7 @@ async def switch(tx: ElevatedSession, deed: Deed, key: str, enabled: bool) -> Mo
 
 async def order(tx: ElevatedSession, deed: Deed, keys: Sequence[str]) -> tuple[str, ...]:
     """Put these first, in this order. Raises InvalidInput."""
-    placed = await edits.order_models(tx, keys)
+    placed = await put_in_order(tx, "model", keys)
     await deed.note(tx, "model.ordered", order=list(placed))
     return placed
 

@@ -65,6 +65,7 @@ async def _stored(tx: ElevatedSession) -> Stored:
         document=document,
         workspaces=sum(by_plan.values()),
         workspaces_by_plan=by_plan,
+        removed=await rows.removed(tx),
     )
 
 

@@ -5,8 +5,8 @@ and what the row holds. A row that still holds what the edition said follows it;
 changed stays, and is listed as kept.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gesso.catalog.editions import Edition
@@ -27,7 +27,8 @@ class Change:
     """One difference between the edition and the database.
 
     add: a new item · change: a value follows the edition · remove: the edition no longer names the item
-    (models are switched off, since pictures refer to them; the others are deleted) · keep: an operator's value stays.
+    (models are switched off, since pictures refer to them; the others are deleted) · keep: an operator's value stays,
+    or (with nothing before) what an operator removed stays away.
     `touches` is the number of workspaces that feel it, None where nobody does.
     """
 
@@ -49,6 +50,8 @@ class Stored:
     document: Mapping[str, Any]
     workspaces: int
     workspaces_by_plan: Mapping[str, int]
+    removed: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Keys by table that an operator removed for good."""
 
 
 def compare(edition: Edition, stored: Stored) -> tuple[Change, ...]:
@@ -59,7 +62,8 @@ def compare(edition: Edition, stored: Stored) -> tuple[Change, ...]:
         for key, values in wanted.items():
             row = rows.get(key)
             if row is None:
-                changes.append(Change("add", table, key, after=values))
+                gone = key in stored.removed.get(table, ())
+                changes.append(Change("keep" if gone else "add", table, key, after=values))
             else:
                 changes += _row_changes(table, row, values, stored)
         for key, row in rows.items():

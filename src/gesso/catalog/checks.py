@@ -17,6 +17,7 @@ LABELS = {
     "prompt": "Prompt", "negative_prompt": "Leave out", "size": "Size", "aspect_ratio": "Shape",
     "quality": "Quality", "steps": "Steps", "guidance": "Guidance", "seed": "Seed", "count": "Pictures",
     "output_format": "Format", "references": "Reference pictures", "duration": "Length",
+    "style": "Style",
 }  # fmt: skip
 
 

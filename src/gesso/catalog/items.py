@@ -130,14 +130,19 @@ class Pack:
 
 @dataclass(frozen=True)
 class StylePreset:
-    """A look that is added to a prompt."""
+    """A look to choose: words that join the prompt and what is to be left out, and settings it comes with.
+
+    `settings` are by our own names, such as size or guidance; a model takes those it knows (see catalog.styles).
+    """
 
     id: UUID
     key: str
     name: str
     prompt: str
     negative_prompt: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
     sample: str | None = None
+    enabled: bool = True
     position: int = 0
 
 

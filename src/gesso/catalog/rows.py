@@ -13,7 +13,7 @@ import structlog
 
 from gesso.catalog.items import Chain, ChainLink, Connection, Model, Pack, Plan, StylePreset
 from gesso.catalog.rules import parse_rule
-from gesso.db import Session
+from gesso.db import ElevatedSession, Session
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ EDITION_COLUMNS: Mapping[str, tuple[str, ...]] = {
         "limits", "position",
     ),
     "pack": ("name", "credits", "price_cents", "currency", "position"),
-    "style_preset": ("name", "prompt", "negative_prompt", "sample", "position"),
+    "style_preset": ("name", "prompt", "negative_prompt", "settings", "sample", "enabled", "position"),
     "chain": ("total_seconds", "links"),
 }  # fmt: skip
 """What an edition says of each table's rows. `model.connection` is the connection's key."""
@@ -63,6 +63,18 @@ class StoredRow:
 async def fetch(tx: Session, table: str) -> list[Row]:
     """All rows of a table in their order."""
     return list(await tx.fetch(_SELECT[table]))
+
+
+async def removed(tx: Session) -> dict[str, frozenset[str]]:
+    """What operators removed for good, by table: an edition that names it does not bring it back."""
+    rows = await tx.fetch("SELECT catalog_table, key FROM catalog_removed")
+    return {table: frozenset(row["key"] for row in rows if row["catalog_table"] == table) for table in TABLES}
+
+
+async def samples_named(tx: ElevatedSession) -> frozenset[str]:
+    """The sample pictures that models and styles show."""
+    rows = await tx.fetch("SELECT sample FROM model UNION SELECT sample FROM style_preset")
+    return frozenset(row["sample"] for row in rows if row["sample"])
 
 
 async def stored(tx: Session, table: str) -> dict[str, StoredRow]:
@@ -152,7 +164,8 @@ def style_preset_of(row: Row) -> StylePreset:
     """A style preset from its row."""
     return StylePreset(
         id=row["id"], key=row["key"], name=row["name"], prompt=row["prompt"],
-        negative_prompt=row["negative_prompt"], sample=row["sample"], position=row["position"],
+        negative_prompt=row["negative_prompt"], settings=row["settings"], sample=row["sample"],
+        enabled=row["enabled"], position=row["position"],
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ under our own names whatever a provider calls them:
     quality           string, choices        steps, guidance  numbers
     seed              0 … 2³²−1              count            1 … N
     output_format     string, choices        references       array of asset ids (UUIDs)
-    duration          whole seconds
+    duration          whole seconds          style            string; without choices: a style of the site
 
 Further names are free. Choices are written `oneOf: [{const, title}]`. Annotations of ours: `x-step` (a
 slider's step), `x-advanced` (belongs under the fold).
@@ -41,7 +41,7 @@ _NEED_DEFAULT = ("size", "aspect_ratio", "quality", "output_format", "count", "d
 _FIXED_TYPES = {
     "prompt": "string", "negative_prompt": "string", "size": "string", "aspect_ratio": "string",
     "quality": "string", "output_format": "string", "steps": "integer", "seed": "integer",
-    "count": "integer", "duration": "integer", "guidance": "number", "references": "array",
+    "count": "integer", "duration": "integer", "guidance": "number", "references": "array", "style": "string",
 }  # fmt: skip
 
 

@@ -1,12 +1,15 @@
 """What the API shows of the catalogue. Nothing here tells which provider is behind a model."""
 
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from gesso.catalog.items import Model
+from gesso.catalog.items import Model, StylePreset
 from gesso.catalog.pricing import usual_price
 from gesso.web.render import AssetMissing, static
+
+_KEPT = re.compile(r"[0-9a-f]{64}")
 
 
 class OutputPriceShape(BaseModel):
@@ -62,11 +65,16 @@ class ModelsAnswer(BaseModel):
     items: list[ModelItem]
 
 
-def sample_url(model: Model) -> str | None:
-    """The address of the model's sample picture under web/static/pictures; None when it has none."""
-    if model.sample is None:
+def sample_url(item: Model | StylePreset) -> str | None:
+    """The address of the sample picture of a model or style; None when it has none.
+
+    An edition names one of web/static/pictures; the operator's own are named by their content (media.samples).
+    """
+    if item.sample is None:
         return None
+    if _KEPT.fullmatch(item.sample):
+        return f"/samples/{item.sample}.webp"
     try:
-        return static(f"pictures/{model.sample}.webp")
+        return static(f"pictures/{item.sample}.webp")
     except AssetMissing:
         return None

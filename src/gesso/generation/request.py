@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from gesso.catalog import capabilities, pricing
-from gesso.catalog.items import Connection, Model
+from gesso.catalog import capabilities, pricing, styles
+from gesso.catalog.items import Connection, Model, StylePreset
 from gesso.catalog.rules import size_of
 from gesso.core.errors import GessoError, InvalidInput
 from gesso.core.money import OutputAsk, OutputPrice
@@ -32,7 +32,8 @@ class Step:
     """A model of the chain, the account it is called through, and the parameters as it takes them.
 
     `prices`: what a fallback charges for each output, by index, never above what is held for it; None for the model
-    that was asked for, which charges what is held.
+    that was asked for, which charges what is held. `style`: what was chosen with the model that was asked for; its
+    words go along whichever model answers.
     """
 
     model: Model
@@ -40,6 +41,7 @@ class Step:
     params: Mapping[str, Any]
     fallback: bool
     prices: tuple[OutputPrice, ...] | None = None
+    style: StylePreset | None = None
 
 
 def deadline(model: Model) -> timedelta:
@@ -65,6 +67,7 @@ def chain(
     held: Sequence[OutputPrice],
     find_model: Callable[[str], Model | None],
     find_connection: Callable[[Any], Connection | None],
+    known_styles: Sequence[StylePreset] = (),
 ) -> tuple[Step, ...]:
     """The models to try in turn: the one asked for, then its fallbacks as far as they can and may serve.
 
@@ -75,18 +78,23 @@ def chain(
     first = find_model(generation.model_key)
     if first is None:
         return ()
+    params = generation.params
+    style = None
+    if styles.takes_styles(first):
+        style = next((one for one in known_styles if one.key == params.get(styles.SETTING)), None)
+        params = {name: value for name, value in params.items() if name != styles.SETTING}
     steps = []
     for model in (first, *filter(None, map(find_model, first.fallbacks))):
         connection = find_connection(model.connection_id)
         if connection is None or not connection.enabled:
             continue
         if model is first:
-            steps.append(Step(model, connection, generation.params, fallback=False))
+            steps.append(Step(model, connection, params, fallback=False, style=style))
         elif model.enabled and model.kind == first.kind:
-            params = _adapted(model, generation.params)
-            prices = _requoted(pricing.quote(model, params, len(held)), held) if params is not None else None
-            if params is not None and prices is not None:
-                steps.append(Step(model, connection, params, fallback=True, prices=prices))
+            adapted = _adapted(model, params)
+            prices = _requoted(pricing.quote(model, adapted, len(held)), held) if adapted is not None else None
+            if adapted is not None and prices is not None:
+                steps.append(Step(model, connection, adapted, fallback=True, prices=prices, style=style))
     return tuple(steps)
 
 
@@ -131,11 +139,12 @@ def media_request(
 ) -> MediaRequest:
     """The provider's request for these outputs, in our words."""
     params, size = step.params, size_of(step.params.get("size"))
+    prompt, negative = styles.styled(str(params.get("prompt", "")), params.get("negative_prompt"), step.style)
     return MediaRequest(
         kind=generation.kind,
         model=step.model.upstream,
-        prompt=str(params.get("prompt", "")),
-        negative_prompt=params.get("negative_prompt") or None,
+        prompt=prompt,
+        negative_prompt=negative or None,
         count=len(outputs),
         seed=outputs[0].seed,
         width=size[0] if size else None,

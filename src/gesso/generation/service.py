@@ -14,7 +14,7 @@ from uuid import UUID
 from gesso import jobs
 from gesso.accounts.access import Actor
 from gesso.billing.renewal import next_grant_at
-from gesso.catalog import capabilities, pricing
+from gesso.catalog import capabilities, pricing, styles
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.registry import Catalog
 from gesso.core.errors import GessoError, InvalidInput, NotFound, OutOfCredits, TooManyRequests
@@ -125,7 +125,7 @@ async def _submit(
     model = _model(catalog, ask)
     params, asks = _checked(model, ask.params, plan, catalog)
     content: safety.Policy = "adult" if catalog.edition.policy.content == "adult" else "general"
-    safety.check(str(params.get("prompt", "")), params.get("negative_prompt"), content)
+    safety.check(*_said(model, params, catalog), content)
     inputs = await _inputs(tx, params, now)
     chosen = secrets.randbelow(SEED_LIMIT)
     output_seeds = seeds(model, params.get("seed"), len(asks), chosen)
@@ -289,9 +289,21 @@ def _model(catalog: Catalog, ask: Ask) -> Model:
 def _checked(
     model: Model, params: Mapping[str, Any], plan: Plan, catalog: Catalog
 ) -> tuple[dict[str, Any], tuple[OutputAsk, ...]]:
-    """(clean parameters, one ask per output)."""
-    cleaned = capabilities.check(model, params, plan, catalog.plans())
+    """(clean parameters, one ask per output). A style's settings stand where nothing was given."""
+    style = styles.chosen(model, params, catalog.style_presets())
+    cleaned = capabilities.check(model, styles.filled(model, params, style), plan, catalog.plans())
     return cleaned, pricing.quote(model, cleaned, cleaned.get("count", 1))
+
+
+def _said(model: Model, params: Mapping[str, Any], catalog: Catalog) -> tuple[str, str | None]:
+    """Prompt and negative prompt as the provider will get them. Raises InvalidInput when a style makes it too long."""
+    style = styles.chosen(model, params, catalog.style_presets())
+    prompt, negative = styles.styled(str(params.get("prompt", "")), params.get("negative_prompt"), style)
+    most = model.settings["prompt"].get("maxLength", len(prompt))
+    if style is not None and len(prompt) > most:
+        reason = f"Prompt and style “{style.name}” together are {len(prompt) - most:,} characters too long."
+        raise InvalidInput(reason, fields={"prompt": reason})
+    return prompt, negative
 
 
 def _with_placeholders(model: Model, params: Mapping[str, Any]) -> dict[str, Any]:

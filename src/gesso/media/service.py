@@ -100,6 +100,12 @@ class Ingest:
 
         return await self._run("upload", work)
 
+    async def prepare_sample(self, data: bytes, side: int, *, declared_type: str | None = None) -> tuple[str, bytes]:
+        """A person's file made anew as WebP of at most `side` pixels, and its SHA-256. Raises `HostileFile`."""
+        return await self._run(
+            "upload", partial(ingest.small, data, side, declared_type=declared_type, limits=self.uploads)
+        )
+
     async def _run(self, source: str, work: Callable[[], T]) -> T:
         begun, outcome = time.perf_counter(), "taken"
         try:

@@ -14,7 +14,7 @@ import structlog
 from gesso.core.clock import Clock
 from gesso.db import Database, ElevatedSession
 from gesso.jobs import Tasks
-from gesso.media import repository, service
+from gesso.media import repository, samples, service
 from gesso.media.storage import Storage, StoredObject
 
 log = structlog.get_logger()
@@ -52,17 +52,20 @@ Expected = Callable[[ElevatedSession, Sequence[UUID]], Awaitable[set[UUID]]]
 """Which of these pictures, none of which may have a row, somebody is still going to add."""
 
 
-def register(tasks: Tasks, ctx: Context, expected: Expected) -> None:
-    """Every night at 03:00 UTC. `expected` comes from the room that makes pictures."""
+def register(tasks: Tasks, ctx: Context, expected: Expected, samples_named: samples.Named) -> None:
+    """Every night at 03:00 UTC. `expected` comes from the room that makes pictures, `samples_named` from the one that
+    shows samples."""
 
     async def clean_up() -> None:
         unused = await bin_unused_uploads(ctx.db, ctx.clock)
         deleted = await purge(ctx.db, ctx.storage, ctx.clock)
         orphans = await remove_orphans(ctx.db, ctx.storage, ctx.clock, expected)
+        old_samples = await samples.remove_unused(ctx.db, ctx.storage, samples_named, ctx.clock.now() - ORPHANS_KEPT)
         log.info(
             "media.cleaned",
             deleted_assets=deleted.rows, deleted_files=deleted.files, deleted_bytes=deleted.bytes,
             unused_uploads=unused, orphan_files=orphans.files, orphan_bytes=orphans.bytes,
+            unused_samples=old_samples,
         )  # fmt: skip
 
     tasks.every("media.clean_up", "0 3 * * *", clean_up)

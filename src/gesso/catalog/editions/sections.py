@@ -26,6 +26,7 @@ from gesso.catalog.items import (
 )
 from gesso.catalog.rules import MICRO, Rule, RuleError, Unit, check_against, parse_rule
 from gesso.catalog.schema import problems as schema_problems
+from gesso.catalog.styles import setting_problems
 from gesso.core.ids import new_id
 
 _CURRENCY = re.compile(r"[a-z]{3}")
@@ -120,9 +121,17 @@ def read_style_preset(table: Table, position: int) -> StylePreset:
         name=table.text("name", longest=80),
         prompt=table.text("prompt", longest=1000),
         negative_prompt=table.text("negative_prompt", "", longest=500),
+        settings=_style_settings(table),
         sample=table.optional_text("sample"),
         position=position,
     )
+
+
+def _style_settings(table: Table) -> dict[str, Any]:
+    settings = _json(table, "settings")
+    for name, reason in setting_problems(settings):
+        table.wrong("settings", f"“{name}” {reason}")
+    return settings
 
 
 def read_chains(root: Table, models: Mapping[str, Model]) -> tuple[Chain, ...]:

@@ -1,10 +1,12 @@
 """Changing chains: which models are asked in turn for text, or to look at pictures."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
+from gesso.catalog.edits.removed import remove, wanted_again
 from gesso.catalog.items import CHAINS, ChainKey, ChainLink, Model
 from gesso.catalog.registry import CHANNEL
-from gesso.core.errors import InvalidInput
+from gesso.core.errors import InvalidInput, NotFound
 from gesso.core.ids import new_id
 from gesso.db import ElevatedSession
 
@@ -25,13 +27,14 @@ async def set_chain(
         " edited_at = now(), updated_at = now()",
         new_id(), key, total_seconds, [link.to_json() for link in links],
     )  # fmt: skip
+    await wanted_again(tx, "chain", key)
     tx.notify_after_commit(CHANNEL, {})
 
 
 async def forget_chain(tx: ElevatedSession, key: ChainKey) -> None:
     """Ask the models that are on by their own order again."""
-    await tx.execute_raw("DELETE FROM chain WHERE key = $1", key)
-    tx.notify_after_commit(CHANNEL, {})
+    with suppress(NotFound):
+        await remove(tx, "chain", key, "It is not set.")
 
 
 def problems(

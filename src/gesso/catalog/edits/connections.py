@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from gesso.catalog.connections import get_connection, list_connections, replace_key
+from gesso.catalog.connections import get_connection, replace_key
 from gesso.catalog.items import Connection
 from gesso.catalog.registry import CHANNEL
 from gesso.core.errors import Conflict, InvalidInput
@@ -16,8 +16,6 @@ from gesso.providers.registry import ADAPTERS
 
 LIMITS = ("concurrency", "requests_per_minute")
 LIMIT_MOST = 100_000
-STEP = 10
-"""Priorities stand so far apart that an edition's new connection finds room between two."""
 
 
 async def update_connection(
@@ -105,39 +103,6 @@ def _in_use(name: str, models: Sequence[str]) -> str:
         f"{shown} {uses} {name}. Point {'it' if len(models) == 1 else 'them'} at another connection first, "
         "or switch this one off."
     )
-
-
-async def order_connections(tx: ElevatedSession, keys: Sequence[str]) -> tuple[str, ...]:
-    """Put these first, in this order, the others after them as they stand. Returns all keys in their new order."""
-    standing = [connection.key for connection in await list_connections(tx)]
-    order = reorder(standing, keys)
-    await tx.execute_raw(
-        "UPDATE connection SET priority = place.number * $2, edited_at = now(), updated_at = now()"
-        " FROM unnest($1::text[]) WITH ORDINALITY AS place(key, number)"
-        " WHERE connection.key = place.key AND priority <> place.number * $2",
-        list(order), STEP,
-    )  # fmt: skip
-    tx.notify_after_commit(CHANNEL, {})
-    return order
-
-
-def reorder(standing: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
-    """`wanted` first, then the rest of `standing`. Raises InvalidInput for one that is not there, or twice."""
-    unknown = [key for key in wanted if key not in standing]
-    if unknown or len(set(wanted)) != len(wanted):
-        reason = f"There is no “{unknown[0]}” here." if unknown else "One of them is named twice."
-        raise InvalidInput(reason, fields={"keys": reason})
-    return (*wanted, *(key for key in standing if key not in wanted))
-
-
-def moved(standing: Sequence[str], key: str, by: int) -> tuple[str, ...]:
-    """`key` one place further up (−1) or down (+1); at the end it stays. Raises InvalidInput when it is not there."""
-    reorder(standing, [key])
-    order = list(standing)
-    at = order.index(key)
-    to = min(max(at + by, 0), len(order) - 1)
-    order.insert(to, order.pop(at))
-    return tuple(order)
 
 
 def is_address(url: str) -> bool:

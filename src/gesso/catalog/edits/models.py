@@ -9,7 +9,8 @@ from typing import Any
 
 from gesso.catalog import rows
 from gesso.catalog.connections import list_connections
-from gesso.catalog.edits.connections import reorder
+from gesso.catalog.edits.ordering import STEP
+from gesso.catalog.edits.removed import wanted_again
 from gesso.catalog.items import KINDS, Connection, Kind, Model, Pack
 from gesso.catalog.registry import CHANNEL
 from gesso.catalog.rules import MICRO, Path, Rule, RuleError, Unit, check_against, choices_of, parse_rule
@@ -19,7 +20,6 @@ from gesso.core.ids import new_id
 from gesso.db import ElevatedSession
 from gesso.providers.registry import ADAPTERS
 
-STEP = 10
 _COMBINATIONS = 500
 """So many choices of a model are priced when its price is compared with its cost."""
 _PRICED = ("size", "aspect_ratio", "quality", "duration")
@@ -191,12 +191,11 @@ async def save_model(
     *,
     free: bool = False,
     below_cost: bool = False,
-    sample: str | None = None,
 ) -> tuple[Model, tuple[str, ...]]:
     """Add a model (`kind` given) or change it; returns it, and what changed (everything, of a new one).
 
-    A price of nothing needs `free`, one below the provider's cost `below_cost`: both are meant. `sample` replaces the
-    sample picture. Raises ModelRefused, InvalidInput, NotFound, Conflict for a key that is taken.
+    A price of nothing needs `free`, one below the provider's cost `below_cost`: both are meant.
+    Raises ModelRefused, InvalidInput, NotFound, Conflict for a key that is taken.
     """
     stored = {one.key: one for one in rows.read_items(await rows.fetch(tx, "model"), rows.model_of)}
     before = stored.get(key)
@@ -209,13 +208,14 @@ async def save_model(
     packs = rows.read_items(await rows.fetch(tx, "pack"), rows.pack_of)
     if before is None or before.price != model.price or before.cost != model.cost or not before.enabled:
         _meant(model, credit_value(packs), free=free, below_cost=below_cost)
-    columns = _columns(model) | ({"sample": sample} if sample is not None else {})
+    columns = _columns(model)
     if before is None:
         columns |= {"position": max((one.position for one in stored.values()), default=0) + STEP}
         await _insert(tx, model, columns)
+        await wanted_again(tx, "model", key)
         changed = tuple(columns)
     else:
-        held = _columns(before) | {"sample": before.sample}
+        held = _columns(before)
         # as text: the order of its settings is the order of the form
         changed = tuple(name for name, value in columns.items() if _text(held[name]) != _text(value))
         if changed:
@@ -267,20 +267,6 @@ async def _update(tx: ElevatedSession, before: Model, columns: Mapping[str, Any]
     pairs = ", ".join(f"{name} = ${number}" for number, name in enumerate(columns, start=2))
     statement = f"UPDATE model SET {pairs}, edited_at = now(), updated_at = now() WHERE id = $1"
     await tx.execute_raw(statement, before.id, *columns.values())
-
-
-async def order_models(tx: ElevatedSession, keys: Sequence[str]) -> tuple[str, ...]:
-    """Put these first, in this order, the others after them as they stand. Raises InvalidInput."""
-    standing = [row["key"] for row in await tx.fetch("SELECT key FROM model ORDER BY position, key")]
-    order = reorder(standing, keys)
-    await tx.execute_raw(
-        "UPDATE model SET position = place.number * $2, edited_at = now(), updated_at = now()"
-        " FROM unnest($1::text[]) WITH ORDINALITY AS place(key, number)"
-        " WHERE model.key = place.key AND position <> place.number * $2",
-        list(order), STEP,
-    )  # fmt: skip
-    tx.notify_after_commit(CHANNEL, {})
-    return order
 
 
 async def get_model(tx: ElevatedSession, key: str) -> Model:
