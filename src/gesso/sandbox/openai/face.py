@@ -1,6 +1,5 @@
 """What the OpenAI routes share: one tally of faults, one file store, video jobs, the bill, the studio."""
 
-import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -9,6 +8,7 @@ from starlette.routing import BaseRoute
 from gesso.sandbox.face import Ground
 from gesso.sandbox.faults import Tally
 from gesso.sandbox.files import FileStore
+from gesso.sandbox.films import Films
 
 
 class OpenAIFace:
@@ -24,8 +24,7 @@ class OpenAIFace:
         self.tally = Tally()
         self.files = FileStore(ground.archive)
         self.videos: dict[str, dict[str, Any]] = {}
-        self.films: dict[str, str] = {}
-        self.filming: dict[str, asyncio.Lock] = {}
+        self.films = Films(ground.studio, self.files)
 
     def base_url(self, request: Request) -> str:
         """The face's address as this client knows it."""

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gesso.sandbox import writer
+from gesso.sandbox.delivery import spoilt_bytes
 from gesso.sandbox.faults import Faults
-from gesso.sandbox.files import bomb_png, padded
 from gesso.sandbox.openai import errors
 from gesso.sandbox.openai.auth import Caller, authenticate, faults_of, struck
 from gesso.sandbox.openai.chat import read_json
@@ -32,7 +32,6 @@ _THREE = ("1024x1024", "1536x1024", "1024x1536")
 _PIXELS = re.compile(r"([1-9]\d{1,4})x([1-9]\d{1,4})")
 # Tokens of a picture of 1,024 × 1,024, as for the first GPT image models; those of the present ones are unconfirmed.
 _QUALITY_TOKENS = {"low": 272, "medium": 1056, "auto": 1056, "high": 4160, "xhigh": 6240, "max": 8320}
-_PAGE = b"<!doctype html><title>Not a picture</title><script>alert(1)</script><p>This is a web page.</p>"
 
 
 def _whole(value: Any) -> Any:
@@ -244,17 +243,4 @@ async def _entry(request: Request, face: OpenAIFace, asked: _Asked, picture: byt
             picture, media_type, f"picture.{suffix}", prompt=asked.body.prompt, faults=asked.faults
         )  # fmt: skip
         return {"url": f"{face.base_url(request)}/files/{name}"}
-    return {"b64_json": base64.b64encode(await _spoilt(picture, asked.faults)).decode()}
-
-
-async def _spoilt(picture: bytes, faults: Faults) -> bytes:
-    """The picture, or what a fault made of it before it was encoded."""
-    if "wrong-bytes" in faults:
-        return _PAGE
-    if "truncated" in faults:
-        return picture[: len(picture) // 2]
-    if "bomb" in faults:
-        return await asyncio.to_thread(bomb_png)
-    if (huge := faults.get("huge")) is not None:
-        return b"".join([piece async for piece in padded(picture, int(huge.number(64) * 2**20))])
-    return picture
+    return {"b64_json": base64.b64encode(await spoilt_bytes(picture, asked.faults)).decode()}

@@ -4,7 +4,6 @@ A job's way is told by the clock, not by a task: it is made when the file or the
 the sandbox loses nothing that the archive holds.
 """
 
-import asyncio
 import secrets
 import time
 from typing import Any, Literal
@@ -210,7 +209,7 @@ async def content(request: Request, face: OpenAIFace) -> Response:
         return failure(404, "Video is not ready yet, use GET /v1/videos/{id} to check status.", INVALID)
     if "gone" in faults:
         return failure(404, "The video has expired.", INVALID, "video_expired")
-    film = await _film(job, face)
+    film = await face.films.data_of(job["id"], _order(job, face))
     if "wrong-bytes" in faults:
         film = b"<!doctype html><title>Not a film</title>"
     elif "truncated" in faults:
@@ -219,24 +218,13 @@ async def content(request: Request, face: OpenAIFace) -> Response:
     return strike_after(faults, "result", job["body"]["prompt"], face.tally, answer)
 
 
-async def _film(job: dict[str, Any], face: OpenAIFace) -> bytes:
-    """The film, made once: whoever comes meanwhile waits for it."""
-    async with face.filming.setdefault(job["id"], asyncio.Lock()):
-        name = f"{job['id']}/video.mp4"
-        if (made := face.films.get(name)) is not None and (stored := face.files.get(made)) is not None:
-            return stored.data
-        body = job["body"]
-        width, height = (int(side) for side in body["size"].split("x"))
-        scale = min(1.0, _LONGEST_SIDE / max(width, height))
-        picture = face.files.get(job["picture"]) if job["picture"] else None
-        order = FilmOrder(
-            prompt=body["prompt"], seed=int(job["id"][6:14], 16), width=round(width * scale / 2) * 2,
-            height=round(height * scale / 2) * 2, seconds=float(body["seconds"]), fps=12,
-            picture=picture.data if picture else None,
-        )  # fmt: skip
-        film = await face.ground.studio.film(order)
-        face.films[name] = face.files.add(film, "video/mp4", "video.mp4", prompt=body["prompt"])
-        while len(face.films) > 200:
-            del face.films[next(iter(face.films))]
-    face.filming.pop(job["id"], None)
-    return film
+def _order(job: dict[str, Any], face: OpenAIFace) -> FilmOrder:
+    body = job["body"]
+    width, height = (int(side) for side in body["size"].split("x"))
+    scale = min(1.0, _LONGEST_SIDE / max(width, height))
+    picture = face.files.get(job["picture"]) if job["picture"] else None
+    return FilmOrder(
+        prompt=body["prompt"], seed=int(job["id"][6:14], 16), width=round(width * scale / 2) * 2,
+        height=round(height * scale / 2) * 2, seconds=float(body["seconds"]), fps=12,
+        picture=picture.data if picture else None,
+    )  # fmt: skip
