@@ -190,6 +190,10 @@ class ProviderSettings(BaseSettings):
     """Token of Replicate. Without it as with fal."""
     replicate_base_url: str | None = None
     """Another origin that speaks Replicate's wire, with or without `/v1` at its end."""
+    kie_api_key: SecretStr | None = None
+    """Key of kie.ai, or `key:webhook key` where the account signs its notices. Without it as with fal."""
+    kie_base_url: str | None = None
+    """Another origin that speaks kie.ai's wire, uploads included."""
     openai_api_key: SecretStr | None = None
     """Key of OpenAI, or of the server that `OPENAI_BASE_URL` names. Without it as with fal."""
     openai_base_url: str | None = None
