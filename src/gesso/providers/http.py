@@ -88,6 +88,7 @@ class Streamed:
 
     async def events(self) -> AsyncIterator[str]:
         """The `data` of each server-sent event, until the end of the stream. Raises NoAnswer when it breaks."""
+        _check_announced(self._response, ANSWER_MAX_BYTES)
         data: list[str] = []
         total = 0
         async for line in _lines(self._response):
@@ -317,7 +318,15 @@ def _described(data: bytes | None, form: Mapping[str, str] | None, files: Sequen
     return None if data is None else f"‹{len(data)} bytes›"
 
 
+def _check_announced(response: httpx2.Response, max_bytes: int) -> None:
+    """Raises NoAnswer for an answer that says itself that it is too large: nobody has to wait for it."""
+    announced = response.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced) > max_bytes:
+        raise NoAnswer("the answer is larger than any real one", sent=True)
+
+
 async def _read(response: httpx2.Response, max_bytes: int) -> Answer:
+    _check_announced(response, max_bytes)
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk

@@ -64,6 +64,7 @@ JOB: Mapping[str, str] = {
     "overloaded": "OpenAI: 503 server_is_overloaded",
     "cut": "streamed text: the connection closes in the middle",
     "error-late": "streamed text: an error instead of the second half",
+    "empty": "text: an answer without any text",
     "no-usage": "streamed text: no usage at the end",
     "no-stream": "text: a whole answer in JSON although a stream was asked for",
     "no-schema": "text: the schema asked for is ignored",

@@ -160,7 +160,8 @@ def _said(body: ChatBody, faults: Faults) -> _Said:
     sent = sum(len(writer.tokens(turn.text)) + 3 for turn in body.messages)
     sent += sum(writer.picture_tokens(data) for data in pictures)
     refused = "safety" in faults or "nsfw" in faults
-    pieces = writer.tokens(_REFUSAL if refused else writer.reply(conversation))
+    text = "" if "empty" in faults else _REFUSAL if refused else writer.reply(conversation)
+    pieces = writer.tokens(text)
     limit = body.max_completion_tokens or body.max_tokens or len(pieces)
     finish = "length" if len(pieces) > limit else "stop"
     return _Said(pieces[:limit], finish, sent, refused)
