@@ -57,7 +57,7 @@ ADAPTERS: Mapping[str, Adapter] = {
 def wire_problem(adapter: str, kind: str, upstream: str, wire: Mapping[str, JSON]) -> str | None:
     """What is wrong with a model's wire data, in a sentence for the operator; None where nothing is known to be."""
     known = ADAPTERS.get(adapter)
-    if known is None or known.check is None:
+    if known is None or known.check is None or kind not in ("image", "video"):
         return None
     try:
         known.check(upstream, "video" if kind == "video" else "image", wire)
