@@ -18,10 +18,11 @@ from gesso.sandbox.face import Face, Ground
 from gesso.sandbox.fal.routes import face as fal
 from gesso.sandbox.openai.routes import face as openai
 from gesso.sandbox.pace import Pace
+from gesso.sandbox.promptchan.routes import face as promptchan
 from gesso.sandbox.replicate.routes import face as replicate
 from gesso.sandbox.studio import Studio
 
-FACES: tuple[Callable[[Ground], Face], ...] = (fal, openai, replicate)
+FACES: tuple[Callable[[Ground], Face], ...] = (fal, openai, replicate, promptchan)
 
 
 def create_app(
