@@ -25,8 +25,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
-from gesso.providers.base import JSON
+from gesso.providers.base import JSON, MediaKind
 from gesso.providers.errors import Misconfigured
+from gesso.providers.promptchan import age
 
 Api = Literal["v2", "v3.1"]
 DEFAULT = "Default"
@@ -141,6 +142,12 @@ def _read(name: str, value: JSON) -> Any:
     if name == "roleplay" and isinstance(value, bool):
         return value
     raise Misconfigured("model", note=f"The model's wire data has an unusable {name!r}.")
+
+
+def check(model: str, kind: MediaKind, wire: Mapping[str, JSON]) -> None:
+    """What can be said of a model's wire data before it is used. Raises Misconfigured("model")."""
+    age.of_request({}, wire)
+    shape_of(wire)
 
 
 def checked_character(given: Mapping[str, JSON]) -> Mapping[str, JSON]:

@@ -1,0 +1,1 @@
+"""Promptchan's wire protocol under /promptchan."""
