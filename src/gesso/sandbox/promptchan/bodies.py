@@ -113,7 +113,7 @@ class VideoBody(_Body):
 
     prompt: str = Field(min_length=1, max_length=10_000)
     age_slider: float
-    audioEnabled: bool = False  # noqa: N815 - their name
+    audioEnabled: bool = False
     video_quality: Literal["Standard", "High", "Max"] = "Standard"
     aspect: Literal["Portrait", "Wide", "Square", "Landscape"] = "Portrait"
     style: str | None = None
@@ -139,11 +139,11 @@ class ChatBody(_Body):
     """POST /chat."""
 
     message: str = Field(min_length=1)
-    userName: str = ""  # noqa: N815 - their name
-    isRoleplay: bool = False  # noqa: N815 - their name
+    userName: str = ""
+    isRoleplay: bool = False
     redo: bool = False
-    characterData: Character  # noqa: N815 - their name
-    chatHistory: list[Turn] = []  # noqa: N815 - their name
+    characterData: Character
+    chatHistory: list[Turn] = []
 
 
 def check_age(raw: dict[str, Any], kind: Literal["media", "chat"]) -> None:

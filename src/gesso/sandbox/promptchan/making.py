@@ -56,7 +56,8 @@ async def begin(
     except Breach as error:
         face.breaches += 1
         return failure(400, str(error))
-    prompt = raw.get(words) if isinstance(raw.get(words), str) else ""
+    told = raw.get(words)
+    prompt = told if isinstance(told, str) else ""
     asked = caller.faults + from_header(request.headers.get("x-sandbox-fault"), "submit") + from_prompt(prompt)
     faults = face.tally.due(asked, prompt)
     if (answer := struck(faults, "submit", prompt, face.tally, face.hang_seconds)) is not None:
