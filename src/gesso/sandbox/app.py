@@ -16,13 +16,14 @@ from gesso.sandbox.archive import Archive
 from gesso.sandbox.bill import Bill
 from gesso.sandbox.face import Face, Ground
 from gesso.sandbox.fal.routes import face as fal
+from gesso.sandbox.gemini.routes import face as gemini
 from gesso.sandbox.openai.routes import face as openai
 from gesso.sandbox.pace import Pace
 from gesso.sandbox.promptchan.routes import face as promptchan
 from gesso.sandbox.replicate.routes import face as replicate
 from gesso.sandbox.studio import Studio
 
-FACES: tuple[Callable[[Ground], Face], ...] = (fal, openai, replicate, promptchan)
+FACES: tuple[Callable[[Ground], Face], ...] = (fal, openai, replicate, gemini, promptchan)
 
 
 def create_app(

@@ -75,6 +75,11 @@ JOB: Mapping[str, str] = {
     "gems-untold": "Promptchan: the balance is not told",
     "stuck": "Promptchan: a video whose status stays an unknown word for ever",
     "one-text": "Promptchan: a video's result as one text instead of a list",
+    "daily-quota": "Gemini: 429 with a limit that counts by the day",
+    "block": "Gemini: the prompt is refused; argument: the blockReason (default SAFETY)",
+    "finish": "Gemini: no content, only how it ended; argument: the finishReason (default OTHER)",
+    "text-only": "Gemini: words instead of a picture",
+    "bad-base64": "Gemini: a picture that cannot be decoded",
     "cancel-ignored": "cancel is accepted, the job completes all the same",
 }
 
@@ -151,7 +156,7 @@ def _parse(text: str, default_stage: str) -> Fault:
         fault = Fault("nsfw", fault.stage, times, fault.argument)
     if fault.name == "flaky":
         return Fault("500", fault.stage, int(fault.number(1)))
-    if fault.name not in ("422", "fail"):
+    if fault.name not in ("422", "fail", "block", "finish"):
         fault.number(0)
     return fault
 

@@ -1,7 +1,7 @@
 """Answers a healthy server would not give: closed connections, silence, broken JSON, a proxy's error page."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -44,6 +44,20 @@ class SilentResponse(DroppedResponse):
                     pass
         except TimeoutError:
             await super().__call__(scope, receive, send)
+
+
+class CutStream(Response):
+    """Sends what the events hold, and then the connection closes without an end."""
+
+    def __init__(self, events: AsyncIterator[str]) -> None:
+        super().__init__()
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async for event in self._events:
+            await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
 
 
 def error_500(headers: Mapping[str, str] | None = None) -> Response:

@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from gesso.sandbox import writer
 from gesso.sandbox.faults import Faults
@@ -21,7 +20,7 @@ from gesso.sandbox.openai.bodies import ChatBody, inline_picture
 from gesso.sandbox.openai.errors import failure, request_headers
 from gesso.sandbox.openai.face import OpenAIFace
 from gesso.sandbox.openai.models import Offer, offer, units
-from gesso.sandbox.transport import strike_after
+from gesso.sandbox.transport import CutStream, strike_after
 
 MAX_BODY_BYTES = 72 * 1024 * 1024
 _REFUSAL = "I'm sorry, but I can't help with that."
@@ -188,23 +187,9 @@ def _whole(said: _Said, body: ChatBody) -> JSONResponse:
 
 def _streamed(said: _Said, body: ChatBody, faults: Faults, face: OpenAIFace) -> Response:
     if "cut" in faults or "drop" in faults:
-        return _CutStream(_events(said, body, faults, face))
+        return CutStream(_events(said, body, faults, face))
     headers = {"Cache-Control": "no-cache", **request_headers()}
     return StreamingResponse(_events(said, body, faults, face), media_type="text/event-stream", headers=headers)
-
-
-class _CutStream(Response):
-    """Sends what the events hold, and then the connection closes without an end."""
-
-    def __init__(self, events: AsyncIterator[str]) -> None:
-        super().__init__()
-        self._events = events
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-type", b"text/event-stream"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async for event in self._events:
-            await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
 
 
 async def _events(said: _Said, body: ChatBody, faults: Faults, face: OpenAIFace) -> AsyncIterator[str]:
