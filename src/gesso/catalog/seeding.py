@@ -75,6 +75,7 @@ def _environment(providers: ProviderSettings) -> Mapping[str, _FromEnvironment]:
         "replicate": _FromEnvironment(providers.replicate_api_token, providers.replicate_base_url),
         "kie": _FromEnvironment(providers.kie_api_key, providers.kie_base_url),
         "openai": _FromEnvironment(providers.openai_api_key, providers.openai_base_url),
+        "gemini": _FromEnvironment(providers.gemini_api_key, providers.gemini_base_url),
         "comfyui": _FromEnvironment(providers.comfyui_api_key, providers.comfyui_base_url),
     }
 

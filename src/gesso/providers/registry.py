@@ -11,6 +11,7 @@ from gesso.providers.errors import Misconfigured
 from gesso.providers.fal.adapter import FalAdapter
 from gesso.providers.kie.adapter import KieAdapter
 from gesso.providers.kie.options import check as kie_check
+from gesso.providers.gemini.adapter import GeminiAdapter
 from gesso.providers.openai.adapter import OpenAIAdapter
 from gesso.providers.replicate.adapter import ReplicateAdapter
 
@@ -46,6 +47,7 @@ ADAPTERS: Mapping[str, Adapter] = {
             frozenset({"image", "video", "chat", "vision", "moderation"}),
             needs_key=False,
         ),
+        Adapter("gemini", "Google Gemini", GeminiAdapter, frozenset({"image", "chat", "vision"})),
         Adapter("kie", "kie.ai", KieAdapter, frozenset({"image", "chat", "vision"}), check=kie_check),
         Adapter(
             "comfyui", "ComfyUI", ComfyAdapter, frozenset({"image", "video"}), needs_key=False, check=comfyui_shape
