@@ -13,6 +13,8 @@ from gesso.providers.kie.adapter import KieAdapter
 from gesso.providers.kie.options import check as kie_check
 from gesso.providers.gemini.adapter import GeminiAdapter
 from gesso.providers.openai.adapter import OpenAIAdapter
+from gesso.providers.promptchan.adapter import PromptchanAdapter
+from gesso.providers.promptchan.options import check as promptchan_check
 from gesso.providers.replicate.adapter import ReplicateAdapter
 
 Makes = Literal["image", "video", "chat", "vision", "moderation"]
@@ -25,6 +27,8 @@ class Adapter:
 
     `needs_key`: False where a server at an address of its own may want none. `check` reads the `wire` of a model of
     pictures or films (its `upstream`, its kind, the data) and raises Misconfigured when it cannot be used.
+    `adult`: every model of it is an adult model, whatever it is asked for: never shown to everybody, never given a
+    photograph, refused altogether where the content policy is general (requirement 11.1).
     """
 
     name: str
@@ -33,6 +37,7 @@ class Adapter:
     makes: frozenset[Makes]
     needs_key: bool = True
     check: Callable[[str, MediaKind, Mapping[str, JSON]], object] | None = None
+    adult: bool = False
 
 
 ADAPTERS: Mapping[str, Adapter] = {
@@ -52,8 +57,12 @@ ADAPTERS: Mapping[str, Adapter] = {
         Adapter(
             "comfyui", "ComfyUI", ComfyAdapter, frozenset({"image", "video"}), needs_key=False, check=comfyui_shape
         ),
+        Adapter(
+            "promptchan", "Promptchan", PromptchanAdapter, frozenset({"image", "video", "chat"}),
+            check=promptchan_check, adult=True,
+        ),
     )
-}
+}  # fmt: skip
 
 
 def wire_problem(adapter: str, kind: str, upstream: str, wire: Mapping[str, JSON]) -> str | None:
