@@ -77,6 +77,7 @@ def _environment(providers: ProviderSettings) -> Mapping[str, _FromEnvironment]:
         "openai": _FromEnvironment(providers.openai_api_key, providers.openai_base_url),
         "gemini": _FromEnvironment(providers.gemini_api_key, providers.gemini_base_url),
         "comfyui": _FromEnvironment(providers.comfyui_api_key, providers.comfyui_base_url),
+        "promptchan": _FromEnvironment(providers.promptchan_api_key, providers.promptchan_base_url),
     }
 
 
