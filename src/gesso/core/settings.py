@@ -198,6 +198,10 @@ class ProviderSettings(BaseSettings):
     """Key of OpenAI, or of the server that `OPENAI_BASE_URL` names. Without it as with fal."""
     openai_base_url: str | None = None
     """A server that speaks OpenAI's wire, such as `http://localhost:11434/v1`. It may want no key."""
+    gemini_api_key: SecretStr | None = None
+    """Key of the Gemini API. Without it as with fal."""
+    gemini_base_url: str | None = None
+    """Another origin that speaks Gemini's wire; `/v1beta` is added where no version stands at its end."""
     comfyui_base_url: str | None = None
     """A ComfyUI box, such as `http://10.0.0.5:8188`. Without it as with fal."""
     comfyui_api_key: SecretStr | None = None
