@@ -9,9 +9,9 @@ from gesso.providers.comfyui.adapter import ComfyAdapter
 from gesso.providers.comfyui.options import shape_of as comfyui_shape
 from gesso.providers.errors import Misconfigured
 from gesso.providers.fal.adapter import FalAdapter
+from gesso.providers.gemini.adapter import GeminiAdapter
 from gesso.providers.kie.adapter import KieAdapter
 from gesso.providers.kie.options import check as kie_check
-from gesso.providers.gemini.adapter import GeminiAdapter
 from gesso.providers.openai.adapter import OpenAIAdapter
 from gesso.providers.promptchan.adapter import PromptchanAdapter
 from gesso.providers.promptchan.options import check as promptchan_check
