@@ -28,7 +28,7 @@ _THOUGHTS = "The user asks the sandbox, so a short and honest answer will do."
 
 
 @dataclass(frozen=True)
-class _Said:
+class Said:
     """An answer before it is sent. `pieces` are its tokens."""
 
     pieces: list[str]
@@ -64,7 +64,7 @@ async def complete(request: Request, face: OpenAIFace) -> Response:
         return checked
     body, model = checked
     try:
-        said = await asyncio.to_thread(_said, body, faults)
+        said = await asyncio.to_thread(say, body, faults)
     except writer.Unreadable:
         return failure(400, "You uploaded an unsupported image.", errors.INVALID, "invalid_image_format")
     face.ground.bill.open(
@@ -120,10 +120,10 @@ def _checked(raw: dict[str, Any], faults: Faults) -> tuple[ChatBody, Offer] | Re
             if turn.role != "user" or inline_picture(url) is None:
                 message = "Invalid image URL. The sandbox reads data URIs of a user's turn, nothing else."
                 return failure(400, message, errors.INVALID, "invalid_image_url", "messages")
-    return _format_problem(body) or (body, model)
+    return format_problem(body) or (body, model)
 
 
-def _format_problem(body: ChatBody) -> Response | None:
+def format_problem(body: ChatBody) -> Response | None:
     wanted = body.response_format
     if wanted is None:
         return None
@@ -143,7 +143,7 @@ def _format_problem(body: ChatBody) -> Response | None:
     return None
 
 
-def _said(body: ChatBody, faults: Faults) -> _Said:
+def say(body: ChatBody, faults: Faults) -> Said:
     """What the sandbox says to it. Raises writer.Unreadable."""
     last = max((i for i, turn in enumerate(body.messages) if turn.role == "user"), default=len(body.messages) - 1)
     pictures = tuple(data for url in body.messages[last].pictures if (data := inline_picture(url)) is not None)
@@ -163,14 +163,14 @@ def _said(body: ChatBody, faults: Faults) -> _Said:
     pieces = writer.tokens(text)
     limit = body.max_completion_tokens or body.max_tokens or len(pieces)
     finish = "length" if len(pieces) > limit else "stop"
-    return _Said(pieces[:limit], finish, sent, refused)
+    return Said(pieces[:limit], finish, sent, refused)
 
 
-def _charge(said: _Said, face: OpenAIFace) -> None:
+def _charge(said: Said, face: OpenAIFace) -> None:
     face.ground.bill.charge(said.id, units(said.input_tokens + len(said.pieces)), 0)
 
 
-def _whole(said: _Said, body: ChatBody) -> JSONResponse:
+def _whole(said: Said, body: ChatBody) -> JSONResponse:
     text = "".join(said.pieces)
     message = {
         "role": "assistant", "content": None if said.refused else text, "refusal": text if said.refused else None,
@@ -185,14 +185,14 @@ def _whole(said: _Said, body: ChatBody) -> JSONResponse:
     )  # fmt: skip
 
 
-def _streamed(said: _Said, body: ChatBody, faults: Faults, face: OpenAIFace) -> Response:
+def _streamed(said: Said, body: ChatBody, faults: Faults, face: OpenAIFace) -> Response:
     if "cut" in faults or "drop" in faults:
         return CutStream(_events(said, body, faults, face))
     headers = {"Cache-Control": "no-cache", **request_headers()}
     return StreamingResponse(_events(said, body, faults, face), media_type="text/event-stream", headers=headers)
 
 
-async def _events(said: _Said, body: ChatBody, faults: Faults, face: OpenAIFace) -> AsyncIterator[str]:
+async def _events(said: Said, body: ChatBody, faults: Faults, face: OpenAIFace) -> AsyncIterator[str]:
     wants_usage = bool(body.stream_options and body.stream_options.include_usage) and "no-usage" not in faults
     member = "refusal" if said.refused else "content"
     step = face.ground.pace.paint_seconds() / max(1, len(said.pieces))
@@ -219,11 +219,11 @@ async def _events(said: _Said, body: ChatBody, faults: Faults, face: OpenAIFace)
     yield "data: [DONE]\n\n"
 
 
-def _chunk(said: _Said, body: ChatBody, delta: dict[str, str], finish: str | None = None, usage: Any = ...) -> str:
+def _chunk(said: Said, body: ChatBody, delta: dict[str, str], finish: str | None = None, usage: Any = ...) -> str:
     rest = {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
     return _event(said, body, rest if usage is ... else rest | {"usage": usage})
 
 
-def _event(said: _Said, body: ChatBody, rest: dict[str, Any]) -> str:
+def _event(said: Said, body: ChatBody, rest: dict[str, Any]) -> str:
     head = {"id": said.id, "object": "chat.completion.chunk", "created": said.created, "model": body.model}
     return f"data: {json.dumps(head | rest, ensure_ascii=False)}\n\n"
