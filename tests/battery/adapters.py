@@ -121,6 +121,19 @@ ENTRIES: Mapping[str, Entry] = {
             differs={"failed/video": "unavailable"},
             cannot={"gone": "pictures come inside the answer"},
         ),
+        Entry(
+            "gemini",
+            key=lambda account, word: f"AIza{account}:{word}",
+            asks={
+                "image": Ask("gemini-3.1-flash-image", fields={"quality": "512"}),
+                "edit": Ask("gemini-3.1-flash-image", fields={"quality": "512"}),
+                "chat": Ask("gemini-3.8-flash"),
+                "structured": Ask("gemini-3.8-flash"),
+                "vision": Ask("gemini-3.8-flash"),
+            },
+            submit=r"^POST /gemini/",
+            cannot={"gone": "pictures come inside the answer"},
+        ),
     )
 }  # fmt: skip
 
