@@ -59,6 +59,18 @@ async def report_failure(tx: Session, connection_id: UUID, error: ProviderError)
         log.warning("connection.unavailable", connection_id=str(connection_id), failures=failures, detail=detail)
 
 
+async def closed(tx: Session) -> frozenset[UUID]:
+    """Connections whose key is refused or whose account is empty, as far as the last calls told.
+
+    Past the pause they still count until a call succeeds, for a while: then nobody can say any more.
+    """
+    rows = await tx.fetch(
+        "SELECT connection_id FROM connection_health WHERE reason IN ('key', 'credit') AND (paused_until > now()"
+        " OR last_failure_at > greatest(coalesce(last_success_at, '-infinity'), now() - interval '10 minutes'))"
+    )
+    return frozenset(row["connection_id"] for row in rows)
+
+
 async def resume(tx: ElevatedSession, connection_id: UUID) -> None:
     """Forget what was wrong with a connection: an operator has mended or tried it."""
     await tx.execute_raw("DELETE FROM connection_health WHERE connection_id = $1", connection_id)

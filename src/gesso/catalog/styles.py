@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gesso.catalog.items import Model, StylePreset
+from gesso.catalog.checks import plan_allows
+from gesso.catalog.items import Model, Plan, StylePreset
 from gesso.catalog.rules import choices_of
 from gesso.catalog.schema import validator
 from gesso.core.errors import InvalidInput
@@ -45,19 +46,21 @@ def chosen(model: Model, params: Mapping[str, Any], styles: Sequence[StylePreset
     return found
 
 
-def fitting(model: Model, style: StylePreset) -> dict[str, Any]:
-    """Those of a style's settings that this model takes, with a value it allows."""
+def fitting(model: Model, style: StylePreset, plan: Plan) -> dict[str, Any]:
+    """Those of a style's settings that this model takes, with a value that it and the plan allow."""
     return {
         name: value
         for name, value in style.settings.items()
-        if name in model.settings and not any(validator(model.settings[name]).iter_errors(value))
+        if (prop := model.settings.get(name)) is not None
+        and not any(validator(prop).iter_errors(value))
+        and plan_allows(plan, name, value, prop.get("default"))
     }
 
 
-def filled(model: Model, params: Mapping[str, Any], style: StylePreset | None) -> dict[str, Any]:
+def filled(model: Model, params: Mapping[str, Any], style: StylePreset | None, plan: Plan) -> dict[str, Any]:
     """The parameters with the style's settings where nothing was given."""
     given = {name: value for name, value in params.items() if value is not None and not (name == SETTING and not value)}
-    return {**(fitting(model, style) if style else {}), **given}
+    return {**(fitting(model, style, plan) if style else {}), **given}
 
 
 def styled(prompt: str, negative: str | None, style: StylePreset | None) -> tuple[str, str | None]:

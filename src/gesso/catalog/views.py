@@ -1,12 +1,15 @@
 """What the API shows of the catalogue. Nothing here tells which provider is behind a model."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from gesso.catalog.items import Model, StylePreset
 from gesso.catalog.pricing import usual_price
+from gesso.catalog.styles import SETTING as STYLE
+from gesso.catalog.styles import offered, takes_styles
 from gesso.web.render import AssetMissing, static
 
 _KEPT = re.compile(r"[0-9a-f]{64}")
@@ -43,14 +46,15 @@ class ModelItem(BaseModel):
     sample_url: str | None = Field(description="A picture that shows what it makes.")
 
     @classmethod
-    def of(cls, model: Model) -> "ModelItem":
+    def of(cls, model: Model, styles: Sequence[StylePreset] = ()) -> "ModelItem":
+        """The model with the styles it can wear as the choices of its `style`."""
         return cls.model_validate(
             {
                 "key": model.key,
                 "kind": model.kind,
                 "name": model.name,
                 "description": model.description,
-                "capabilities": model.capabilities,
+                "capabilities": _capabilities(model, styles),
                 "price": usual_price(model).to_json(),
                 "typical_seconds": model.typical_seconds,
                 "tags": list(model.tags),
@@ -63,6 +67,15 @@ class ModelsAnswer(BaseModel):
     """All models that are on, in their order."""
 
     items: list[ModelItem]
+
+
+def _capabilities(model: Model, styles: Sequence[StylePreset]) -> dict[str, Any]:
+    schema = dict(model.capabilities)
+    if takes_styles(model):
+        choices = [{"const": style.key, "title": style.name} for style in offered(model, styles)]
+        properties = {name: prop for name, prop in model.settings.items() if name != STYLE or choices}
+        schema["properties"] = properties | ({STYLE: {**properties[STYLE], "oneOf": choices}} if choices else {})
+    return schema
 
 
 def sample_url(item: Model | StylePreset) -> str | None:

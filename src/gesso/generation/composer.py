@@ -4,7 +4,7 @@ Nothing typed is lost: what a
 model does not take stays in the form unseen, so that going back to another model finds it again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -13,9 +13,12 @@ from uuid import UUID
 from gesso.catalog.capabilities import Choice, Field, form_fields
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.pricing import usual_price
+from gesso.catalog.styles import SETTING as STYLE
+from gesso.catalog.styles import takes_styles
 from gesso.catalog.views import sample_url
 from gesso.core.errors import InvalidInput
 from gesso.generation.rooms import Room
+from gesso.generation.styling import StyleCard
 from gesso.generation.typed import Typed, form_text, text_of, texts_of
 from gesso.media.models import Asset
 from gesso.media.views import media_url, title_of
@@ -35,7 +38,7 @@ _WORDY = frozenset({"text"})
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A model to choose. `facts`: "1 credit · 9 s"."""
+    """A model to choose. `facts`: "1 credit · 9 s", or that it cannot be used now."""
 
     key: str
     name: str
@@ -175,6 +178,14 @@ class Composer:
     errors: Mapping[str, str]
     labels: Mapping[str, str]
     notice: str
+    styles: tuple[StyleCard, ...] = ()
+    closed: str = ""
+    """What to know before asking: the chosen model cannot be used now, and what happens instead."""
+
+    @property
+    def style(self) -> str:
+        """The style that is chosen, by key."""
+        return next((card.key for card in self.styles if card.checked), "")
 
     @property
     def changed(self) -> int:
@@ -202,11 +213,15 @@ class Composer:
 
 
 def model_cards(
-    models: Sequence[Model], chosen: Model, measured: Mapping[str, float] | None = None
+    models: Sequence[Model],
+    chosen: Model,
+    measured: Mapping[str, float] | None = None,
+    closed: Collection[UUID] = (),
 ) -> tuple[ModelCard, ...]:
     """All models as cards, in their order. One without a price cannot be used and has none.
 
-    `measured`: seconds that recent runs took, by model; without one the catalogue's word counts.
+    `measured`: seconds that recent runs took, by model; without one the catalogue's word counts. `closed`: connections
+    that take no calls now.
     """
     cards = []
     for model in models:
@@ -215,11 +230,31 @@ def model_cards(
         except InvalidInput:
             price = "Price by size"
         seconds = max(1, round((measured or {}).get(model.key, model.typical_seconds)))
-        facts = f"{price} · {seconds} s"
+        usable = model.connection_id not in closed or _stand_in(model, models, closed)
+        facts = f"{price} · {seconds} s" if usable else "Not available now"
         cards.append(
             ModelCard(model.key, model.name, model.description, facts, sample_url(model) or "", model is chosen)
         )
     return tuple(cards)
+
+
+def closed_words(chosen: Model, models: Sequence[Model], closed: Collection[UUID]) -> str:
+    """What to tell before anything is asked of a model whose connection takes no calls; "" when it does."""
+    if chosen.connection_id not in closed:
+        return ""
+    other = _stand_in(chosen, models, closed)
+    if other is not None:
+        return f"{chosen.name} is not available at the moment. {other.name} stands in for it, at no higher price."
+    if any(model.connection_id not in closed for model in models):
+        return f"{chosen.name} is not available at the moment. Choose another model; what fails costs nothing."
+    return "Nothing can be made at the moment. We know and are on it; what fails costs nothing."
+
+
+def _stand_in(model: Model, models: Sequence[Model], closed: Collection[UUID]) -> Model | None:
+    """The first fallback that takes calls."""
+    return next(
+        (one for key in model.fallbacks for one in models if one.key == key and one.connection_id not in closed), None
+    )
 
 
 def first_cards(cards: tuple[ModelCard, ...], everything: bool) -> tuple[ModelCard, ...]:
@@ -235,7 +270,8 @@ def controls(
     model: Model, typed: Typed, errors: Mapping[str, str], plan: Plan, plans: Sequence[Plan]
 ) -> tuple[tuple[Control, ...], tuple[Control, ...]]:
     """The model's controls: those in sight (the shape first, the number of pictures last), and the advanced ones."""
-    fields = [field for field in form_fields(model, plan, plans) if field.name not in _PLACED and not _only_one(field)]
+    placed = _PLACED | ({STYLE} if takes_styles(model) else set())
+    fields = [field for field in form_fields(model, plan, plans) if field.name not in placed and not _only_one(field)]
     drawn = [(field, _control(field, typed, errors)) for field in fields]
     main = [control for field, control in drawn if not field.advanced]
     main.sort(key=lambda control: (control.kind != "size", control.name == "count"))
@@ -273,8 +309,8 @@ def reference_part(
 
 
 def left_over(model: Model, typed: Typed) -> tuple[tuple[str, str], ...]:
-    """Pictures to work from and words to leave out that this model does not take, kept for one that does."""
-    kept = ((name, text) for name in ("references", "negative_prompt") for text in texts_of(typed, name))
+    """Pictures to work from, words to leave out and a style that this model does not take, kept for one that does."""
+    kept = ((name, text) for name in ("references", "negative_prompt", STYLE) for text in texts_of(typed, name))
     return tuple(pair for pair in kept if pair[0] not in model.settings)
 
 

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Request, Response
 
 from gesso.accounts.access import Actor, CurrentActor, VerifiedActor, verified_actor
 from gesso.billing.renewal import next_grant_at
+from gesso.calls import gate
 from gesso.catalog import capabilities
 from gesso.catalog.items import Model
 from gesso.catalog.registry import Catalog
@@ -38,6 +39,7 @@ from gesso.generation.inputs import ids_of, known_references, read, take_uploads
 from gesso.generation.prefill import model_of, prefilled
 from gesso.generation.rooms import room_for, room_of
 from gesso.generation.service import Ask
+from gesso.generation.styling import restyled, style_cards
 from gesso.generation.typed import Typed, fitted, text_of, texts_of
 from gesso.media import repository as media
 from gesso.prompts import service as prompts
@@ -100,7 +102,8 @@ async def change_composer(request: Request, actor: CurrentActor) -> Response:
     model = model_of(catalog, text_of(typed, "model"), room_of(request).kind)
     if model is not None:
         before = catalog.snapshot.models.get(text_of(typed, "was"))
-        typed = fitted(typed, model, catalog.plan(actor.plan_key), catalog.plans(), before)
+        plan = catalog.plan(actor.plan_key)
+        typed = restyled(fitted(typed, model, plan, catalog.plans(), before), model, catalog.style_presets(), plan)
     async with _tx(request, actor) as tx:
         composer = await _composer(request, actor, tx, typed, errors=errors)
     return await _answer(request, actor, composer, 422 if errors else 200)
@@ -281,7 +284,9 @@ async def _composer(
     plan, plans = catalog.plan(actor.plan_key), catalog.plans()
     main, advanced = compose.controls(model, typed, errors, plan, plans)
     offered = catalog.models(room.kind)
-    cards = compose.model_cards(offered, model, await repository.typical_seconds_of(tx, [one.key for one in offered]))
+    closed = await gate.closed(tx)
+    measured = await repository.typical_seconds_of(tx, [one.key for one in offered])
+    cards = compose.model_cards(offered, model, measured, closed)
     pictures = await media.by_ids(tx, ids_of(texts_of(typed, "references")))
     fold = text_of(typed, "fold")
     return Composer(
@@ -306,6 +311,8 @@ async def _composer(
         errors=errors,
         labels={name: capabilities.label_of(name, prop) for name, prop in model.settings.items()} | {"model": "Model"},
         notice=notice,
+        styles=style_cards(model, typed, catalog.style_presets()),
+        closed=compose.closed_words(model, offered, closed),
     )
 
 

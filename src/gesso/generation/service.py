@@ -291,7 +291,7 @@ def _checked(
 ) -> tuple[dict[str, Any], tuple[OutputAsk, ...]]:
     """(clean parameters, one ask per output). A style's settings stand where nothing was given."""
     style = styles.chosen(model, params, catalog.style_presets())
-    cleaned = capabilities.check(model, styles.filled(model, params, style), plan, catalog.plans())
+    cleaned = capabilities.check(model, styles.filled(model, params, style, plan), plan, catalog.plans())
     return cleaned, pricing.quote(model, cleaned, cleaned.get("count", 1))
 
 

@@ -54,8 +54,8 @@ document.addEventListener("change", (event) => {
   const { target } = event;
   if (!target.closest("#composer")) return;
   if (target.dataset.pixels) document.querySelector(`[data-pixels-of="${target.name}"]`).textContent = target.dataset.pixels;
-  // another model brings its controls and its price along
-  if (priced(event) && target.name !== "model" && target.type !== "file") quote();
+  // another model or style brings its controls and its price along
+  if (priced(event) && !["model", "style"].includes(target.name) && target.type !== "file") quote();
 });
 
 // credits that came or went elsewhere change what is left after this
