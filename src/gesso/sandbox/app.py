@@ -14,16 +14,18 @@ from gesso.core.settings import SandboxSettings
 from gesso.sandbox import index
 from gesso.sandbox.archive import Archive
 from gesso.sandbox.bill import Bill
+from gesso.sandbox.comfyui.routes import face as comfyui
 from gesso.sandbox.face import Face, Ground
 from gesso.sandbox.fal.routes import face as fal
 from gesso.sandbox.gemini.routes import face as gemini
+from gesso.sandbox.kie.routes import face as kie
 from gesso.sandbox.openai.routes import face as openai
 from gesso.sandbox.pace import Pace
 from gesso.sandbox.promptchan.routes import face as promptchan
 from gesso.sandbox.replicate.routes import face as replicate
 from gesso.sandbox.studio import Studio
 
-FACES: tuple[Callable[[Ground], Face], ...] = (fal, openai, replicate, gemini, promptchan)
+FACES: tuple[Callable[[Ground], Face], ...] = (fal, openai, replicate, gemini, promptchan, comfyui, kie)
 
 
 def create_app(

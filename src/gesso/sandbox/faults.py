@@ -71,6 +71,8 @@ JOB: Mapping[str, str] = {
     "silent-end": "kie.ai: streamed text ends without finish_reason and [DONE]",
     "open-end": "kie.ai: the connection of streamed text stays open after the last word",
     "webhook-unsigned": "kie.ai: webhook without signature, as for accounts without a webhook key",
+    "lost": "ComfyUI: the box restarts at the end of the job, which is neither in its queue nor in its history then",
+    "interrupted": "ComfyUI: somebody stops the job at the box",
     "overloaded": "OpenAI: 503 server_is_overloaded",
     "cut": "streamed text: the connection closes in the middle",
     "error-late": "streamed text: an error instead of the second half",

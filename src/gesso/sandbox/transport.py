@@ -15,6 +15,11 @@ _NGINX = (
 _NGINX_TITLES = {"502": "502 Bad Gateway", "503": "503 Service Temporarily Unavailable"}
 
 
+def proxy_page(title: str) -> str:
+    """The page of a proxy that answers in its own name, such as "502 Bad Gateway"."""
+    return _NGINX.format(title)
+
+
 class DroppedResponse(Response):
     """Sends headers and a piece of the body, then the connection closes: the length promised is not kept."""
 
@@ -78,7 +83,7 @@ def _answer(fault: Fault, hang_seconds: float) -> Response:
         body = {"detail": "Too many concurrent requests", "error_type": "concurrent_requests_limit"}
         return JSONResponse(body, 429, headers={"X-Fal-Error-Type": "concurrent_requests_limit", **retry_after})
     if fault.name in _NGINX_TITLES:
-        return HTMLResponse(_NGINX.format(_NGINX_TITLES[fault.name]), int(fault.name))
+        return HTMLResponse(proxy_page(_NGINX_TITLES[fault.name]), int(fault.name))
     if fault.name == "hang":
         return SilentResponse(fault.number(hang_seconds))
     if fault.name == "drop-before":

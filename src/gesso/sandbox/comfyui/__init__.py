@@ -1,0 +1,1 @@
+"""A stand-in for a ComfyUI box, written from docs/providers/comfyui.md."""
