@@ -251,9 +251,8 @@ class Chains:
         """Pass on what the adapter says, in a task of its own, so that nobody waits longer than they want."""
         try:
             async with self._pool.use(connection) as line:
-                with record.taking("write"), observed.observing(connection, "write"):
-                    said = line.writer.write(request, str(attempt.client_key))
-                    async for piece in said:
+                with record.taking("write"):
+                    async for piece in line.writer.write(request, str(attempt.client_key)):
                         queue.put_nowait(piece)
         except ProviderError as error:
             queue.put_nowait(error)

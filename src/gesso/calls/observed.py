@@ -4,17 +4,31 @@ A span names adapter, connection, operation and outcome, and nothing of what was
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Generic, TypeVar
 
 from gesso.calls.attempts import Attempt, Cost
 from gesso.catalog.items import Connection
 from gesso.core.telemetry import metrics, tracing
 from gesso.db import WorkspaceSession
-from gesso.providers.base import Done, Failed, MediaRequest, Operation, Pending, Provider, TestReport, WebhookNotice
+from gesso.providers.base import (
+    Connected,
+    Done,
+    Failed,
+    InputFile,
+    MediaRequest,
+    Operation,
+    Pending,
+    Provider,
+    TestReport,
+    WebhookNotice,
+)
 from gesso.providers.errors import ProviderError, WebhookRejected
+from gesso.providers.text import Judge, Judgement, TextEnd, TextRequest, Writer
 
+Face = TypeVar("Face", bound=Connected)
 OK = "ok"
 MICRO_USD = 1_000_000
 
@@ -57,14 +71,29 @@ def observing(connection: Connection, operation: str) -> Iterator[Seen]:
                 span.fail(seen.outcome)
 
 
-class Observed:
-    """An adapter for pictures and videos whose every request is measured; else as the adapter it wraps."""
+class _Observed(Generic[Face]):
+    """An adapter whose every request is measured; else as the adapter it wraps."""
 
     __slots__ = ("_connection", "_inner")
 
-    def __init__(self, inner: Provider, connection: Connection) -> None:
+    def __init__(self, inner: Face, connection: Connection) -> None:
         self._inner = inner
         self._connection = connection
+
+    async def test(self) -> TestReport:
+        with observing(self._connection, "test") as seen:
+            report = await self._inner.test()
+            seen.outcome = OK if report.ok else report.problem or "failed"
+            return report
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class ObservedProvider(_Observed[Provider]):
+    """Its face for pictures and videos."""
+
+    __slots__ = ()
 
     @property
     def can_find(self) -> bool:
@@ -96,14 +125,33 @@ class Observed:
         with observing(self._connection, "webhook"):
             return await self._inner.parse_webhook(headers, body)
 
-    async def test(self) -> TestReport:
-        with observing(self._connection, "test") as seen:
-            report = await self._inner.test()
-            seen.outcome = OK if report.ok else report.problem or "failed"
-            return report
 
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+class ObservedWriter(_Observed[Writer]):
+    """Its face for text. A text that nobody waits for any more counts as cut off."""
+
+    __slots__ = ()
+
+    async def write(self, request: TextRequest, key: str) -> AsyncGenerator[str | TextEnd]:
+        adapter, begun, shown = self._connection.adapter, time.perf_counter(), False
+        with observing(self._connection, "write"):
+            async for piece in self._inner.write(request, key):
+                if isinstance(piece, TextEnd):
+                    metrics.TOKENS.labels(adapter, "input").inc(piece.usage.input_tokens or 0)
+                    metrics.TOKENS.labels(adapter, "output").inc(piece.usage.output_tokens or 0)
+                elif not shown:
+                    shown = True
+                    metrics.FIRST_WORD_SECONDS.labels(adapter).observe(time.perf_counter() - begun)
+                yield piece
+
+
+class ObservedJudge(_Observed[Judge]):
+    """Its face for moderation."""
+
+    __slots__ = ()
+
+    async def judge(self, model: str, text: str, images: tuple[InputFile, ...] = ()) -> Judgement:
+        with observing(self._connection, "judge"):
+            return await self._inner.judge(model, text, images)
 
 
 def ended(

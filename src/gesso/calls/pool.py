@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from gesso.calls.observed import Observed
+from gesso.calls.observed import ObservedJudge, ObservedProvider, ObservedWriter
 from gesso.catalog.items import Connection
 from gesso.catalog.service import provider_config
 from gesso.core.errors import Unavailable
@@ -35,21 +35,21 @@ class Line:
     def provider(self) -> Provider:
         """Its face for pictures and videos. Raises Misconfigured when it makes none."""
         if isinstance(self.adapter, Provider):
-            return Observed(self.adapter, self.connection)
+            return ObservedProvider(self.adapter, self.connection)
         raise Misconfigured("model", note="This connection's adapter makes no pictures or videos.")
 
     @property
     def writer(self) -> Writer:
         """Its face for text. Raises Misconfigured when it writes none."""
         if isinstance(self.adapter, Writer):
-            return self.adapter
+            return ObservedWriter(self.adapter, self.connection)
         raise Misconfigured("model", note="This connection's adapter writes no text.")
 
     @property
     def judge(self) -> Judge:
         """Its face for moderation. Raises Misconfigured when it has none."""
         if isinstance(self.adapter, Judge):
-            return self.adapter
+            return ObservedJudge(self.adapter, self.connection)
         raise Misconfigured("model", note="This connection's adapter moderates nothing.")
 
 

@@ -76,6 +76,13 @@ PROVIDER_CALL_SECONDS = _histogram(
     "gesso_provider_call_seconds", "Requests to a provider; `outcome` is ok or the error's name.",
     (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0), "adapter", "operation", "outcome",
 )  # fmt: skip
+FIRST_WORD_SECONDS = _histogram(
+    "gesso_provider_first_word_seconds", "From asking for a text to its first piece.",
+    (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0), "adapter",
+)  # fmt: skip
+TOKENS = _counter(
+    "gesso_provider_tokens_total", "Tokens of texts, as told; `direction` is input or output.", "adapter", "direction"
+)
 ATTEMPTS = _counter(
     "gesso_provider_attempts_total", "Calls seen through to their end; `outcome` is succeeded or the error's name.",
     "adapter", "outcome",
