@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from pydantic import SecretStr
 
 from gesso.core.fetch import FetchError, SafeFetcher
+from gesso.core.ids import new_id
 from gesso.providers import exchange
 from gesso.providers.base import (
     Connected,
@@ -144,7 +145,7 @@ async def _asked(
 async def _made(
     adapter: Provider, request: MediaRequest, played: Played, base: str, *, endless: bool
 ) -> None:  # fmt: skip
-    taken = await adapter.submit(request, "battery")
+    taken = await adapter.submit(request, str(new_id()))
     ended = await _followed(adapter, taken, played, endless=endless) if isinstance(taken, Operation) else taken
     if ended is None:
         return

@@ -23,7 +23,7 @@ PLACES: dict[str, Any] = {
     "prompt": "6.text", "negative": "7.text", "width": "5.width", "height": "5.height", "count": "5.batch_size",
     "seed": "3.seed", "steps": "3.steps", "guidance": "3.cfg",
 }  # fmt: skip
-WIRE: dict[str, Any] = {"workflow": SDXL, "places": PLACES, "min_side": 16, "micro_usd_per_second": 200}
+WIRE: dict[str, Any] = {"workflow": SDXL, "places": PLACES, "min_side": 16}
 
 FROM_PICTURE: dict[str, Any] = {
     **{node: SDXL[node] for node in ("4", "6", "7", "8", "9")},

@@ -22,6 +22,7 @@ from tests.providers.comfyui_workflows import FLUX_WIRE, PICTURE_WIRE, SDXL, WAN
 from tests.sandbox.server import running_sandbox
 
 SMALL = {"width": 64, "height": 48}
+PRICED = {**WIRE, "micro_usd_per_second": 200}
 
 
 def key() -> str:
@@ -65,7 +66,7 @@ async def finished(adapter: ComfyAdapter, operation: Operation) -> Done | Failed
 
 
 def ask(prompt: str, **asked: Any) -> MediaRequest:
-    return MediaRequest(**{"kind": "image", "model": "sdxl", "prompt": prompt, "wire": WIRE, **SMALL, **asked})
+    return MediaRequest(**{"kind": "image", "model": "sdxl", "prompt": prompt, "wire": PRICED, **SMALL, **asked})
 
 
 async def ended(adapter: ComfyAdapter, prompt: str, **asked: Any) -> Done | Failed:

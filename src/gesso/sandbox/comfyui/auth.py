@@ -1,6 +1,8 @@
 """ComfyUI asks for no key. A bearer token is what a proxy before it would look at: `wrong` (or `…:wrong`) is refused,
 `fault-…` (or `…:fault-…`) asks for a fault."""
 
+from dataclasses import dataclass, field
+
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
@@ -10,17 +12,25 @@ from gesso.sandbox.transport import proxy_page, strike_before
 _NOBODYS = ("", "wrong")
 
 
-def admitted(request: Request) -> Faults | Response:
-    """The faults a token asks for, or a proxy's 401. Raises UnknownFault."""
+@dataclass(frozen=True)
+class Caller:
+    """Who calls. `hint`: the last four characters of a token, empty without one; the token itself is not kept."""
+
+    hint: str = ""
+    faults: Faults = field(default_factory=Faults)
+
+
+def admitted(request: Request) -> Caller | Response:
+    """The caller, or a proxy's 401. Raises UnknownFault for a token that asks for one."""
     header = request.headers.get("authorization")
     if header is None:
-        return Faults()
+        return Caller()
     scheme, _, token = header.partition(" ")
     word = token.strip().rpartition(":")[2]
     if scheme.lower() != "bearer" or word in _NOBODYS:
         headers = {"WWW-Authenticate": 'Bearer realm="box"'}
         return HTMLResponse(proxy_page("401 Authorization Required"), 401, headers=headers)
-    return from_secret(word)
+    return Caller(word[-4:], from_secret(word))
 
 
 def struck(faults: Faults, stage: str, words: str, tally: Tally, hang_seconds: float) -> Response | None:

@@ -36,6 +36,7 @@ class Job:
     outputs: tuple[str, ...] = field(compare=False)
     faults: Faults = field(compare=False)
     words: str = field(compare=False)
+    hint: str = field(compare=False, default="")
     line: str = field(compare=False, default="")
     stop: asyncio.Event = field(compare=False, default_factory=asyncio.Event)
 
@@ -72,7 +73,7 @@ class Box:
 
     def _open(self, job: Job) -> str:
         """The line on the bill. The same id may come again: nobody looks for it."""
-        told = {"provider": FACE, "endpoint": "workflow", "key_hint": "", "prompt": job.words}
+        told = {"provider": FACE, "endpoint": "workflow", "key_hint": job.hint, "prompt": job.words}
         try:
             self._bill.open(request_id=job.id, **told)
         except sqlite3.IntegrityError:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gesso.sandbox.comfyui import checking
-from gesso.sandbox.comfyui.auth import admitted, struck, trouble
+from gesso.sandbox.comfyui.auth import Caller, admitted, struck, trouble
 from gesso.sandbox.comfyui.box import Job
 from gesso.sandbox.comfyui.face import ComfyFace, Machine
 from gesso.sandbox.comfyui.reading import words_of
@@ -40,22 +40,22 @@ async def body_of(request: Request) -> Any:
 
 async def submit(request: Request, face: ComfyFace, machine: Machine) -> Response:
     """POST /prompt."""
-    asked = admitted(request)
-    if isinstance(asked, Response):
-        return asked
+    caller = admitted(request)
+    if isinstance(caller, Response):
+        return caller
     try:
         raw = await body_of(request)
         workflow = raw.get("prompt")
         words = words_of(workflow) if isinstance(workflow, dict) else ""
-        faults = asked + from_header(request.headers.get("x-sandbox-fault"), "submit") + from_prompt(words)
+        faults = caller.faults + from_header(request.headers.get("x-sandbox-fault"), "submit") + from_prompt(words)
         faults = face.tally.due(faults, words)
         refused = struck(faults, "submit", words, face.tally, face.pace.hang_seconds)
-        return refused or strike_after(faults, "submit", words, face.tally, _take(raw, machine, faults, words))
+        return refused or strike_after(faults, "submit", words, face.tally, _take(raw, machine, caller, faults, words))
     except (AttributeError, KeyError, TypeError, json.JSONDecodeError):
         return trouble()
 
 
-def _take(raw: dict[str, Any], machine: Machine, faults: Faults, words: str) -> Response:
+def _take(raw: dict[str, Any], machine: Machine, caller: Caller, faults: Faults, words: str) -> Response:
     box = machine.box
     number = float(raw["number"]) if "number" in raw else box.next_number(front=bool(raw.get("front")))
     if "prompt" not in raw:
@@ -74,7 +74,7 @@ def _take(raw: dict[str, Any], machine: Machine, faults: Faults, words: str) -> 
     extra = dict(raw.get("extra_data", {}))
     if "client_id" in raw:
         extra["client_id"] = raw["client_id"]
-    box.put(Job(number, job_id, workflow, extra, checked.outputs, faults, words))
+    box.put(Job(number, job_id, workflow, extra, checked.outputs, faults, words, caller.hint))
     return JSONResponse({"prompt_id": job_id, "number": number, "node_errors": checked.node_errors})
 
 

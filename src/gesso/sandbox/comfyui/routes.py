@@ -55,7 +55,7 @@ async def upload(request: Request, face: ComfyFace, machine: Machine) -> Respons
     refused = admitted(request)
     if isinstance(refused, Response):
         return refused
-    faults = from_header(request.headers.get("x-sandbox-fault"), "upload") + refused
+    faults = from_header(request.headers.get("x-sandbox-fault"), "upload") + refused.faults
     answer = struck(faults, "upload", "", face.tally, face.pace.hang_seconds)
     if answer is not None:
         return answer
