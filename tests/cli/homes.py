@@ -3,9 +3,15 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
+from typer.testing import CliRunner
+
+from gesso.cli import common
+from gesso.cli.main import app
 from gesso.db.embedded import EmbeddedPostgres
 
 GESSO = str(Path(sys.executable).parent / "gesso")
@@ -28,6 +34,22 @@ class Home:
         return subprocess.run(
             [GESSO, *arguments], env=self.environment | environment, capture_output=True, text=True, timeout=60
         )
+
+    def typed(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """The same without a process of its own: twenty times as fast, with the tests' own logging."""
+        wanted = self.environment | environment
+        removed = {name: None for name in os.environ if name not in wanted}
+        with (
+            mock.patch("gesso.cli.common.setup_logging"),
+            mock.patch.object(common.console, "_width", 200),
+            mock.patch.object(common.errors, "_width", 200),
+        ):
+            # in a thread, since a command has an event loop of its own, and the test may have one already
+            with ThreadPoolExecutor(1) as thread:
+                done = thread.submit(CliRunner().invoke, app, list(arguments), env=wanted | removed).result()
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
     def start(self, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
         """Start a command that goes on."""

@@ -1,102 +1,37 @@
-"""Secrets are planted and looked for: in what the server writes, in what it answers, and in what the database keeps."""
+"""Secrets are planted and looked for: in what the product writes, answers, tells others, and keeps in the database."""
 
-import contextlib
-import os
-import socket
+import asyncio
+import base64
+import json
 import subprocess
-import sys
-import time
-import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
-import asyncpg
 import httpx2
 import pytest
-from pydantic import SecretStr
 
 from gesso.core.ids import new_id
-from gesso.core.settings import ProviderSettings
 from gesso.db.embedded import EmbeddedPostgres
-from tests.conftest import SECRET, create_database
-from tests.product import seeded, settings_for
-from tests.security.rules import API
+from gesso.providers.registry import ADAPTERS
+from tests.cli.homes import GESSO, Home
+from tests.security.rules import API, RULES, filled
+from tests.security.watched import ECHOED, KEYS, METRICS_TOKEN, Watched, search, spellings, watching
 
 PASSWORD, WRONG, CHANGED = "canary password planted", "canary password mistyped", "canary password chosen later"
-PROVIDER_KEY = "canary-key-id:canary-key-secret-0123456789"
+ENDLESS = ("/api/events",)
+PATIENCE = 60.0
 
 
-@dataclass
-class Watched:
-    """A server of its own, and all that was heard of it."""
-
-    client: httpx2.AsyncClient
-    owner: asyncpg.Connection
-    database_password: str
-    log: Path
-    said: list[str] = field(default_factory=list)
-    tokens: list[str] = field(default_factory=list)
-
-    async def ask(self, method: str, url: str, **sent: object) -> httpx2.Response:
-        """Ask; the answer is kept, but for the cookie that is its purpose."""
-        answer = await self.client.request(method, url, **sent)  # type: ignore[arg-type]
-        headers = [f"{name}: {value}" for name, value in answer.headers.multi_items() if name != "set-cookie"]
-        self.said.append("\n".join([url, *headers, answer.text]))
-        for cookie in self.client.cookies.jar:
-            if cookie.name == "gesso_session" and cookie.value not in self.tokens:
-                self.tokens.append(str(cookie.value))
-        return answer
+@pytest.fixture(scope="module")
+async def watched(
+    postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Watched]:
+    async with watching(postgres, template, tmp_path_factory.mktemp("watched")) as found:
+        yield found
 
 
-@pytest.fixture
-async def watched(postgres: EmbeddedPostgres, template: str, tmp_path: Path) -> AsyncIterator[Watched]:
-    url = await create_database(postgres, f"gesso_secrets_{uuid.uuid4().hex[:12]}", template)
-    settings = settings_for(url, tmp_path, "http://127.0.0.1:9")
-    await seeded(replace(settings, providers=ProviderSettings(fal_key=SecretStr(PROVIDER_KEY))))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("GESSO_")},
-        "GESSO_ENV": "test", "GESSO_PORT": str(port), "DATABASE_URL": url, "GESSO_SECRET_KEY": SECRET,
-        "GESSO_DATA_DIR": str(tmp_path), "GESSO_LOG_LEVEL": "debug", "GESSO_LOG_FORMAT": "json",
-        "FAL_KEY": PROVIDER_KEY,
-    }  # fmt: skip
-    log = tmp_path / "log"
-    with log.open("wb") as file:
-        server = subprocess.Popen([sys.executable, "-m", "gesso", "serve"], env=environment, stdout=file, stderr=file)
-    owner = await asyncpg.connect(url)
-    try:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            deadline = time.monotonic() + 60
-            while True:
-                with contextlib.suppress(httpx2.HTTPError):
-                    if (await client.get("/healthz")).status_code == 200:
-                        break
-                assert server.poll() is None and time.monotonic() < deadline, log.read_text()[-2000:]
-            yield Watched(client, owner, urlsplit(url).password or "", log)
-    finally:
-        server.terminate()
-        server.wait(30)
-        await owner.close()
-
-
-async def everything_in(owner: asyncpg.Connection) -> dict[str, str]:
-    """The database, table by table, as text; bytes as hexadecimal and as the text they may be."""
-    tables = await owner.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    found = {}
-    for table in (row["tablename"] for row in tables):
-        values = [value for row in await owner.fetch(f'SELECT * FROM "{table}"') for value in row.values()]
-        found[table] = "\n".join(
-            f"{value.hex()} {value.decode('latin-1')}" if isinstance(value, bytes) else str(value) for value in values
-        )
-    return found
-
-
-async def live(watched: Watched) -> str:
-    """Everything that a secret passes through, and what goes wrong on the way. Returns the mailed token."""
+async def become(watched: Watched) -> str:
+    """Sign up, with all that goes wrong on the way, and take over the site. Returns the address."""
     ask, email = watched.ask, f"ada.{new_id().hex}@example.test"
     account = {"email": email, "name": "Ada", "password": PASSWORD}
     assert (await ask("POST", "/api/auth/signup", json=account)).status_code == 201
@@ -108,15 +43,100 @@ async def live(watched: Watched) -> str:
     await ask("POST", "/api/auth/login", json={"email": email, "password": [PASSWORD], PASSWORD: PASSWORD})
     await ask("POST", "/settings/password", data={"current_password": WRONG, "password": CHANGED})
     await ask("POST", "/settings/password", data={"current_password": PASSWORD, "password": CHANGED})
-    await ask("POST", "/api/generate/image", json=API)
-    for url in ("/", "/settings", "/settings/sessions", "/create", "/dashboard", "/api/models", "/readyz", "/metrics",
-                "/api/openapi.json", "/api/auth/me", "/nothing", "/api/nothing"):  # fmt: skip
-        await ask("GET", url)
-    await ask("POST", "/api/webhooks/fal", content=b"{}", headers={"Authorization": f"Key {PROVIDER_KEY}"})
+    await ask("POST", "/api/webhooks/fal", content=b"{}", headers={"Authorization": f"Key {KEYS['fal']}"})
+    said = await gesso(watched, "user", "make-operator", email)
+    assert "is an operator now" in said
+    return email
+
+
+async def gesso(watched: Watched, *command: str) -> str:
+    """A command, as an operator types it; what it says is kept."""
+    done = await asyncio.to_thread(Home(watched.folder).typed, *command, **watched.environment)
+    watched.said.append(done.stdout + done.stderr)
+    return watched.said[-1]
+
+
+async def gesso_apart(watched: Watched, *command: str) -> None:
+    """A command in a process of its own, so that what it logs is heard, too."""
+    done = await asyncio.create_subprocess_exec(
+        GESSO, *command, env=watched.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    watched.said.append((await done.communicate())[0].decode())
+
+
+async def ended(watched: Watched, answer: httpx2.Response) -> dict[str, Any]:
+    """The generation that was asked for, when it has come to its end."""
+    assert answer.status_code == 202, answer.text
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            status: dict[str, Any] = (await watched.ask("GET", f"/api/generate/status/{answer.json()['id']}")).json()
+            if status["finished_at"]:
+                return status
+            await asyncio.sleep(0.1)
+
+
+async def connect_all(watched: Watched) -> None:
+    """A connection of each adapter, by the panel's API and form: given a key, tested, refused, given another."""
+    for name in ADAPTERS:
+        for key, base_url in ((f"canary-{name}", f"{watched.sandbox}/{name}"), (f"echo-{name}", watched.echo)):
+            secret = KEYS[name] if base_url != watched.echo else ECHOED
+            body = {"key": key, "adapter": name, "name": key, "base_url": base_url, "api_key": secret}
+            assert (await watched.ask("POST", "/api/admin/connections", json=body)).status_code == 201
+            assert (await watched.ask("POST", "/api/admin/connections", json=body)).status_code == 409
+            tested = await watched.ask("POST", f"/api/admin/connections/{key}/test")
+            assert tested.status_code == 200 and not (base_url == watched.echo and tested.json()["ok"]), tested.text
+            await watched.ask("POST", f"/admin/connections/{key}/test")
+            await watched.ask("PUT", f"/api/admin/connections/{key}/key", json={"api_key": [secret]})
+            await watched.ask("POST", f"/admin/connections/{key}", data={"name": "", "api_key": secret})
+    wrong = {"key": "Not A Key", "adapter": "none", "base_url": "ftp://x", "api_key": KEYS["fal"]}
+    assert (await watched.ask("POST", "/api/admin/connections", json=wrong)).status_code == 422
+    await watched.ask("POST", "/admin/connections/new", data=wrong)
+
+
+async def work(watched: Watched) -> tuple[str, str]:
+    """Pictures and texts, made and failed; the last with a provider that says the key. Returns two generations."""
+    made = await ended(watched, await watched.ask("POST", "/api/generate/image", json=API))
+    assert made["status"] == "succeeded", made
+    assert (await watched.ask("POST", "/api/prompts/improve", json={"prompt": "a lighthouse"})).status_code == 200
+    for fault in ("fail", "malformed", "422"):
+        await ended(
+            watched, await watched.ask("POST", "/api/generate/image", json=API | {"prompt": f"rocks sandbox:{fault}"})
+        )
+    echoing = {"name": "fal", "base_url": watched.echo, "sandbox": False, "api_key": ECHOED}
+    assert (await watched.ask("PUT", "/api/admin/connections/fal", json=echoing)).status_code == 200
+    refused = await ended(watched, await watched.ask("POST", "/api/generate/image", json=API))
+    assert refused["status"] == "failed", refused
+    return made["id"], refused["id"]
+
+
+async def look_at_everything(watched: Watched, generation: str) -> None:
+    """Every page and every answer there is, as an operator."""
+    for route, rule in RULES.items():
+        method, path = route.split(" ")
+        if method == "GET" and path not in ENDLESS:
+            await watched.ask("GET", filled(rule, path, generation)[0])
+    for name in ADAPTERS:
+        for key in (f"canary-{name}", f"echo-{name}"):
+            await watched.ask("GET", f"/admin/connections/{key}")
+            await watched.ask("GET", f"/api/admin/connections/{key}")
+    await gesso(watched, "connection", "list")
+    await gesso(watched, "secrets", "list")
+    for note in (watched.folder / "metrics").glob("*.json"):
+        (target,) = json.loads(note.read_text())
+        headers = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+        assert (await watched.ask("GET", f"http://{target['targets'][0]}/metrics", headers=headers)).status_code == 200
+    for url in ("/nothing", "/api/nothing", "/metrics"):
+        await watched.ask("GET", url)
+
+
+async def lose(watched: Watched, email: str) -> str:
+    """A forgotten password, and a database that fails while secrets pass. Returns the mailed token."""
+    ask = watched.ask
     await ask("POST", "/api/auth/reset-password", json={"email": email})
     mail = None
-    while mail is None:
-        mail = await watched.owner.fetchval("SELECT body_text FROM outbox_mail WHERE body_text LIKE '%/reset/%'")
+    async with asyncio.timeout(PATIENCE):
+        while mail is None:
+            mail = await watched.owner.fetchval("SELECT body_text FROM outbox_mail WHERE body_text LIKE '%/reset/%'")
     token = str(mail).partition("/reset/")[2].split()[0]
     await ask("POST", "/api/auth/reset-password/confirm", json={"token": token, "password": "short"})
     watched.client.headers["X-Note"] = token  # a header that nobody expects
@@ -129,23 +149,60 @@ async def live(watched: Watched) -> str:
     return token
 
 
-async def test_no_secret_is_written_answered_or_kept(watched: Watched) -> None:
-    token = await live(watched)
-    secrets = {
-        "the password": PASSWORD, "a wrong password": WRONG, "the new password": CHANGED,
-        "the provider's key": PROVIDER_KEY, "half of it": PROVIDER_KEY.partition(":")[2], "the site's secret": SECRET,
-        "the database's password": watched.database_password,
-        **{f"session {number}": session for number, session in enumerate(watched.tokens)},
-    }  # fmt: skip
-    assert len(watched.tokens) >= 2 and watched.database_password
-    log, answers, kept = watched.log.read_text(), "\n".join(watched.said), await everything_in(watched.owner)
-    assert "request.failed" in log and len(log) > 2000
-    for name, secret in {**secrets, "the mailed token": token}.items():
-        assert secret not in log, f"{name} is in the log"
-    for name, secret in secrets.items():
-        assert secret not in answers, f"{name} is in an answer"
-        where = [table for table, text in kept.items() if secret in text or secret.encode().hex() in text]
-        assert where == [], f"{name} is in the database"
+async def test_no_secret_is_written_answered_told_or_kept(watched: Watched) -> None:
+    email = await become(watched)
+    await connect_all(watched)
+    made, refused = await work(watched)
+    await look_at_everything(watched, refused)
+    await watched.ask("GET", f"/admin/jobs/{made}")
+    await gesso_apart(watched, "doctor")
+    await gesso(watched, "connection", "test", "echo-fal")
+    token = await lose(watched, email)
+    async with asyncio.timeout(PATIENCE):
+        while "connection.misconfigured" not in watched.told("/envelope/") or refused not in watched.told("/v1/traces"):
+            await asyncio.sleep(0.1)
+    places, secrets = await watched.places(), watched.secrets
+    # each place was reached, so that finding nothing in it means something
+    for place, mark in (
+        ("the web's log", "request.failed"), ("the worker's log", refused), ("the answers", refused),
+        ("the answers", "gesso_provider_attempts_total"), ("the answers", "sealed keys"), ("the answers", "echo-fal"),
+        ("the error reports", "connection.misconfigured"), ("the traces", refused),
+        ("the product events", "generation ended"), ("the table attempt_exchange", "/juggernaut"),
+        ("the table connection", "canary-fal"), ("the table attempt", refused),
+    ):  # fmt: skip
+        assert mark in places[place], f"{place} does not hold {mark}"
+    exchanges = "\n".join(said for said in watched.said if said.startswith(f"/admin/jobs/{refused}"))
+    assert "401" in exchanges, "the record of what was said is not shown"
+    assert len(watched.tokens) >= 2 and all(len(secret) > 12 for secret in secrets.values())
+    passwords = {"the password": PASSWORD, "a wrong password": WRONG, "the new password": CHANGED}
+    assert search(secrets | passwords, places) == []
+    answers = places.pop("the answers")  # with the addresses asked for, in which the mailed token stands
     # the development outbox is where mail goes instead of being sent; elsewhere only its hash is kept
-    assert [table for table, text in kept.items() if token in text] == ["outbox_mail"]
+    assert search({"the token": token}, places) == ["the token (plain) in the table outbox_mail"]
     assert "Traceback" not in answers and "asyncpg" not in answers and "permission denied" not in answers
+
+
+async def test_what_is_planted_is_found(watched: Watched) -> None:
+    """The search finds each secret, in each spelling, where it was put: in tables, files and what was heard."""
+    key = KEYS["openai"]
+    await watched.owner.execute("UPDATE connection SET sealed_key = $1 WHERE key = 'canary-openai'", key.encode())
+    await watched.owner.execute(
+        "INSERT INTO site_fact (name, value, noted_at) VALUES ('planted', $1::jsonb, now())",
+        json.dumps({"deep": [{"note": base64.b64encode(f"Bearer {ECHOED}!".encode()).decode()}]}),
+    )
+    with (watched.folder / "work.log").open("a") as log:
+        log.write(f'{{"event": "planted", "url": "https://x.example/?k={spellings(KEYS["fal"])["quoted"]}"}}\n')
+    watched.receiver.bodies.append(("/v1/traces", b"\x0a\x10" + METRICS_TOKEN.encode()))
+    watched.said.append(f"Session: {watched.tokens[0]}")
+    found = search(watched.secrets, await watched.places())
+    for expected in (
+        "openai's key (plain) in the table connection", "an echoed key (base64 at", "half of it (base64 at",
+        "fal's key (quoted) in the worker's log", "the collector's token (plain) in the traces",
+        "session 0 (plain) in the answers",
+    ):  # fmt: skip
+        assert any(line.startswith(expected) for line in found), (expected, found)
+    for name, secret in watched.secrets.items():
+        for before in ("", "x", "xy"):
+            text = f"{before}{secret}tail"
+            for written in (text, text.encode().hex(), base64.b64encode(text.encode()).decode()):
+                assert search({name: secret}, {"here": written}), (name, written)
