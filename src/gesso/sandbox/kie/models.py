@@ -48,7 +48,7 @@ class Model:
 
     def size(self, given: Mapping[str, Any], first: tuple[int, int] | None, *, small: bool) -> tuple[int, int]:
         """Pixels of the result; `first` is the size of the first input picture."""
-        side = self._tier(given)[0]
+        side = self._tier(given)[0] // (2 if given.get("image_size") == "square" else 1)
         word = next((given[name] for name in ("aspect_ratio", "image_size", "aspectRatio") if name in given), "auto")
         word = _NAMED.get(word, word)
         if word == "auto" and "prompt" not in self.fields and first is not None:
