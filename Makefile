@@ -30,7 +30,7 @@ up: front ## run the product: database, sandbox, web, worker
 
 test: front ## run all tests
 	@$(BIN)/python -m tests.find_programs
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: lint types imports locks ## style, types, import order, locks
 

@@ -18,6 +18,12 @@ SECRET = "a secret for tests only, long enough to pass"
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=600")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts products and browsers goes first: it takes longest, and no process waits for it in the end."""
+    long = {item.path for item in items if item.get_closest_marker("crash") or item.get_closest_marker("browser")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder for all processes of this run."""

@@ -26,9 +26,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     server.close()
 
 
-def examined(home: Home, code: int, **environment: str) -> dict[str, dict[str, Any]]:
-    """The findings by part."""
-    done = home.gesso("doctor", "--json", **environment)
+def examined(home: Home, code: int, *, alone: bool = False, **environment: str) -> dict[str, dict[str, Any]]:
+    """The findings by part. `alone`: from a process of its own, whose log is where it belongs."""
+    done = (home.gesso if alone else home.typed)("doctor", "--json", **environment)
     assert done.returncode == code, done.stdout + done.stderr
     assert done.stdout.startswith("{"), done.stderr
     document = json.loads(done.stdout)
@@ -60,7 +60,7 @@ def test_settings_that_contradict_the_world(home: Home) -> None:
 
 
 def test_a_secret_that_is_weak_and_another_one_than_before(home: Home) -> None:
-    found = examined(home, 1, GESSO_SECRET_KEY="abcabcabc" * 5)
+    found = examined(home, 1, alone=True, GESSO_SECRET_KEY="abcabcabc" * 5)
     assert found["secret"]["state"] == "look" and "token_urlsafe" in found["secret"]["way_out"]
     # the passwords of the database's roles follow from it
     assert found["money"]["state"] == "ill" and "GESSO_SECRET_KEY" in found["money"]["way_out"]
