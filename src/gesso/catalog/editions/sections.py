@@ -28,6 +28,7 @@ from gesso.catalog.rules import MICRO, Rule, RuleError, Unit, check_against, par
 from gesso.catalog.schema import problems as schema_problems
 from gesso.catalog.styles import setting_problems
 from gesso.core.ids import new_id
+from gesso.providers.registry import wire_problem
 
 _CURRENCY = re.compile(r"[a-z]{3}")
 _SHARED = "#/shared/"
@@ -231,6 +232,9 @@ def read_model(table: Table, position: int, connections: Mapping[str, Connection
     if price is None and enabled and "price" not in table:
         table.document.problem(table.path, "a model without a price cannot be enabled; add price, or enabled = false")
     connection = connections.get(table.one_of("connection", tuple(connections)))
+    upstream, wire = table.text("upstream"), _json(table, "wire")
+    if enabled and connection and (problem := wire_problem(connection.adapter, kind, upstream, wire)):
+        table.wrong("wire", problem)
     return Model(
         id=new_id(),
         key=table.text("key", pattern=KEY),
@@ -238,11 +242,11 @@ def read_model(table: Table, position: int, connections: Mapping[str, Connection
         name=table.text("name", longest=80),
         description=table.text("description", longest=300),
         connection_id=connection.id if connection else new_id(),
-        upstream=table.text("upstream"),
+        upstream=upstream,
         capabilities=capabilities,
         price=price,
         cost=_rule(table, "cost", "usd", capabilities),
-        wire=_json(table, "wire"),
+        wire=wire,
         tags=table.texts("tags"),
         sample=table.optional_text("sample"),
         fallbacks=table.texts("fallbacks"),

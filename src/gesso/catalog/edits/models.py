@@ -18,7 +18,7 @@ from gesso.catalog.schema import problems as schema_problems
 from gesso.core.errors import Conflict, InvalidInput, NotFound
 from gesso.core.ids import new_id
 from gesso.db import ElevatedSession
-from gesso.providers.registry import ADAPTERS
+from gesso.providers.registry import ADAPTERS, wire_problem
 
 _COMBINATIONS = 500
 """So many choices of a model are priced when its price is compared with its cost."""
@@ -124,6 +124,8 @@ def _place_problems(
         wrong["connection"] = "Choose the connection it is asked through."
     elif adapter is not None and kind not in adapter.makes:
         wrong["connection"] = f"{connection.name} makes {' and '.join(sorted(adapter.makes))}, not {kind}."
+    elif facts.enabled and (problem := wire_problem(connection.adapter, kind, facts.upstream, facts.wire)):
+        wrong["wire"] = problem  # one that is switched off may be unfinished
     kinds = {other.key: other.kind for other in others}
     for other in facts.fallbacks:
         if other == key:
