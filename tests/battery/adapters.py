@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gesso.providers.registry import ADAPTERS
-from tests.battery.faults import FAMILY, FAULTS, Capability, Fault, Words
+from tests.battery.faults import FAMILY, FAULTS, FINE, Capability, Fault, Words
+from tests.providers import comfyui_workflows
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Case:
 
 
 _SMALL = {"width": 64, "height": 64}
+_FREE = {"micro_usd_per_second": 0}
 
 ENTRIES: Mapping[str, Entry] = {
     entry.adapter: entry
@@ -133,6 +135,22 @@ ENTRIES: Mapping[str, Entry] = {
             },
             submit=r"^POST /gemini/",
             cannot={"gone": "pictures come inside the answer"},
+        ),
+        Entry(
+            "comfyui",
+            key=lambda account, word: f"{account}:{word}",
+            asks={
+                "image": Ask("sdxl", _FREE | comfyui_workflows.WIRE, _SMALL),
+                "edit": Ask("sdxl-redrawn", _FREE | comfyui_workflows.PICTURE_WIRE),
+                "video": Ask("wan", _FREE | comfyui_workflows.WAN_WIRE, {"options": {"duration": 1}}, picture=True),
+            },
+            submit=r"^POST /comfyui/api/prompt$",
+            status=r"^GET /comfyui/api/history/",
+            follows=frozenset({"image", "edit", "video"}),
+            # Our key is the job's id, so a lost one is found, and a 500 of the box itself is settled by asking.
+            differs={"500": "unavailable", "lost": FINE, "gone": "rejected_gone"},
+            cannot={"credit": "a box of one's own has no account", "safety": "it checks no content",
+                    "key/edit": "the upload before it is refused", "key/video": "the upload before it is refused"},
         ),
     )
 }  # fmt: skip
