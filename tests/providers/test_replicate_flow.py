@@ -1,6 +1,5 @@
 """Submit, upload, look up and test over real HTTP, against odd and even answers."""
 
-import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +10,6 @@ from pydantic import SecretStr
 from gesso.core.clock import FixedClock
 from gesso.providers.base import ConnectionConfig, InputFile, MediaRequest, Operation
 from gesso.providers.errors import Busy, Misconfigured, OutcomeUnknown, ProviderError, Rejected, Unavailable
-from gesso.providers.replicate import adapter as module
 from gesso.providers.replicate.adapter import ReplicateAdapter
 from gesso.providers.replicate.client import API
 from tests.providers.loopback import DROP, NGINX, Loopback, Reply, Seen, loopback, told
@@ -85,32 +83,6 @@ async def test_versions_and_deployments() -> None:
 async def test_an_answer_that_leaves_open_whether_it_was_taken(reply: Reply) -> None:
     outcome, _ = await submitted(reply)
     assert isinstance(outcome, OutcomeUnknown)
-
-
-async def test_a_hanging_submit_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SUBMIT_SECONDS", 0.3)
-    gone = asyncio.Event()
-
-    async def hang(_: Seen) -> Reply:
-        await gone.wait()
-        return Reply(200)
-
-    async with loopback(hang) as server:
-        adapter = adapter_for(server.url)
-        with pytest.raises(OutcomeUnknown):
-            await adapter.submit(ASK, "k")
-        assert len(server.seen) == 1
-        gone.set()
-        await adapter.aclose()
-
-
-async def test_a_submit_that_never_connects_was_not_taken() -> None:
-    async with loopback(lambda _: DROP) as server:
-        url = server.url
-    adapter = adapter_for(url)
-    with pytest.raises(Unavailable):
-        await adapter.submit(ASK, "k")
-    await adapter.aclose()
 
 
 INVALID = {
