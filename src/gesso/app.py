@@ -134,6 +134,7 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.shell = shell_of
     state.brand = lambda: _brand(runtime.catalog)
     state.modules = lambda: runtime.catalog.edition.modules
+    state.adult = lambda: runtime.catalog.edition.policy.adult
 
 
 def _include_rooms(app: FastAPI, settings: Settings) -> None:
