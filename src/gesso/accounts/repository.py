@@ -40,6 +40,30 @@ async def add_user(
     return done == 1
 
 
+async def age_confirmed_at(tx: WorkspaceSession) -> datetime | None:
+    """When the acting user confirmed to be an adult."""
+    found: datetime | None = await tx.fetchval("SELECT age_confirmed_at FROM app_user WHERE id = $1", tx.user_id)
+    return found
+
+
+async def confirm_age(tx: WorkspaceSession, at: datetime) -> bool:
+    """Keep that the acting user confirmed to be an adult. False when it was known."""
+    done = await tx.execute_raw(
+        "UPDATE app_user SET age_confirmed_at = $2, updated_at = $2 WHERE id = $1 AND age_confirmed_at IS NULL",
+        tx.user_id, at,
+    )  # fmt: skip
+    return done == 1
+
+
+async def withdraw_age(tx: WorkspaceSession, at: datetime) -> bool:
+    """Forget it. False when there was nothing to forget."""
+    done = await tx.execute_raw(
+        "UPDATE app_user SET age_confirmed_at = NULL, updated_at = $2 WHERE id = $1 AND age_confirmed_at IS NOT NULL",
+        tx.user_id, at,
+    )  # fmt: skip
+    return done == 1
+
+
 async def add_personal_workspace(
     tx: WorkspaceSession, *, name: str, plan_key: str, at: datetime, renews_at: datetime
 ) -> None:

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from gesso.accounts import recovery, repository, service, sessions
+from gesso.accounts import age, recovery, repository, service, sessions
 from gesso.accounts.access import Actor, CurrentActor
-from gesso.accounts.views import SECTIONS, session_view
+from gesso.accounts.views import sections, session_view
 from gesso.accounts.visit import visit_of
 from gesso.core.errors import GessoError, NotFound
 from gesso.web import ratelimit
@@ -56,7 +56,7 @@ async def _profile(
 ) -> Response:
     verification = request.app.state.settings.mail.verification
     return await page(
-        request, "accounts/profile.html", status, sections=SECTIONS, actor=actor,
+        request, "accounts/profile.html", status, sections=sections(request), actor=actor,
         name_form=name_form or blank(name=actor.name), email_form=email_form or blank(),
         unconfirmed=verification and not actor.email_verified, confirms=verification,
     )  # fmt: skip
@@ -159,7 +159,7 @@ async def change_password(request: Request, actor: CurrentActor) -> Response:
 
 
 async def _password(request: Request, actor: Actor, form: Form[PasswordForm], status: int = 200) -> Response:
-    return await page(request, "accounts/password.html", status, sections=SECTIONS, actor=actor, form=form)
+    return await page(request, "accounts/password.html", status, sections=sections(request), actor=actor, form=form)
 
 
 @router.get("/sessions")
@@ -169,7 +169,7 @@ async def sessions_page(request: Request, actor: CurrentActor) -> Response:
         rows = await repository.list_sessions(tx, visit_of(request).at)
     views = [session_view(row, actor.session_id) for row in rows]
     views.sort(key=lambda view: not view.current)
-    return await page(request, "accounts/sessions.html", sections=SECTIONS, sessions=views)
+    return await page(request, "accounts/sessions.html", sections=sections(request), sessions=views)
 
 
 @router.post("/sessions/others/end")
@@ -195,3 +195,35 @@ async def end_session(request: Request, actor: CurrentActor, session_id: UUID) -
 
 def _signed_out(count: int) -> str:
     return "Signed out of 1 other session" if count == 1 else f"Signed out of {count} other sessions"
+
+
+@router.get("/age")
+async def age_page(request: Request, actor: CurrentActor) -> Response:
+    """Whether they confirmed to be an adult. Only where adult models are offered."""
+    _only_for_adults(request)
+    async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        confirmed_at = await age.confirmed_at(tx)
+    return await page(request, "accounts/age.html", sections=sections(request), confirmed_at=confirmed_at)
+
+
+@router.post("/age")
+async def confirm_age(request: Request, actor: CurrentActor) -> Response:
+    """They say that they are."""
+    _only_for_adults(request)
+    async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        await age.confirm(tx, visit_of(request))
+    return toast(redirect(request, "/settings/age"), "Models for adults are shown now", "ok")
+
+
+@router.post("/age/withdraw")
+async def withdraw_age(request: Request, actor: CurrentActor) -> Response:
+    """They take it back."""
+    _only_for_adults(request)
+    async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        await age.withdraw(tx, visit_of(request))
+    return toast(redirect(request, "/settings/age"), "Models for adults are hidden", "ok")
+
+
+def _only_for_adults(request: Request) -> None:
+    if not request.app.state.adult():
+        raise NotFound("There is nothing here.")

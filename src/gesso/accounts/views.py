@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from fastapi import Request
+
 from gesso.web.shell import NavItem
 
 SECTIONS = (
@@ -15,6 +17,13 @@ SECTIONS = (
     NavItem("Sessions", "/settings/sessions", "monitor"),
 )
 """The parts of Settings, in the order they stand beside the page."""
+_AGE = NavItem("Age", "/settings/age", "badge-check")
+
+
+def sections(request: Request) -> tuple[NavItem, ...]:
+    """The parts of Settings here; one's age is asked for only where adult models are offered."""
+    return (*SECTIONS, _AGE) if request.app.state.adult() else SECTIONS
+
 
 _BROWSERS = (
     ("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("FxiOS/", "Firefox"),

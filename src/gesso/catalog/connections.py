@@ -86,6 +86,8 @@ async def add_connection(
         wrong["adapter"] = f"There is no adapter “{adapter}”; known: {', '.join(ADAPTERS)}."
     if base_url is not None and not _is_address(base_url):
         wrong["base_url"] = "Give an address such as https://proxy.example.com/fal."
+    if not wrong and (refused := await adults_refused(tx, adapter)):
+        wrong["adapter"] = refused
     if api_key is None and not sandbox and needs_key(adapter, base_url):
         wrong["api_key"] = "Give the provider's key, or choose the sandbox."
     if wrong:
@@ -128,6 +130,8 @@ async def set_connection_enabled(tx: ElevatedSession, key: str, enabled: bool) -
     if enabled and keyless and not connection.sandbox:
         reason = f"{connection.name} has no key yet, so it cannot be switched on."
         raise InvalidInput(reason, fields={"api_key": reason})
+    if enabled and (refused := await adults_refused(tx, connection.adapter)):
+        raise InvalidInput(refused, fields={"adapter": refused})
     await tx.execute_raw(
         "UPDATE connection SET enabled = $2, edited_at = now(), updated_at = now() WHERE id = $1",
         connection.id, enabled,
@@ -150,6 +154,8 @@ async def set_model_enabled(tx: ElevatedSession, key: str, enabled: bool) -> UUI
         raise InvalidInput(reason, fields={"price": reason})
     if enabled and (problem := wire_problem(row["adapter"], row["kind"], row["upstream"], row["wire"])):
         raise InvalidInput(problem, fields={"wire": problem})
+    if enabled and (refused := await adults_refused(tx, row["adapter"])):
+        raise InvalidInput(refused, fields={"connection": refused})
     await tx.execute_raw(
         "UPDATE model SET enabled = $2, edited_at = now(), updated_at = now() WHERE id = $1", row["id"], enabled
     )
@@ -196,6 +202,17 @@ async def test_connection(connection: Connection, sealer: Sealer, sandbox_url: s
         return await provider.test()
     finally:
         await provider.aclose()
+
+
+async def adults_refused(tx: ElevatedSession, adapter: str) -> str | None:
+    """Why this adapter's models cannot be on here: they are adult ones and the policy is general. Else None."""
+    known = ADAPTERS.get(adapter)
+    if known is None or not known.adult:
+        return None
+    state = await tx.fetchrow("SELECT document FROM edition_state")
+    if state is not None and state["document"]["policy"].get("content") == "adult":
+        return None
+    return f"{known.title} has adult models, and the content policy of this site is general."
 
 
 def needs_key(adapter: str, base_url: str | None) -> bool:

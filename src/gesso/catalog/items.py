@@ -8,6 +8,7 @@ from uuid import UUID
 
 from gesso.catalog.rules import Rule
 from gesso.catalog.schema import SchemaValidator, validator
+from gesso.providers.registry import ADAPTERS
 
 Kind = Literal["image", "video", "chat", "vision"]
 KINDS: tuple[Kind, ...] = ("image", "video", "chat", "vision")
@@ -41,6 +42,12 @@ class Connection:
     def seal_context(self) -> str:
         """What binds the sealed key to this connection."""
         return f"connection:{self.id}"
+
+    @property
+    def adult(self) -> bool:
+        """Whether every model of it is an adult model."""
+        known = ADAPTERS.get(self.adapter)
+        return known is not None and known.adult
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ A change NOTIFYs `gesso_catalog` after its commit; whoever misses that finds it 
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -51,11 +51,15 @@ class Snapshot:
 
 
 class Catalog:
-    """Reads are synchronous and see one snapshot at a time; take what you need in one go."""
+    """Reads are synchronous and see one snapshot at a time; take what you need in one go.
+
+    Adult models are not in it. `adults` is the same catalogue with them, for whoever confirmed their age and for
+    what such people asked for; where the edition's policy is general they are not there either (requirement 11.1).
+    """
 
     def __init__(self, database: Database, snapshot: Snapshot) -> None:
         self._database = database
-        self._snapshot = snapshot
+        self._keep(snapshot)
         self._poll: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
 
@@ -83,7 +87,21 @@ class Catalog:
     async def refresh(self) -> None:
         """Read everything again and swap it in. On failure the old snapshot stays and the error is raised."""
         async with self._refreshing:
-            self._snapshot = await _read(self._database)
+            self._keep(await _read(self._database))
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        for_everybody = _without_adults(snapshot)
+        self._everything = snapshot if snapshot.face.policy.adult else for_everybody
+        self._for_everybody = for_everybody
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        return self._for_everybody
+
+    @property
+    def adults(self) -> "Catalog":
+        """The catalogue as adults see it, always as fresh as this one."""
+        return _ForAdults(self)
 
     async def _poll_for_changes(self) -> None:
         while True:
@@ -188,6 +206,43 @@ class Catalog:
     def style_presets(self) -> tuple[StylePreset, ...]:
         """All style presets in their order."""
         return self._snapshot.style_presets
+
+
+class _ForAdults(Catalog):
+    """Another look at a catalogue: with its adult models, as far as its policy has any."""
+
+    def __init__(self, source: Catalog) -> None:
+        self._source = source
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        return self._source._everything
+
+    @property
+    def adults(self) -> Catalog:
+        return self
+
+    async def refresh(self) -> None:
+        await self._source.refresh()
+
+    def follow(self, listener: Listener) -> None:
+        self._source.follow(listener)
+
+    async def close(self) -> None:
+        await self._source.close()
+
+
+def _without_adults(snapshot: Snapshot) -> Snapshot:
+    """The same without adult models, and with the connections they are asked through off."""
+    adult = {connection.id for connection in snapshot.connections.values() if connection.adult}
+    if not adult:
+        return snapshot
+    connections = {
+        found.id: replace(found, enabled=False) if found.id in adult else found
+        for found in snapshot.connections.values()
+    }
+    models = {key: model for key, model in snapshot.models.items() if model.connection_id not in adult}
+    return replace(snapshot, connections=connections, models=models)
 
 
 async def _read(database: Database) -> Snapshot:

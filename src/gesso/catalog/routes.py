@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 
 from gesso.accounts.access import CurrentActor
-from gesso.catalog.registry import Catalog
+from gesso.catalog.shown import shown_catalog
 from gesso.catalog.views import ModelItem, ModelsAnswer
 from gesso.web.errors import problems
 
@@ -13,5 +13,5 @@ router = APIRouter(prefix="/api/models", tags=["models"])
 @router.get("", responses=problems(401), response_model_exclude_unset=True)
 async def read_models(request: Request, actor: CurrentActor) -> ModelsAnswer:
     """The models one may choose from, with what they accept and cost."""
-    catalog: Catalog = request.app.state.catalog
+    catalog = await shown_catalog(request)
     return ModelsAnswer(items=[ModelItem.of(model, catalog.style_presets()) for model in catalog.models()])

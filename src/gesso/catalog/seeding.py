@@ -12,11 +12,12 @@ from pydantic import SecretStr
 
 from gesso.catalog.applying import edition_apply, edition_diff, lock
 from gesso.catalog.changes import Change
-from gesso.catalog.connections import needs_key, seal_key
+from gesso.catalog.connections import adults_refused, needs_key, seal_key
 from gesso.catalog.editions import Edition
 from gesso.catalog.items import Connection
 from gesso.catalog.registry import CHANNEL
 from gesso.catalog.rows import connection_of
+from gesso.core.errors import InvalidInput
 from gesso.core.ids import new_id
 from gesso.core.sealed import SealBroken, Sealer
 from gesso.core.settings import ProviderSettings, Settings
@@ -48,6 +49,7 @@ async def seed(tx: ElevatedSession, settings: Settings, edition: Edition) -> See
     ways nobody feels (a new model, a better description). Changed prices and plan figures wait for
     `gesso edition apply`, and none of that file is applied before.
     """
+    check_policy(edition, settings)
     await lock(tx)
     setting = settings.site.edition
     state = await tx.fetchrow("SELECT setting, name, file_hash FROM edition_state")
@@ -66,6 +68,15 @@ async def seed(tx: ElevatedSession, settings: Settings, edition: Edition) -> See
         else:
             changes = await edition_apply(tx, edition, setting)
     return Seeded(changes, pending, await _seed_connections(tx, settings))
+
+
+def check_policy(edition: Edition, settings: Settings) -> None:
+    """Raises InvalidInput when an edition wants adult models and the operator has not confirmed that."""
+    if edition.face.policy.adult and not settings.site.adult_content:
+        raise InvalidInput(
+            f"The edition {edition.name} has the content policy “adult”. Set GESSO_ADULT_CONTENT=true to confirm that "
+            "you run a site for adults only and that the law allows it where you and your users are."
+        )
 
 
 def _environment(providers: ProviderSettings) -> Mapping[str, _FromEnvironment]:
@@ -91,6 +102,9 @@ async def _seed_connections(tx: ElevatedSession, settings: Settings) -> tuple[st
     for adapter, given in _environment(settings.providers).items():
         row = await tx.fetchrow("SELECT * FROM connection WHERE adapter = $1 ORDER BY priority, key LIMIT 1", adapter)
         if row is None:
+            if given.api_key is not None and (refused := await adults_refused(tx, adapter)):
+                log.warning("connection.refused", adapter=adapter, reason=refused)
+                continue
             if adapter in ADAPTERS and (given.api_key is not None or not needs_key(adapter, given.base_url)):
                 await _add(tx, adapter)
                 row = await tx.fetchrow("SELECT * FROM connection WHERE key = $1", adapter)

@@ -133,7 +133,7 @@ def list_models() -> None:
     """Show all models, what one picture costs with the usual settings, and whether they can be used."""
 
     async def run(db: Database, _: Settings) -> Catalog:
-        return await Catalog.load(db)
+        return (await Catalog.load(db)).adults
 
     catalog = run_with_database(run)
     usable = {model.key for model in catalog.models()}
@@ -183,7 +183,8 @@ def apply(file: File) -> None:
     """Apply an edition. What operators changed in the database stays."""
     edition = edition_or_fail(file)
 
-    async def run(db: Database, _: Settings) -> None:
+    async def run(db: Database, settings: Settings) -> None:
+        service.check_policy(edition, settings)
         async with db.elevated("edition apply") as tx:
             show_changes(await service.edition_apply(tx, edition))
 

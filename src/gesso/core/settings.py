@@ -50,6 +50,9 @@ class SiteSettings(BaseSettings):
     """The port the web server binds."""
     edition: str = "studio"
     """Which product this is: a name under `gesso/editions`, or the path of a TOML file."""
+    adult_content: bool = False
+    """The operator's word, needed by an edition whose content policy is `adult`: this is a site for adults only,
+    and the law allows it where the operator and the users are. People confirm their age besides."""
     data_dir: Path = Path(".gesso")
     """The folder for the embedded database, local files and the development secret."""
     sandbox_url: str | None = None

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from gesso.accounts.access import Actor, CurrentActor, VerifiedActor, verified_actor
 from gesso.billing.renewal import next_grant_at
@@ -20,6 +20,7 @@ from gesso.calls import gate
 from gesso.catalog import capabilities
 from gesso.catalog.items import Model
 from gesso.catalog.registry import Catalog
+from gesso.catalog.shown import shown_catalog
 from gesso.core.errors import (
     Conflict,
     Forbidden,
@@ -46,7 +47,8 @@ from gesso.prompts import service as prompts
 from gesso.web.idempotency import Answer, Once
 from gesso.web.render import credits_words, fragment, is_htmx, page, redirect
 
-router = APIRouter(include_in_schema=False)
+# Found out before a transaction begins, so that none waits for another.
+router = APIRouter(include_in_schema=False, dependencies=[Depends(shown_catalog)])
 
 RUNS = 12
 """Generations on a page of results."""
@@ -65,7 +67,8 @@ async def create_page(request: Request, actor: CurrentActor) -> Response:
     if before is not None and is_htmx(request):
         return fragment(request, "generation/_runs.html", results=await _results(request, actor, before), key=token())
     async with _tx(request, actor) as tx:
-        typed, notice = await prefilled(tx, actor, request.query_params, _catalog(request), room_of(request).kind)
+        catalog = await shown_catalog(request)
+        typed, notice = await prefilled(tx, actor, request.query_params, catalog, room_of(request).kind)
         composer = await _composer(
             request, actor, tx, typed, notice=notice, everything=request.query_params.get("all") == "1"
         )
@@ -80,7 +83,8 @@ async def composer_fragment(request: Request, actor: CurrentActor) -> Response:
     if not is_htmx(request):
         return redirect(request, f"{room_of(request).path}?{request.url.query}")
     async with _tx(request, actor) as tx:
-        typed, notice = await prefilled(tx, actor, request.query_params, _catalog(request), room_of(request).kind)
+        catalog = await shown_catalog(request)
+        typed, notice = await prefilled(tx, actor, request.query_params, catalog, room_of(request).kind)
         composer = await _composer(request, actor, tx, typed | {"sheet": "1"}, notice=notice)
     return fragment(request, "generation/_composer.html", composer=composer)
 
@@ -98,7 +102,7 @@ async def change_composer(request: Request, actor: CurrentActor) -> Response:
     """The composer after another model was chosen, or (without scripts) pictures were added or removed."""
     typed = await read(request)
     errors = await take_uploads(request, actor, typed)
-    catalog = _catalog(request)
+    catalog = await shown_catalog(request)
     model = model_of(catalog, text_of(typed, "model"), room_of(request).kind)
     if model is not None:
         before = catalog.snapshot.models.get(text_of(typed, "was"))
@@ -131,7 +135,7 @@ async def create(request: Request, actor: CurrentActor) -> Response:
         return await _refused(request, actor, typed, InvalidInput(errors["references"], fields=errors))
     try:
         await verified_actor(request)
-        catalog = _catalog(request)
+        catalog = await shown_catalog(request)
         model = catalog.model(text_of(typed, "model"))
         ask = Ask(room.kind, model.key, capabilities.from_form(model, typed), "page")
         generation_id = await _once(request, actor, room.path[1:], text_of(typed, "key"), ask)
@@ -189,7 +193,7 @@ async def rerun(request: Request, actor: VerifiedActor, generation_id: str) -> R
 async def _card(request: Request, actor: Actor, generation_id: UUID, *, mine: str = "") -> Response:
     now = request.app.state.clock.now()
     async with _tx(request, actor) as tx:
-        standing = await service.standing(tx, actor, generation_id, _catalog(request), now)
+        standing = await service.standing(tx, actor, generation_id, await shown_catalog(request), now)
     generation = standing.generation
     if mine and (generation.user_id != actor.user_id or generation.kind != mine):
         raise NotFound("There is no such generation.")
@@ -276,7 +280,7 @@ async def _composer(
     everything: bool = False,
 ) -> Composer | None:
     """The composer as it stands with these values; None when no model is on."""
-    catalog, errors = _catalog(request), errors or {}
+    catalog, errors = await shown_catalog(request), errors or {}
     room = room_of(request)
     model = model_of(catalog, text_of(typed, "model"), room.kind)
     if model is None:
@@ -317,7 +321,7 @@ async def _composer(
 
 
 async def _quote(request: Request, actor: Actor, tx: WorkspaceSession, model: Model, typed: Typed) -> Quote:
-    catalog, now = _catalog(request), request.app.state.clock.now()
+    catalog, now = await shown_catalog(request), request.app.state.clock.now()
     ask = Ask(room_of(request).kind, model.key, capabilities.from_form(model, typed), "page")
     try:
         found = await service.estimate(tx, actor, ask, catalog)
@@ -353,7 +357,7 @@ async def _results_in(tx: WorkspaceSession, request: Request, actor: Actor, befo
     now = request.app.state.clock.now()
     room = room_of(request)
     found, following = await service.recent(
-        tx, actor, _catalog(request), now, before=before, limit=RUNS, kind=room.kind
+        tx, actor, await shown_catalog(request), now, before=before, limit=RUNS, kind=room.kind
     )
     return views.results(found, following, now, room, newest=before is None)
 
@@ -372,11 +376,6 @@ def _before(request: Request) -> UUID | None:
     """Where older results begin; an address that was cut short begins at the newest."""
     found = ids_of([request.query_params.get("before", "")])
     return found[0] if found else None
-
-
-def _catalog(request: Request) -> Catalog:
-    catalog: Catalog = request.app.state.catalog
-    return catalog
 
 
 def _tx(request: Request, actor: Actor) -> AbstractAsyncContextManager[WorkspaceSession]:

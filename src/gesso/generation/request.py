@@ -88,6 +88,8 @@ def chain(
         connection = find_connection(model.connection_id)
         if connection is None or not connection.enabled:
             continue
+        if connection.adult and not _is_adult(first, find_connection):
+            continue  # who asked for an ordinary model did not ask for an adult one
         if model is first:
             steps.append(Step(model, connection, params, fallback=False, style=style))
         elif model.enabled and model.kind == first.kind:
@@ -96,6 +98,11 @@ def chain(
             if adapted is not None and prices is not None:
                 steps.append(Step(model, connection, adapted, fallback=True, prices=prices, style=style))
     return tuple(steps)
+
+
+def _is_adult(model: Model, find_connection: Callable[[Any], Connection | None]) -> bool:
+    connection = find_connection(model.connection_id)
+    return connection is not None and connection.adult
 
 
 def _adapted(model: Model, params: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
 
 from gesso.accounts.access import Actor, CurrentActor, VerifiedActor
+from gesso.catalog.shown import shown_catalog
 from gesso.core import crashpoints
 from gesso.db.paging import decode_cursor, encode_cursor
 from gesso.generation import service
@@ -43,9 +44,10 @@ PAGE_MAX = 100
 async def estimate_generation(request: Request, actor: CurrentActor, body: EstimateRequest) -> EstimateAnswer:
     """What a request would cost now, and whether there is enough for it."""
     state = request.app.state
+    catalog = await shown_catalog(request)
     async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         ask = Ask(body.kind, body.model, body.params(), "api")
-        return EstimateAnswer.of(await service.estimate(tx, actor, ask, state.catalog))
+        return EstimateAnswer.of(await service.estimate(tx, actor, ask, catalog))
 
 
 @router.post(
@@ -73,11 +75,12 @@ async def _generate(
 ) -> Any:
     state = request.app.state
     once = Once.of(f"generate/{kind}", idempotency_key, body.model_dump(mode="json"))
+    catalog = await shown_catalog(request)
     async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         answer = await once.before(tx)
         if answer is None:
             submitted = await service.submit(
-                tx, actor, Ask(kind, body.model, body.params(), "api"), state.catalog,
+                tx, actor, Ask(kind, body.model, body.params(), "api"), catalog,
                 now=state.clock.now(), waiting_limit=state.settings.limits.waiting_generations,
             )  # fmt: skip
             answer = Answer(202, SubmittedAnswer.of(submitted).model_dump(mode="json"))
@@ -98,9 +101,10 @@ async def list_generations(
     """Your generations, newest first."""
     state = request.app.state
     before = _uuid(decode_cursor(cursor, 1)[0]) if cursor else None
+    catalog = await shown_catalog(request)
     async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         found, following = await service.recent(
-            tx, actor, state.catalog, state.clock.now(), before=before, limit=limit,
+            tx, actor, catalog, state.clock.now(), before=before, limit=limit,
             states=(status,) if status else GENERATION_STATES,
         )  # fmt: skip
     return HistoryAnswer(
@@ -113,18 +117,20 @@ async def list_generations(
 async def read_generation(request: Request, actor: CurrentActor, generation_id: UUID) -> StatusAnswer:
     """How a generation stands, with what has arrived so far."""
     state = request.app.state
+    catalog = await shown_catalog(request)
     async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        return StatusAnswer.of(await service.standing(tx, actor, generation_id, state.catalog, state.clock.now()))
+        return StatusAnswer.of(await service.standing(tx, actor, generation_id, catalog, state.clock.now()))
 
 
 @router.post("/{generation_id}/cancel", responses=problems(401, 403, 404, 422))
 async def cancel_generation(request: Request, actor: CurrentActor, generation_id: UUID) -> StatusAnswer:
     """Stop it. What has arrived stays and is paid for, the rest is given back at once. Again: nothing happens."""
     state = request.app.state
+    catalog = await shown_catalog(request)
     async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         await service.cancel(tx, actor, generation_id, state.clock.now())
         crashpoints.reach("cancel.stored")
-        return StatusAnswer.of(await service.standing(tx, actor, generation_id, state.catalog, state.clock.now()))
+        return StatusAnswer.of(await service.standing(tx, actor, generation_id, catalog, state.clock.now()))
 
 
 @router.post(
@@ -141,11 +147,12 @@ async def rerun_generation(
     """Ask for the same again, at today's price: with the seed it had, or with a new one."""
     state, wish = request.app.state, body or RerunRequest()
     once = Once.of(f"generate/{generation_id}/rerun", idempotency_key, wish.model_dump(mode="json"))
+    catalog = await shown_catalog(request)
     async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         answer = await once.before(tx)
         if answer is None:
             submitted = await service.rerun(
-                tx, actor, generation_id, state.catalog, new_seed=wish.new_seed, source="api",
+                tx, actor, generation_id, catalog, new_seed=wish.new_seed, source="api",
                 now=state.clock.now(), waiting_limit=state.settings.limits.waiting_generations,
             )  # fmt: skip
             answer = Answer(202, SubmittedAnswer.of(submitted).model_dump(mode="json"))

@@ -126,7 +126,10 @@ async def _submit(
     params, asks = _checked(model, ask.params, plan, catalog)
     content: safety.Policy = "adult" if catalog.edition.policy.content == "adult" else "general"
     safety.check(*_said(model, params, catalog), content)
-    inputs = await _inputs(tx, params, now)
+    adult = catalog.connection(model.connection_id).adult
+    if adult:
+        safety.check_for_adult_model(str(params.get("prompt", "")), params.get("negative_prompt"))
+    inputs = await _inputs(tx, params, now, uploads=not adult)
     chosen = secrets.randbelow(SEED_LIMIT)
     output_seeds = seeds(model, params.get("seed"), len(asks), chosen)
     generation_id, hold_id = new_id(), new_id()
@@ -317,13 +320,20 @@ def _with_placeholders(model: Model, params: Mapping[str, Any]) -> dict[str, Any
     return filled
 
 
-async def _inputs(tx: WorkspaceSession, params: Mapping[str, Any], now: datetime) -> tuple[UUID, ...]:
-    """The pictures to work from, all the workspace's own. Raises InvalidInput on field `references`."""
+async def _inputs(
+    tx: WorkspaceSession, params: Mapping[str, Any], now: datetime, *, uploads: bool
+) -> tuple[UUID, ...]:
+    """The pictures to work from, all the workspace's own; with `uploads`, also those that were brought along: they
+    may be photographs of people, which no adult model gets. Raises InvalidInput on field `references`."""
     wanted = tuple(UUID(text) for text in params.get("references") or ())
     if wanted:
         found = await media.by_ids(tx, wanted)
         if any(asset_id not in found or found[asset_id].kind != "image" for asset_id in wanted):
             reason = "One of the reference pictures is not here. It may have been deleted."
+            raise InvalidInput(reason, fields={"references": reason})
+        if not uploads and any(found[asset_id].source == "upload" or found[asset_id].params.get("references")
+                               for asset_id in wanted):  # fmt: skip
+            reason = "Models for adults do not work from uploaded pictures, nor from what was made of them."
             raise InvalidInput(reason, fields={"references": reason})
         await media.mark_used(tx, wanted, now)
     return wanted

@@ -57,7 +57,7 @@ async def registered(tasks: Tasks, runtime: Runtime) -> AsyncIterator[None]:
     pool = ProviderPool(runtime.settings.sealer, runtime.settings.site.sandbox_url)
     waker = Waker(runtime.listener)
     tools = Tools(
-        db=runtime.db, settings=runtime.settings, clock=runtime.clock, catalog=runtime.catalog,
+        db=runtime.db, settings=runtime.settings, clock=runtime.clock, catalog=runtime.catalog.adults,
         storage=runtime.storage, ingest=runtime.ingest, pool=pool, waker=waker, keeper=Keeper(runtime.db, waker),
         shares=Shares(runtime.settings.worker.concurrency),
         stopping=tasks.stopping,

@@ -27,6 +27,10 @@ _REASONS: dict[Code, str] = {
     "real_person": "Sexual pictures of real people are never allowed here.",
     "sexual": "Sexual content is not allowed here.",
 }
+_ADULT_MODEL_REASONS: dict[Code, str] = {
+    "minors": "This model is for adults: nobody in its pictures may be a minor or described as young.",
+    "real_person": "This model is for adults: it makes no pictures of real people.",
+}
 _TENS = r"(?P<tens>(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred)[\s\-]+(?:and[\s\-]+)?)?"
 _WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
 _NUMBER = rf"(?<![\w.,]){_TENS}(?P<number>\d{{1,2}}(?!\d)|{_WORDS})"
@@ -181,6 +185,20 @@ def check(prompt: str, negative_prompt: str | None, policy: Policy) -> None:
     if not verdict.allowed:
         reason = verdict.reason or ""
         raise Blocked(reason, fields={"prompt": reason}, rule=verdict.code)
+
+
+def check_for_adult_model(prompt: str, negative_prompt: str | None) -> None:
+    """What a model for adults is asked, besides `check`: whatever it makes may be sexual, so that nobody in it may be
+    a minor or described as young, nor somebody known, however harmless the words. Raises core.errors.Blocked."""
+    signs = _signs(prompt)
+    code: Code | None = None
+    if signs.minor or signs.forbidden or (signs.young and signs.person) or "grown" in _unwanted(negative_prompt or ""):
+        code = "minors"
+    elif signs.real:
+        code = "real_person"
+    if code is not None:
+        reason = _ADULT_MODEL_REASONS[code]
+        raise Blocked(reason, fields={"prompt": reason}, rule=code)
 
 
 def _unwanted(negative: str) -> set[str]:

@@ -8,7 +8,8 @@ from gesso.catalog.items import Chain, Connection, Model, Pack, Plan, StylePrese
 
 MODULES = ("image", "video", "gallery", "dashboard")
 """Parts of the product an edition may switch on. What is not in its list has no route, page or menu entry."""
-POLICIES = ("general",)
+POLICIES = ("general", "adult")
+"""Content policies. `adult` also needs the operator's GESSO_ADULT_CONTENT, and people's word about their age."""
 WORDS: Mapping[str, str] = {
     "credit": "credit", "credits": "credits", "picture": "picture", "pictures": "pictures",
     "create": "Create", "video": "Video", "gallery": "Gallery", "dashboard": "Dashboard",
@@ -32,6 +33,11 @@ class Policy:
     """What is allowed here: `content` names the content policy."""
 
     content: str = "general"
+
+    @property
+    def adult(self) -> bool:
+        """Whether adult models may be offered, to those who confirmed their age."""
+        return self.content == "adult"
 
 
 @dataclass(frozen=True)

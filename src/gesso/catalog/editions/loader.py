@@ -12,7 +12,7 @@ from gesso.catalog.editions import sections
 from gesso.catalog.editions.edition import Edition, Face
 from gesso.catalog.editions.positions import lines_of
 from gesso.catalog.editions.tables import Document, EditionError, Problem, Table
-from gesso.catalog.items import Model
+from gesso.catalog.items import Connection, Model
 
 _FOLDER = Path(__file__).resolve().parents[2] / "editions"
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)")
@@ -84,6 +84,7 @@ def _read(root: Table, name: str, file_hash: str) -> Edition:
     chains = sections.read_chains(root, {key: model for key, (model, _) in models.items()})
     root.finish()
     _check_fallbacks(models)
+    _check_adults(face, connections)
     _check_defaults(root, face, {key: model for key, (model, _) in models.items()}, plans)
     return Edition(
         face=face,
@@ -95,6 +96,12 @@ def _read(root: Table, name: str, file_hash: str) -> Edition:
         style_presets=tuple(preset for preset, _ in presets.values()),
         chains=chains,
     )
+
+
+def _check_adults(face: Face, connections: Mapping[str, tuple[Connection, Table]]) -> None:
+    for connection, table in connections.values():
+        if connection.adult and not face.policy.adult:
+            table.wrong("adapter", f"“{connection.adapter}” has adult models, and the content policy here is general")
 
 
 def _check_fallbacks(models: Mapping[str, tuple[Model, Table]]) -> None:
