@@ -74,6 +74,7 @@ class Case:
 
 
 _SMALL = {"width": 64, "height": 64}
+_TOKENS = {"usd_per_million": {"input": "0", "output": "0", "image_output": "60"}}
 _FREE = {"micro_usd_per_second": 0}
 
 ENTRIES: Mapping[str, Entry] = {
@@ -127,14 +128,29 @@ ENTRIES: Mapping[str, Entry] = {
             "gemini",
             key=lambda account, word: f"AIza{account}:{word}",
             asks={
-                "image": Ask("gemini-3.1-flash-image", fields={"quality": "512"}),
-                "edit": Ask("gemini-3.1-flash-image", fields={"quality": "512"}),
+                "image": Ask("gemini-3.1-flash-image", _TOKENS, {"quality": "512"}),
+                "edit": Ask("gemini-3.1-flash-image", _TOKENS, {"quality": "512"}),
                 "chat": Ask("gemini-3.8-flash"),
                 "structured": Ask("gemini-3.8-flash"),
                 "vision": Ask("gemini-3.8-flash"),
             },
             submit=r"^POST /gemini/",
             cannot={"gone": "pictures come inside the answer"},
+        ),
+        Entry(
+            "kie",
+            key=lambda account, word: word if word.startswith(("wrong", "fault-")) else f"{account}{word}",
+            asks={
+                "image": Ask("bytedance/seedream", {"defaults": {"image_size": "square"}}),
+                "edit": Ask("google/nano-banana"),
+                "chat": Ask("gemini-2.5-flash"),
+                "structured": Ask("gemini-2.5-flash"),
+                "vision": Ask("gemini-2.5-flash"),
+            },
+            submit=r"^POST /kie/(?!api/file)",
+            status=r"^GET .*/recordInfo",
+            follows=frozenset({"image", "edit"}),
+            cannot=dict.fromkeys(("key/edit", "key/vision"), "pictures are uploaded first, and refused there"),
         ),
         Entry(
             "comfyui",
