@@ -124,11 +124,12 @@ async def _submit(
     plan = catalog.plan(actor.plan_key)
     model = _model(catalog, ask)
     params, asks = _checked(model, ask.params, plan, catalog)
-    content: safety.Policy = "adult" if catalog.edition.policy.content == "adult" else "general"
-    safety.check(*_said(model, params, catalog), content)
     adult = catalog.connection(model.connection_id).adult
+    said = _said(model, params, catalog)
+    # Only adult models may be asked for more, and only who confirmed their age finds one in the catalogue.
+    safety.check(*said, "adult" if adult else "general")
     if adult:
-        safety.check_for_adult_model(str(params.get("prompt", "")), params.get("negative_prompt"))
+        safety.check_for_adult_model(*said)
     inputs = await _inputs(tx, params, now, uploads=not adult)
     chosen = secrets.randbelow(SEED_LIMIT)
     output_seeds = seeds(model, params.get("seed"), len(asks), chosen)
