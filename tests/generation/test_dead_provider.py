@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +59,14 @@ async def test_generations_elsewhere_go_on_while_one_provider_hangs(
         assert time.monotonic() - begun < 45  # a hanging call lasts 60 s: whoever stood behind one would still wait
         hanging = await house.rows("SELECT connection_id FROM attempt WHERE state = 'started'")
         assert [row["connection_id"] for row in hanging] == [dead.id] * (PLACES - 1)
+        jobs = await house.rows(
+            """SELECT g.id, count(*) FROM generation g JOIN pgqueuer ON entrypoint = 'generation.run'
+                   AND convert_from(payload, 'UTF8')::jsonb ->> 'generation_id' = g.id::text
+               WHERE g.model_key = 'hanging' GROUP BY g.id"""
+        )
+        assert [row["count"] for row in jobs] == [1] * len(people), "who waits waits in one job"
+        states = await house.rows("SELECT state FROM generation WHERE model_key = 'hanging'")
+        assert [row["state"] for row in states].count("queued") == len(people) - (PLACES - 1), "it is not their turn"
 
 
 @pytest.mark.parametrize(("places", "most"), [(1, 1), (2, 1), (4, 3), (32, 24)])
@@ -68,3 +77,25 @@ def test_one_connection_gets_its_share_and_gives_it_back(places: int, most: int)
     shares.give_back(one)
     assert shares.take(one, alone=False) and not shares.take(one, alone=False)
     assert shares.take(one, alone=True)
+
+
+def test_several_that_hang_still_leave_something() -> None:
+    shares, hanging = Shares(32), [new_id() for _ in range(3)]
+    for connection in hanging:
+        while shares.take(connection, alone=False):
+            pass
+    assert shares.take(new_id(), alone=False) and shares.take(new_id(), alone=False)
+
+
+def test_only_a_few_stand_by() -> None:
+    shares, one = Shares(32), new_id()
+    while not shares.crowded(one, alone=False):
+        if not shares.take(one, alone=False):
+            break
+    assert shares.patience(one) > 0 and not shares.crowded(one, alone=False), "its calls come and go"
+    with ExitStack() as standing:
+        for _ in range(32 // 8):
+            standing.enter_context(shares.standing_by())
+        assert shares.patience(one) == 0 and shares.crowded(one, alone=False) and not shares.may_stand_by()
+        assert not shares.crowded(one, alone=True) and not shares.crowded(new_id(), alone=False)
+    assert shares.patience(one) > 0

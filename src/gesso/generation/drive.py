@@ -45,7 +45,10 @@ class Drive:
         self.history = tuple(history)
         snapshot = tools.catalog.snapshot
         self.steps: tuple[Step, ...] = chain(
-            generation, [output.price for output in outputs], snapshot.models.get, snapshot.connections.get,
+            generation,
+            [output.price for output in outputs],
+            snapshot.models.get,
+            snapshot.connections.get,
             snapshot.style_presets,
         )
         self._handing_over: set[asyncio.Task[Any]] = set()

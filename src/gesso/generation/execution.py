@@ -18,7 +18,6 @@ from uuid import UUID
 
 import structlog
 
-from gesso import jobs
 from gesso.calls import attempts
 from gesso.calls.state import LIVE
 from gesso.core import crashpoints
@@ -34,8 +33,9 @@ from gesso.generation.lease import Lease
 from gesso.generation.models import Generation
 from gesso.generation.request import DEADLINE_BOUNDS, deadline
 from gesso.generation.settlement import AlreadyEnded
-from gesso.generation.strand import Deferred, drive_all
+from gesso.generation.strand import drive_all
 from gesso.generation.tools import Tools
+from gesso.jobs import HandOver, Later
 
 log = structlog.get_logger()
 
@@ -56,7 +56,8 @@ class Executor:
         self._tools = tools
 
     async def run_job(self, payload: dict[str, Any]) -> None:
-        """The job `generation.run`. Raises HandOver when the worker stops before the end."""
+        """The job `generation.run`. Raises HandOver when the worker stops before the end, Later when nothing can be
+        done now."""
         workspace_id, generation_id = UUID(payload["workspace_id"]), UUID(payload["generation_id"])
         with structlog.contextvars.bound_contextvars(
             workspace_id=str(workspace_id), generation_id=str(generation_id)
@@ -83,31 +84,32 @@ class Executor:
     async def _take(self, lease: Lease) -> Drive | None:
         """The generation under our lease, started if it was queued; None when there is nothing for us to do.
 
-        Somebody else's lease is waited out once: its worker may have died, in which case nobody renews it.
+        Raises Later while somebody else's lease holds, for its worker may have died: then nobody renews it.
         """
-        before: UUID | None = None
-        while True:
-            async with self._tools.db.workspace(lease.workspace_id) as tx:
-                generation = await repository.get(tx, lease.generation_id)
-                if generation is None or generation.dispatched_at is None:
-                    return None
-                if generation.state == "queued":
-                    generation = await self._start(tx, generation)
-                    if generation is None:
-                        return None
-                history = await attempts.of_generation(tx, generation.id)
-                if generation.ended and not any(attempt.state in LIVE for attempt in history):
-                    return None
-                if await leases.take(tx, lease):
-                    outputs = await repository.outputs(tx, generation.id)
-                    return Drive(self._tools, lease, generation, outputs, history)
-                held = await leases.holder(tx, generation.id)
-            if held is not None and (held[0] == before or self._tools.stopping.is_set()):
+        async with self._tools.db.workspace(lease.workspace_id) as tx:
+            generation = await repository.get(tx, lease.generation_id)
+            if generation is None or generation.dispatched_at is None:
                 return None
-            before, seconds = held or (None, 0.0)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(seconds, leases.LEASE_SECONDS) + 0.2):
-                    await self._tools.stopping.wait()
+            if generation.state == "queued":
+                self._look_for_place(generation)
+                generation = await self._start(tx, generation)
+                if generation is None:
+                    return None
+            history = await attempts.of_generation(tx, generation.id)
+            if generation.ended and not any(attempt.state in LIVE for attempt in history):
+                return None
+            if await leases.take(tx, lease):
+                outputs = await repository.outputs(tx, generation.id)
+                return Drive(self._tools, lease, generation, outputs, history)
+            seconds = await leases.seconds_held(tx, generation.id)
+        raise Later(seconds + REST_SLACK_SECONDS)
+
+    def _look_for_place(self, generation: Generation) -> None:
+        """Begin nothing for a connection whose calls hold all that they may of this worker. Raises Later."""
+        model, shares = self._tools.catalog.snapshot.models.get(generation.model_key), self._tools.shares
+        alone = len(self._tools.catalog.connections_in_use()) < 2
+        if model is not None and shares.crowded(model.connection_id, alone=alone):
+            raise Later(policy.jittered(shares.come_again(model.connection_id)))
 
     async def _start(self, tx: WorkspaceSession, generation: Generation) -> Generation | None:
         """queued → running, its deadline and its hold's counted from now. None when its time had run out."""
@@ -180,7 +182,7 @@ class Executor:
         if interrupted.done():
             await self._after_interruption(drive)
         elif await drive.pending(tuple(drive.outputs)):
-            raise jobs.HandOver
+            raise HandOver
         else:
             await self._finish(drive)
 
@@ -189,8 +191,9 @@ class Executor:
             work.result()
         except AlreadyEnded:
             await self._after_interruption(drive)
-        except Deferred as deferred:
-            await self._defer(drive, deferred.after_seconds)
+        except Later as later:
+            await self._rest(drive, later.after_seconds)
+            raise Later(later.after_seconds + REST_SLACK_SECONDS) from None
         except Exception:
             # The job is tried again, but not for ever: whatever keeps failing, its time is up some day.
             if self._tools.clock.now() < drive.deadline_at:
@@ -222,12 +225,10 @@ class Executor:
         async with drive.transaction() as tx:
             await settlement.finish(tx, drive.generation, now=self._tools.clock.now(), because=policy.DEADLINE)
 
-    async def _defer(self, drive: Drive, seconds: float) -> None:
-        """Nothing can be sent now: let others have our place, and come again."""
+    async def _rest(self, drive: Drive, seconds: float) -> None:
+        """Nothing can be sent now: nobody need look before the job comes again."""
         async with drive.transaction() as tx:
             await leases.rest(tx, drive.lease, seconds)
-            after = timedelta(seconds=seconds + REST_SLACK_SECONDS)
-            await settlement.enqueue(tx, drive.generation.id, drive.generation.priority, after)
         crashpoints.reach("generation.deferred")
 
 

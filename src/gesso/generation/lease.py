@@ -56,14 +56,14 @@ async def take(tx: WorkspaceSession, lease: Lease) -> bool:
     return changed == 1
 
 
-async def holder(tx: WorkspaceSession, generation_id: UUID) -> tuple[UUID, float] | None:
-    """(token, seconds it still holds) of a valid lease, or None."""
-    row = await tx.fetchrow(
-        """SELECT driver, extract(epoch FROM driven_until - clock_timestamp())::float8 AS seconds FROM generation
-           WHERE workspace_id = $1 AND id = $2 AND driven_until >= clock_timestamp()""",
+async def seconds_held(tx: WorkspaceSession, generation_id: UUID) -> float:
+    """How long the lease on it still holds if nobody renews it; 0 without one."""
+    seconds: float | None = await tx.fetchval(
+        """SELECT greatest(0, extract(epoch FROM driven_until - clock_timestamp()))::float8 FROM generation
+           WHERE workspace_id = $1 AND id = $2""",
         tx.workspace_id, generation_id,
     )  # fmt: skip
-    return (row["driver"], row["seconds"]) if row else None
+    return seconds or 0.0
 
 
 async def confirm(tx: WorkspaceSession, lease: Lease) -> bool:

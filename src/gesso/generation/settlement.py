@@ -6,7 +6,7 @@ two of them never wait for each other. A charge and its picture are written toge
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -59,14 +59,10 @@ def job_key(generation_id: UUID) -> str:
     return f"generation.run:{generation_id}"
 
 
-async def enqueue(tx: WorkspaceSession, generation_id: UUID, priority: int, delay: timedelta | None = None) -> None:
-    """Queue the job that drives a dispatched generation. Higher `priority` goes first.
-
-    With a `delay` it is one more job beside the running one that asks for it.
-    """
+async def enqueue(tx: WorkspaceSession, generation_id: UUID, priority: int) -> None:
+    """Queue the job that drives a dispatched generation. Higher `priority` goes first."""
     payload = job_of(tx.workspace_id, generation_id)
-    key = job_key(generation_id) if delay is None else None
-    await jobs.enqueue(tx, TASK, payload, priority=priority, delay=delay, dedupe_key=key)
+    await jobs.enqueue(tx, TASK, payload, priority=priority, dedupe_key=job_key(generation_id))
 
 
 async def hand_on(tx: WorkspaceSession, now: datetime) -> None:

@@ -22,6 +22,7 @@ from gesso.generation.drive import Drive
 from gesso.generation.policy import Again, Elsewhere, Failure, GiveUp
 from gesso.generation.request import Step
 from gesso.generation.settlement import AlreadyEnded
+from gesso.jobs import Later
 from gesso.providers.base import Done, Failed, Operation
 from gesso.providers.errors import Misconfigured, OutcomeUnknown, ProviderError, Rejected
 
@@ -33,16 +34,6 @@ DEFER_SECONDS = (2.0, 20.0)
 GATE_LOOK_SECONDS = (0.2, 2.0)
 SHARE = "share"
 """Why a call waits though its connection would take it: others must find a place in this worker, too."""
-SHARE_PAUSE_SECONDS = (2.0, 15.0)
-"""Until it comes again: where calls come and go, and where they hang."""
-
-
-class Deferred(Exception):
-    """Nothing can be done for a while. Attribute: after_seconds."""
-
-    def __init__(self, after_seconds: float) -> None:
-        super().__init__(f"nothing to do for {after_seconds:.1f} s")
-        self.after_seconds = after_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +52,7 @@ class Trouble:
 
 
 async def drive_all(drive: Drive) -> None:
-    """Bring every pending output to its end, all at once. Raises AlreadyEnded, Deferred.
+    """Bring every pending output to its end, all at once. Raises AlreadyEnded, Later.
 
     Calls that are open go on with the outputs they were made for; the rest is grouped as the model makes them.
     """
@@ -84,7 +75,7 @@ class Strand:
         self._history = [attempt for attempt in drive.history if set(attempt.output_indexes) & set(indexes)]
 
     async def run(self) -> None:
-        """Until each output is delivered or failed. Raises AlreadyEnded, Deferred."""
+        """Until each output is delivered or failed. Raises AlreadyEnded, Later."""
         steps = self._drive.steps
         open_call = next((attempt for attempt in self._history if attempt.state in LIVE), None)
         at, tries = self._position()
@@ -112,7 +103,7 @@ class Strand:
             if following is None or isinstance(following, GiveUp):
                 return None
             if isinstance(following, Again):
-                await asyncio.sleep(policy.jittered(following.pause_seconds))
+                await self._pause(policy.jittered(following.pause_seconds))
             else:
                 at, tries = at + 1, 0
         return await self._fail(policy.MODEL_GONE)
@@ -128,6 +119,14 @@ class Strand:
         if last.state == "failed" and not isinstance(policy.after(last.error_kind or "", tries), Again):
             return at + 1, 0
         return at, tries
+
+    async def _pause(self, seconds: float) -> None:
+        """Before the same again. Raises Later rather than keep others from a place for long."""
+        shares = self._tools.shares
+        if not self._drive.is_busy and (seconds >= DEFER_AFTER_SECONDS or not shares.may_stand_by()):
+            raise Later(seconds)
+        with shares.standing_by():
+            await asyncio.sleep(seconds)
 
     async def _split(self, size: int) -> None:
         """A model that makes fewer at once than the one before takes them in smaller parts."""
@@ -183,21 +182,22 @@ class Strand:
 
     async def _wait_at_gate(self, step: Step, admission: Admission, waited: float, waits: int) -> None:
         held_back = metrics.HELD_BACK_SECONDS.labels(step.connection.adapter, admission.reason or "")
-        if admission.reason == SHARE and not self._drive.is_busy:
-            patience = self._tools.shares.patience(step.connection.id)
-            if waited >= patience:
-                pause = policy.jittered(SHARE_PAUSE_SECONDS[0] if patience else SHARE_PAUSE_SECONDS[1])
-                held_back.inc(pause)
-                raise Deferred(pause)
-        if max(waited, admission.wait_seconds) >= DEFER_AFTER_SECONDS and not self._drive.is_busy:
+        shares = self._tools.shares
+        if admission.reason == SHARE and not self._drive.is_busy and waited >= shares.patience(step.connection.id):
+            pause = policy.jittered(shares.come_again(step.connection.id))
+            held_back.inc(pause)
+            raise Later(pause)
+        patience = DEFER_AFTER_SECONDS if shares.may_stand_by() else 0.0
+        if max(waited, admission.wait_seconds) >= patience and not self._drive.is_busy:
             least, most = DEFER_SECONDS
             pause = policy.jittered(min(max(admission.wait_seconds, least), most))
             held_back.inc(pause)
-            raise Deferred(pause)
+            raise Later(pause)
         least, most = GATE_LOOK_SECONDS
         pause = policy.jittered(min(max(admission.wait_seconds, least * (1 + waits / 4)), most))
         held_back.inc(pause)
-        await asyncio.sleep(pause)
+        with shares.standing_by():
+            await asyncio.sleep(pause)
 
     async def _see_through(self, attempt: Attempt, fresh: Step | None, at: int, tries: int) -> policy.Next | None:
         """The call from wherever it stands to its end. None: all its outputs have ended; else what to do next.
@@ -286,6 +286,6 @@ async def gather(works: Sequence[Awaitable[None]]) -> None:
     """Run all to their ends, then raise the most telling of their errors: one failing does not stop the others."""
     results = await asyncio.gather(*works, return_exceptions=True)
     errors = [result for result in results if isinstance(result, BaseException)]
-    errors.sort(key=lambda error: (not isinstance(error, AlreadyEnded), isinstance(error, Deferred)))
+    errors.sort(key=lambda error: (not isinstance(error, AlreadyEnded), isinstance(error, Later)))
     if errors:
         raise errors[0]

@@ -13,6 +13,17 @@ class HandOver(Exception):
     """Raised by a task that stops early because the worker is stopping: another worker takes it up at once."""
 
 
+class Later(Exception):
+    """Raised by a task that can do nothing for a while: its place is for others, and the same job comes again.
+
+    Attribute: after_seconds.
+    """
+
+    def __init__(self, after_seconds: float) -> None:
+        super().__init__(f"nothing to do for {after_seconds:.1f} s")
+        self.after_seconds = after_seconds
+
+
 @dataclass
 class Tasks:
     """Registry filled by the rooms' `tasks.register`."""

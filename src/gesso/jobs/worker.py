@@ -21,7 +21,7 @@ from gesso.core.ids import new_id
 from gesso.core.telemetry import metrics
 from gesso.db import Database
 from gesso.jobs.queue import take_up_held
-from gesso.jobs.tasks import HandOver, Scheduled, Task, Tasks
+from gesso.jobs.tasks import HandOver, Later, Scheduled, Task, Tasks
 
 log = structlog.get_logger()
 
@@ -125,6 +125,9 @@ def _entrypoint(name: str, task: Task) -> Any:
             except HandOver:
                 metrics.JOBS.labels(name, "handed_over").inc()
                 raise RetryRequested(timedelta(0), "handed over") from None
+            except Later as later:
+                metrics.JOBS.labels(name, "deferred").inc()
+                raise RetryRequested(timedelta(seconds=later.after_seconds), "nothing to do yet") from None
             except Exception:
                 metrics.JOBS.labels(name, "retried").inc()
                 log.exception("job.failed")
