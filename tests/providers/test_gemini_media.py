@@ -21,7 +21,7 @@ from tests.providers.loopback import DROP, NGINX, Reply, Seen, loopback, told
 
 KEY = "AIzaSupersecretvalue1234"
 PIXEL = base64.b64encode(b"\x89PNG a picture").decode()
-PRICES = {"usd_per_million": {"input": "0.5", "output": "3", "image_output": "60"}}
+PRICES: dict[str, Any] = {"usd_per_million": {"input": "0.5", "output": "3", "image_output": "60"}}
 ASK = MediaRequest("image", "gemini-3.1-flash-image", "a lighthouse", aspect_ratio="3:4", quality="1K", wire=PRICES)
 USAGE = {
     "promptTokenCount": 8, "candidatesTokenCount": 1125, "totalTokenCount": 1133,

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 MODEL, PAINTER = "gemini-3.8-flash", "gemini-3.1-flash-image"
-SMALL = {"generationConfig": {"imageConfig": {"imageSize": "512"}}}
+SMALL: dict[str, Any] = {"generationConfig": {"imageConfig": {"imageSize": "512"}}}
 
 
 def png(width: int = 64, height: int = 48) -> bytes:
