@@ -27,6 +27,8 @@ _PEOPLES_WORDS = frozenset(
     }
 )  # fmt: skip
 """Members that may hold what a person wrote: told by length however short."""
+_OF_NODES = frozenset({"inputs", "current_inputs"})
+"""Members whose own members are named by whoever drew a workflow: any of their texts may be a person's."""
 _PROVIDERS_WORDS = frozenset({"error", "errors", "detail", "msg", "title", "reason", "failmsg"})
 """Members that tell what is wrong: kept longer, for that is what the record is for."""
 _KEPT_REASON = 400
@@ -125,7 +127,8 @@ def outline(value: Any, name: str = "", *, of_error: bool = False) -> Any:
     of_error = of_error or name in _PROVIDERS_WORDS
     if isinstance(value, Mapping):
         members = list(value.items())[:_KEPT_ITEMS]
-        return {str(key): outline(part, str(key).lower(), of_error=of_error) for key, part in members}
+        inside = name if name in _OF_NODES else None
+        return {str(key): outline(part, inside or str(key).lower(), of_error=of_error) for key, part in members}
     if isinstance(value, list):
         shown = [outline(part, name, of_error=of_error) for part in value[:_KEPT_ITEMS]]
         return [*shown, f"‹{len(value) - _KEPT_ITEMS} more›"] if len(value) > _KEPT_ITEMS else shown
@@ -139,5 +142,5 @@ def _outlined(text: str, name: str, of_error: bool) -> str:
         return text.partition("?")[0][:200]
     if of_error:
         return text[:_KEPT_REASON]
-    kept = len(text) <= KEPT_TEXT and name not in _PEOPLES_WORDS
+    kept = len(text) <= KEPT_TEXT and name not in _PEOPLES_WORDS | _OF_NODES
     return text if kept else f"‹{len(text)} characters›"
