@@ -23,6 +23,8 @@ import gesso.admin.models_api
 import gesso.admin.models_pages
 import gesso.admin.outbox
 import gesso.admin.overview
+import gesso.admin.styles_api
+import gesso.admin.styles_pages
 import gesso.analytics.pages
 import gesso.catalog.routes
 import gesso.credits.routes
@@ -151,6 +153,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.credits.routes.router,
         gesso.admin.connections_api.router,
         gesso.admin.models_api.router,
+        gesso.admin.styles_api.router,
         gesso.admin.chains.api,
         gesso.admin.jobs_api.router,
         docs.router,
@@ -165,6 +168,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.admin.overview.router,
         gesso.admin.connections_pages.router,
         gesso.admin.models_pages.router,
+        gesso.admin.styles_pages.router,
         gesso.admin.chains.pages,
         gesso.admin.jobs_pages.router,
         gesso.admin.outbox.router,

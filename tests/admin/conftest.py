@@ -1,7 +1,8 @@
 """The product with its sandbox on a database of its own, an operator and a user."""
 
+import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ class Panel:
                 "SELECT user_id, detail FROM audit_event WHERE action = $1 ORDER BY created_at DESC", action
             )
         return [{"who": row["user_id"], **row["detail"]} for row in rows]
+
+    async def until(self, true: Callable[[], Awaitable[object]]) -> None:
+        """Wait until it is so: a change is live in a process within a second."""
+        async with asyncio.timeout(20):
+            while not await true():
+                await asyncio.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

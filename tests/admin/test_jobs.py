@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gesso.core.ids import new_id
@@ -84,3 +85,57 @@ async def test_an_uncertain_call_is_counted_and_asked_about(panel: Panel) -> Non
     looked = (await panel.operator.post(f"/api/admin/jobs/{job}/look")).json()
     assert looked["queued"] is False and looked["found"] == 0
     assert "cannot be asked" in looked["detail"] or "does not know" in looked["detail"]
+
+
+async def test_the_list_is_narrowed_to_somebody_a_model_and_a_time(panel: Panel) -> None:
+    job = await ask(panel, f"sandbox:fail {WORDS}")
+    await until(panel, job, lambda one: one["state"] == "failed")
+    today = datetime.now(UTC).date()
+    person, past = panel.ada.email[:12], today - timedelta(days=1)
+
+    async def found(**query: Any) -> bool:
+        answer = await panel.operator.get("/api/admin/jobs", params={"state": "failed", **query})
+        assert answer.status_code == 200, answer.text
+        page = await panel.operator.get("/admin/jobs", params={"state": "failed", **query})
+        assert page.status_code == 200
+        ids = [item["id"] for item in answer.json()["items"]]
+        assert (f"/admin/jobs/{job}" in page.text) == (job in ids)
+        return job in ids
+
+    assert await found(person=person) and await found(workspace=str(panel.ada.workspace_id))
+    assert await found(person=person, model="juggernaut-lightning", since=today, until=today)
+    assert (
+        not await found(person="nobody-at-all") and not await found(person="%") and not await found(workspace="_____")
+    )
+    assert not await found(person=person, model="flux-schnell") and not await found(person=person, until=past)
+    assert not await found(person=person, workspace=str(panel.olga.workspace_id))
+    everything = await panel.operator.get("/api/admin/jobs", params={"state": "all", "person": person})
+    assert [item["id"] for item in everything.json()["items"]] == [job]
+    item = everything.json()["items"][0]
+    assert item["call_count"] >= 1 and item["uncertain"] == 0
+    assert (await panel.operator.get("/api/admin/jobs?state=all")).json()["items"] == []
+    odd = (await panel.operator.get("/admin/jobs?since=yesterday&until=2026-01-01&person=ada")).text
+    assert "Give days such as" in odd and 'value="yesterday"' in odd and 'value="ada"' in odd
+
+
+async def test_what_failed_is_asked_for_again_in_its_owners_name(panel: Panel) -> None:
+    before = (await panel.user.get("/api/credits")).json()["balance"]
+    job = await ask(panel, f"sandbox:fail {WORDS}")
+    await until(panel, job, lambda one: one["state"] == "failed")
+    async with panel.product.db.elevated("test: the trouble is over") as tx:
+        await tx.execute_raw(
+            "UPDATE generation SET prompt = $2, params = jsonb_set(params::jsonb, '{prompt}', to_jsonb($2::text))"
+            " WHERE id = $1::uuid",
+            job, WORDS,
+        )  # fmt: skip
+    listed_at = "state=failed&person=ada"
+    again = await panel.operator.post(f"/admin/jobs/{job}/retry", data={"back": listed_at})
+    assert (again.status_code, again.headers["location"]) == (303, f"/admin/jobs?{listed_at}")
+    noted = (await panel.audited("generation.retried"))[0]
+    made = await until(panel, noted["as_generation"], lambda one: one["state"] == "succeeded")
+    assert made["person"] == panel.ada.email and made["charged"] == made["credits"] == "1"
+    assert float((await panel.user.get("/api/credits")).json()["balance"]) == float(before) - 1
+    twice = await panel.operator.post(f"/api/admin/jobs/{job}/retry")
+    assert twice.status_code == 409 and "already" in twice.json()["detail"]
+    never = await panel.operator.post(f"/api/admin/jobs/{noted['as_generation']}/retry")
+    assert never.status_code == 409 and "Only what failed" in never.json()["detail"]

@@ -29,9 +29,11 @@ class Rule:
 
 
 PICTURE = picture(48, 48)
+FILE = {"files": {"file": ("a.png", PICTURE, "image/png")}}
 ID = "{id}"
 FAL = {"key": "fal"}
 ONE = {"key": str(API["model"])}
+NOIR = {"key": "noir"}
 RULES: dict[str, Rule] = {
     "GET /api/openapi.json": Rule("public"),
     "GET /healthz": Rule("public"),
@@ -41,6 +43,7 @@ RULES: dict[str, Rule] = {
     "GET /": Rule("public"),
     "GET /start": Rule("public", 303),
     "GET /brand.css": Rule("public"),
+    "GET /samples/{file}": Rule("public", 404, values={"file": "0" * 64 + ".webp"}),
     "GET /static": Rule("public", values={"": "/favicon.svg"}),
     "GET /.well-known/security.txt": Rule("public", 404),  # no contact set here
     # --- becoming somebody ---
@@ -76,7 +79,7 @@ RULES: dict[str, Rule] = {
     "GET /api/media": Rule("session"),
     "GET /api/media/by/month": Rule("session"),
     "GET /styles": Rule("session"),  # in development only
-    "POST /api/media/uploads": Rule("session", 201, {"files": {"file": ("a.png", PICTURE, "image/png")}}),
+    "POST /api/media/uploads": Rule("session", 201, FILE),
     "GET /shell/credits": Rule("session"),
     "GET /create": Rule("session"),
     "GET /create/composer": Rule("session", 303),
@@ -147,6 +150,20 @@ RULES: dict[str, Rule] = {
     "POST /admin/models/{key}": Rule("operator", 422, values=ONE),
     "POST /admin/models/{key}/example": Rule("operator", 422, values=ONE),
     "POST /admin/models/{key}/enabled": Rule("operator", 303, {"data": {"enabled": "true"}}, ONE),
+    "GET /admin/models/{key}/remove": Rule("operator", values=ONE),
+    "POST /admin/models/{key}/remove": Rule("operator", 404, values={"key": "no-such-model"}),
+    "POST /admin/models/{key}/sample": Rule("operator", 422, values=ONE),
+    "POST /admin/models/{key}/sample/remove": Rule("operator", 303, values=ONE),
+    "GET /admin/styles": Rule("operator"),
+    "GET /admin/styles/new": Rule("operator"),
+    "POST /admin/styles/new": Rule("operator", 422),
+    "POST /admin/styles/order": Rule("operator", 303, {"data": {"up": "noir"}}),
+    "GET /admin/styles/{key}": Rule("operator", values=NOIR),
+    "POST /admin/styles/{key}": Rule("operator", 422, values=NOIR),
+    "POST /admin/styles/{key}/enabled": Rule("operator", 303, {"data": {"enabled": "true"}}, NOIR),
+    "POST /admin/styles/{key}/remove": Rule("operator", 404, values={"key": "no-such-style"}),
+    "POST /admin/styles/{key}/sample": Rule("operator", 422, values=NOIR),
+    "POST /admin/styles/{key}/sample/remove": Rule("operator", 303, values=NOIR),
     "GET /admin/chains": Rule("operator"),
     "POST /admin/chains/{key}": Rule("operator", 422, {"data": {"total_seconds": "0"}}, {"key": "text"}),
     "POST /admin/chains/{key}/forget": Rule("operator", 303, values={"key": "text"}),
@@ -156,6 +173,7 @@ RULES: dict[str, Rule] = {
     "GET /admin/jobs": Rule("operator"),
     "GET /admin/jobs/{generation_id}": Rule("operator", values={"generation_id": ID}),
     "POST /admin/jobs/{generation_id}/look": Rule("operator", 303, values={"generation_id": ID}),
+    "POST /admin/jobs/{generation_id}/retry": Rule("operator", 303, values={"generation_id": ID}),
     "POST /admin/jobs/{generation_id}/cancel": Rule("operator", 303, values={"generation_id": ID}),
     "GET /api/admin/connections": Rule("operator"),
     "POST /api/admin/connections": Rule("operator", 422, {"json": {}}),
@@ -173,9 +191,20 @@ RULES: dict[str, Rule] = {
     "GET /api/admin/models/{key}": Rule("operator", values=ONE),
     "PUT /api/admin/models/{key}": Rule("operator", 422, {"json": {}}, ONE),
     "PUT /api/admin/models/{key}/enabled": Rule("operator", 200, {"json": {"enabled": True}}, ONE),
+    "DELETE /api/admin/models/{key}": Rule("operator", 404, values={"key": "no-such-model"}),
+    "PUT /api/admin/models/{key}/sample": Rule("operator", 200, FILE, ONE),
+    "DELETE /api/admin/models/{key}/sample": Rule("operator", values=ONE),
+    "GET /api/admin/styles": Rule("operator"),
+    "POST /api/admin/styles": Rule("operator", 422, {"json": {}}),
+    "PUT /api/admin/styles/order": Rule("operator", 200, {"json": {"keys": ["noir"]}}),
+    "PUT /api/admin/styles/{key}": Rule("operator", 422, {"json": {}}, NOIR),
+    "DELETE /api/admin/styles/{key}": Rule("operator", 404, values={"key": "no-such-style"}),
+    "PUT /api/admin/styles/{key}/sample": Rule("operator", 200, FILE, NOIR),
+    "DELETE /api/admin/styles/{key}/sample": Rule("operator", values=NOIR),
     "GET /api/admin/jobs": Rule("operator"),
     "GET /api/admin/jobs/{generation_id}": Rule("operator", values={"generation_id": ID}),
     "POST /api/admin/jobs/{generation_id}/look": Rule("operator", values={"generation_id": ID}),
+    "POST /api/admin/jobs/{generation_id}/retry": Rule("operator", 409, values={"generation_id": ID}),
     "POST /api/admin/jobs/{generation_id}/cancel": Rule("operator", values={"generation_id": ID}),
 }
 

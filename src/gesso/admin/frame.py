@@ -20,6 +20,7 @@ _OUTBOX = NavItem("Outbox", "/admin/outbox", "mail", tab=False)
 _MAKING = (
     NavItem("Connections", "/admin/connections", "plug"),
     NavItem("Models", "/admin/models", "box"),
+    NavItem("Styles", "/admin/styles", "palette", tab=False),
     NavItem("Chains", "/admin/chains", "link", tab=False),
     NavItem("Jobs", "/admin/jobs", "list"),
 )

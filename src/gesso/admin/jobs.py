@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 from uuid import UUID
 
 from gesso.admin.frame import Deed
+from gesso.admin.jobs_filter import NOTHING, Filters, narrow
 from gesso.calls import record
 from gesso.calls.record import Kept
 from gesso.core.errors import NotFound
@@ -15,25 +16,34 @@ from gesso.db import Database, ElevatedSession
 from gesso.generation import repository, settlement
 
 JobState = Literal["queued", "running", "failed", "uncertain"]
+Wanted = Literal["queued", "running", "failed", "uncertain", "all"]
+"""What can be listed: one state, or everything that a workspace or a person asked for."""
 PAGE = 50
 UNCERTAIN_DAYS = 14
 
 _COLUMNS = """g.id, g.workspace_id, w.name AS workspace, u.email AS person, g.kind, g.state, g.model_key, g.model_name,
     g.count, g.created_at, g.dispatched_at, g.started_at, g.finished_at, g.error_code, g.error_message,
-    g.price, g.charged"""
-_JOINED = "JOIN workspace w ON w.id = g.workspace_id LEFT JOIN app_user u ON u.id = g.user_id"
+    g.price, g.charged, c.calls, c.cost, c.unpriced, c.uncertain"""
+_JOINED = """JOIN workspace w ON w.id = g.workspace_id LEFT JOIN app_user u ON u.id = g.user_id
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS calls, sum(a.provider_cost_micro_usd)::bigint AS cost,
+            count(*) FILTER (WHERE a.provider_cost_micro_usd IS NULL AND a.state IN ('succeeded', 'uncertain'))
+                AS unpriced,
+            count(*) FILTER (WHERE a.state = 'uncertain') AS uncertain
+        FROM attempt a WHERE a.workspace_id = g.workspace_id AND a.generation_id = g.id
+    ) c"""
 # Each of these goes along one partial index; a planner that sees them in one condition may read everything.
 _WHERE: Mapping[str, tuple[str, ...]] = {
     "queued": ("dispatched_at IS NULL AND state = 'queued'", "dispatched_at IS NOT NULL AND state = 'queued'"),
     "running": ("dispatched_at IS NOT NULL AND state = 'running'",),
     "failed": ("state = 'failed'",),
+    "all": ("true",),
 }
-_UNCERTAIN = f"""
-SELECT {_COLUMNS} FROM (
+_UNCERTAIN = """
+SELECT generation.* FROM (
     SELECT DISTINCT workspace_id, generation_id FROM attempt
     WHERE state = 'uncertain' AND created_at > $1 AND generation_id IS NOT NULL
-) a JOIN generation g ON g.workspace_id = a.workspace_id AND g.id = a.generation_id {_JOINED}
-WHERE $2::uuid IS NULL OR g.id < $2 ORDER BY g.id DESC LIMIT $3
+) a JOIN generation ON generation.workspace_id = a.workspace_id AND generation.id = a.generation_id
 """
 _CALLS = """
 SELECT a.id, a.state, a.purpose, a.model_key, a.upstream, a.try_number, a.output_indexes, c.name AS connection,
@@ -46,7 +56,11 @@ WHERE a.workspace_id = $1 AND a.generation_id = $2 ORDER BY a.id
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One generation. What was asked for in words is the user's own and not here."""
+    """One generation. What was asked for in words is the user's own and not here.
+
+    `calls` to providers, `uncertain` of them without a known end; `cost` of all in micro-dollars, as far as it is
+    known; `unpriced`: so many may cost something nobody can tell.
+    """
 
     id: UUID
     workspace_id: UUID
@@ -65,6 +79,10 @@ class Job:
     error_message: str | None
     price: Price
     charged: Price | None
+    calls: int
+    cost: int | None
+    unpriced: int
+    uncertain: int
 
     @property
     def ended(self) -> bool:
@@ -140,19 +158,36 @@ async def counts(tx: ElevatedSession, now: datetime) -> dict[JobState, int]:
 
 
 async def listing(
-    tx: ElevatedSession, state: JobState, now: datetime, *, before: UUID | None = None, limit: int = PAGE
+    tx: ElevatedSession,
+    state: Wanted,
+    now: datetime,
+    *,
+    filters: Filters = NOTHING,
+    before: UUID | None = None,
+    limit: int = PAGE,
 ) -> tuple[tuple[Job, ...], UUID | None]:
-    """Those in this state, newest first, older than `before`; and the next page's `before`."""
+    """Those in this state, newest first, older than `before`; and the next page's `before`.
+
+    All of them are listed only of a workspace or a person: across the site there is no end of them.
+    """
+    narrowed = await narrow(tx, filters)
+    if narrowed.empty or (state == "all" and not narrowed.somebody):
+        return (), None
+    values: list[Any] = [now - timedelta(days=UNCERTAIN_DAYS)] if state == "uncertain" else []
+    where = narrowed.where(values, first_id)
+    if before is not None:
+        values.append(before)
+        where.append(f"generation.id < ${len(values)}")
+    values.append(limit + 1)
+    last = f"${len(values)}"
     if state == "uncertain":
-        rows = await tx.fetch(_UNCERTAIN, now - timedelta(days=UNCERTAIN_DAYS), before, limit + 1)
+        parts = f"({_UNCERTAIN} WHERE {' AND '.join(['true', *where])} ORDER BY generation.id DESC LIMIT {last})"
     else:
         parts = " UNION ALL ".join(
-            f"(SELECT * FROM generation WHERE {where} AND ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2)"
-            for where in _WHERE[state]
+            f"(SELECT * FROM generation WHERE {' AND '.join([part, *where])} ORDER BY id DESC LIMIT {last})"
+            for part in _WHERE[state]
         )
-        rows = await tx.fetch(
-            f"SELECT {_COLUMNS} FROM ({parts}) g {_JOINED} ORDER BY g.id DESC LIMIT $2", before, limit + 1
-        )
+    rows = await tx.fetch(f"SELECT {_COLUMNS} FROM ({parts}) g {_JOINED} ORDER BY g.id DESC LIMIT {last}", *values)
     jobs = tuple(Job.of(dict(row)) for row in rows[:limit])
     return jobs, jobs[-1].id if len(rows) > limit else None
 
@@ -162,8 +197,8 @@ async def find(tx: ElevatedSession, generation_id: UUID) -> Job:
     row = await tx.fetchrow(f"SELECT {_COLUMNS} FROM generation g {_JOINED} WHERE g.id = $1", generation_id)
     if row is None:
         row = await tx.fetchrow(
-            f"""SELECT {_COLUMNS} FROM attempt a JOIN generation g ON g.workspace_id = a.workspace_id
-                AND g.id = a.generation_id {_JOINED} WHERE a.id = $1""",
+            f"""SELECT {_COLUMNS} FROM attempt one JOIN generation g ON g.workspace_id = one.workspace_id
+                AND g.id = one.generation_id {_JOINED} WHERE one.id = $1""",
             generation_id,
         )
     if row is None:

@@ -1,6 +1,6 @@
 """`/api/admin/jobs`: generations of all workspaces, for programs of the operator. Never anybody's words."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,7 +10,9 @@ from pydantic import BaseModel, Field
 from gesso.accounts.access import CurrentOperator
 from gesso.admin import jobs
 from gesso.admin.frame import deed_of
-from gesso.admin.jobs import Call, Detail, Job, JobState
+from gesso.admin.jobs import Call, Detail, Job, Wanted
+from gesso.admin.jobs_filter import Filters, clean
+from gesso.admin.retry import retry
 from gesso.core.money import format_credits
 from gesso.db.paging import decode_cursor, encode_cursor
 from gesso.generation.again import look_again
@@ -34,6 +36,9 @@ class JobItem(BaseModel):
     charged: str | None = Field(description="What was paid in the end.")
     error_code: str | None
     error: str | None
+    call_count: int = Field(description="Calls to providers for it.")
+    uncertain: int = Field(description="Of those, how many nobody knows the end of.")
+    cost_usd: str | None = Field(description="What they cost us, as a decimal string, as far as it is known.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -44,8 +49,9 @@ class JobItem(BaseModel):
             id=job.id, workspace_id=job.workspace_id, workspace=job.workspace, person=job.person, kind=job.kind,
             state=job.state, model=job.model_key, count=job.count, credits=format_credits(job.price.credits),
             charged=format_credits(job.charged.credits) if job.charged else None, error_code=job.error_code,
-            error=job.error_message, created_at=job.created_at, started_at=job.started_at,
-            finished_at=job.finished_at,
+            error=job.error_message, call_count=job.calls, uncertain=job.uncertain,
+            cost_usd=format_credits(job.cost) if job.cost is not None else None, created_at=job.created_at,
+            started_at=job.started_at, finished_at=job.finished_at,
         )  # fmt: skip
 
 
@@ -124,15 +130,21 @@ class LookedAnswer(BaseModel):
 async def list_jobs(
     request: Request,
     actor: CurrentOperator,
-    state: JobState = "running",
+    state: Wanted = "running",
+    workspace: Annotated[str, Query(max_length=80, description="Part of its name, or its id.")] = "",
+    person: Annotated[str, Query(max_length=254, description="Beginning of an e-mail address.")] = "",
+    model: Annotated[str, Query(max_length=63, description="Its short name.")] = "",
+    since: Annotated[date | None, Query(description="First day, in UTC.")] = None,
+    until: Annotated[date | None, Query(description="Last day, in UTC.")] = None,
     cursor: Annotated[str | None, Query(max_length=300, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = jobs.PAGE,
 ) -> JobsAnswer:
-    """Generations in one state across workspaces, newest first."""
+    """Generations across workspaces, newest first. `all` needs a workspace or a person."""
+    filters = Filters(clean(workspace), clean(person), clean(model), since, until)
     now = request.app.state.clock.now()
     before = _uuid(decode_cursor(cursor, 1)[0]) if cursor else None
     async with request.app.state.db.elevated("operator: jobs") as tx:
-        found, following = await jobs.listing(tx, state, now, before=before, limit=limit)
+        found, following = await jobs.listing(tx, state, now, filters=filters, before=before, limit=limit)
     return JobsAnswer(items=[JobItem.of(job) for job in found], next=encode_cursor(following) if following else None)
 
 
@@ -163,6 +175,12 @@ async def look_at_job_again(request: Request, actor: CurrentOperator, generation
         await deed.note(tx, "generation.looked_again", generation=str(job.id))
     looked = await look_again(state.db, state.catalog, state.webhook_pool, job.workspace_id, job.id)
     return LookedAnswer(queued=looked.queued, asked=looked.asked, found=looked.found, detail=looked.sentence)
+
+
+@router.post("/{generation_id}/retry", status_code=201, responses=problems(401, 402, 403, 404, 409, 422, 429))
+async def retry_job(request: Request, actor: CurrentOperator, generation_id: UUID) -> JobDetail:
+    """Ask again, in its owner's name, for what failed. Paid for when it arrives, at no more than they agreed to."""
+    return await _whole(request, await retry(request.app, deed_of(request, actor), generation_id))
 
 
 def _uuid(value: Any) -> UUID:

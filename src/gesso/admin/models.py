@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from gesso.admin import underway
 from gesso.admin.frame import Deed
 from gesso.catalog import pricing, rows
 from gesso.catalog import service as catalog
 from gesso.catalog.edits import models as edits
 from gesso.catalog.edits.models import Margin, ModelFacts
 from gesso.catalog.edits.ordering import moved, put_in_order
+from gesso.catalog.edits.removal import Touched, remove_model, touched
 from gesso.catalog.items import KINDS, Connection, Kind, Model, Pack
-from gesso.core.errors import InvalidInput
+from gesso.core.errors import Conflict, InvalidInput
 from gesso.core.money import OutputPrice, Price
 from gesso.db import ElevatedSession
 
@@ -95,6 +97,41 @@ async def switch(tx: ElevatedSession, deed: Deed, key: str, enabled: bool) -> Mo
     await catalog.set_model_enabled(tx, key, enabled)
     await deed.note(tx, "model.enabled" if enabled else "model.disabled", model=key)
     return await edits.get_model(tx, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What removing a model comes to. `under_way`: so many things are still asked of it, and it has to stay."""
+
+    model: Model
+    touched: Touched
+    under_way: int
+
+    @property
+    def refusal(self) -> str:
+        """Why it cannot be removed now; "" when it can."""
+        if not self.under_way:
+            return ""
+        many = f"{self.under_way:,} generation{' is' if self.under_way == 1 else 's are'}"
+        return f"{many} under way with it. Switch it off, and remove it when they have ended."
+
+
+async def removal(tx: ElevatedSession, key: str) -> Removal:
+    """What removing it would touch. Raises NotFound."""
+    return Removal(await edits.get_model(tx, key), await touched(tx, key), await underway.with_model(tx, key))
+
+
+async def remove(tx: ElevatedSession, deed: Deed, key: str) -> Removal:
+    """Remove it for good, and its name from fallbacks and chains. Raises NotFound, Conflict while it is asked."""
+    found = await removal(tx, key)
+    if found.refusal:
+        raise Conflict(found.refusal)
+    await remove_model(tx, key)
+    await deed.note(
+        tx, "model.removed", model=key, kind=found.model.kind,
+        fallbacks_of=[model.key for model in found.touched.stands_in_for], chains=list(found.touched.chains),
+    )  # fmt: skip
+    return found
 
 
 async def order(tx: ElevatedSession, deed: Deed, keys: Sequence[str]) -> tuple[str, ...]:

@@ -2,16 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, File, Path, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from gesso.accounts.access import CurrentOperator
-from gesso.admin import models
+from gesso.admin import models, samples
 from gesso.admin.connections_api import Order, Switch
 from gesso.admin.frame import deed_of
 from gesso.admin.models import Catalogue
 from gesso.catalog.edits.models import ModelFacts
 from gesso.catalog.items import Model
+from gesso.catalog.views import sample_url
 from gesso.core.errors import NotFound
 from gesso.web.errors import ANY_BODY, problems
 
@@ -62,6 +63,7 @@ class OperatorModel(ModelChange):
 
     key: str
     kind: str
+    sample_url: str | None = Field(description="Its sample picture.")
 
     @classmethod
     def of(cls, model: Model, catalogue: Catalogue) -> "OperatorModel":
@@ -73,6 +75,7 @@ class OperatorModel(ModelChange):
             cost=model.cost.to_json() if model.cost else None, wire=dict(model.wire), tags=list(model.tags),
             fallbacks=list(model.fallbacks), outputs_per_call=model.outputs_per_call,
             typical_seconds=model.typical_seconds, enabled=model.enabled,
+            sample_url=sample_url(model),
         )  # fmt: skip
 
 
@@ -140,4 +143,34 @@ async def switch_one_model(request: Request, actor: CurrentOperator, key: Key, b
     """Switch it on or off. Refused for one without a price."""
     async with request.app.state.db.elevated("operator: switch a model") as tx:
         await models.switch(tx, deed_of(request, actor), key, body.enabled)
+    return await _item(request, key)
+
+
+@router.delete("/{key}", status_code=204, responses=problems(401, 403, 404, 409, 422))
+async def remove_one_model(request: Request, actor: CurrentOperator, key: Key) -> Response:
+    """Remove it for good, and its name from fallbacks and chains. Refused while anything is asked of it.
+
+    What was made with it keeps its name.
+    """
+    async with request.app.state.db.elevated("operator: remove a model") as tx:
+        await models.remove(tx, deed_of(request, actor), key)
+    return Response(status_code=204)
+
+
+@router.put("/{key}/sample", responses=problems(*ANY_BODY, 401, 404, 422, 503))
+async def give_model_a_sample(
+    request: Request,
+    actor: CurrentOperator,
+    key: Key,
+    file: Annotated[UploadFile, File(description="A PNG, JPEG, WebP or AVIF picture.")],
+) -> OperatorModel:
+    """Show people this picture where they choose the model."""
+    await samples.put(request, actor, "model", key, file)
+    return await _item(request, key)
+
+
+@router.delete("/{key}/sample", responses=problems(401, 403, 404, 422))
+async def take_model_its_sample(request: Request, actor: CurrentOperator, key: Key) -> OperatorModel:
+    """Show no picture."""
+    await samples.drop(request, actor, "model", key)
     return await _item(request, key)

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from gesso.accounts.access import CurrentOperator
-from gesso.admin import models
+from gesso.admin import models, samples
+from gesso.admin.chains import WORDS
 from gesso.admin.connections_pages import OrderForm, SwitchForm
 from gesso.admin.frame import deed_of, panel
 from gesso.admin.models import Catalogue
@@ -16,7 +17,7 @@ from gesso.catalog import pricing
 from gesso.catalog.edits.models import build, credit_value, worst_margin
 from gesso.catalog.items import KINDS, Kind, Model
 from gesso.catalog.views import sample_url
-from gesso.core.errors import GessoError, InvalidInput, NotFound
+from gesso.core.errors import Conflict, GessoError, InvalidInput, NotFound, TooLarge
 from gesso.web.forms import Form, blank, read
 from gesso.web.render import credits_text, credits_words, fragment, is_htmx, redirect, toast
 
@@ -37,7 +38,7 @@ LABELS = {
     "upstream": "The provider’s name for it", "capabilities": "Capabilities", "price_amount": "Price",
     "price_factors": "Price factors", "cost_amount": "Cost", "cost_factors": "Cost factors", "wire": "Wire",
     "tags": "Tags", "fallbacks": "Fallbacks", "outputs_per_call": "Outputs of one call",
-    "typical_seconds": "Typical seconds", "free": "Free", "below_cost": "Below cost",
+    "typical_seconds": "Typical seconds", "free": "Free", "below_cost": "Below cost", "file": "Sample picture",
 }  # fmt: skip
 
 
@@ -233,3 +234,51 @@ async def switch_model(request: Request, actor: CurrentOperator, key: str) -> Re
         model = await models.switch(tx, deed_of(request, actor), key, enabled)
     answer = await _list(request) if is_htmx(request) else redirect(request, HOME)
     return toast(answer, f"{model.name} is {'on' if enabled else 'off'}", "ok")
+
+
+@router.get("/{key}/remove")
+async def removal_page(request: Request, actor: CurrentOperator, key: str) -> Response:
+    """What removing it would touch, before it is done."""
+    return await _removal(request, key)
+
+
+async def _removal(request: Request, key: str, status: int = 200) -> Response:
+    async with request.app.state.db.elevated("operator: what a model touches") as tx:
+        found = await models.removal(tx, key)
+    return await panel(
+        request, "admin/model_remove.html", status, found=found, model=found.model, chain_words=WORDS,
+        first=request.app.state.catalog.edition.defaults.model == key,
+    )  # fmt: skip
+
+
+@router.post("/{key}/remove")
+async def remove_model(request: Request, actor: CurrentOperator, key: str) -> Response:
+    """Remove it for good."""
+    try:
+        async with request.app.state.db.elevated("operator: remove a model") as tx:
+            found = await models.remove(tx, deed_of(request, actor), key)
+    except Conflict as error:
+        return await _removal(request, key, error.status)
+    return toast(redirect(request, HOME), f"{found.model.name} is removed", "ok")
+
+
+@router.post("/{key}/sample")
+async def give_sample(request: Request, actor: CurrentOperator, key: str) -> Response:
+    """Show this picture where people choose the model."""
+    try:
+        await samples.put(request, actor, "model", key, await samples.sent(request))
+    except (InvalidInput, TooLarge) as error:
+        async with request.app.state.db.elevated("operator: models") as tx:
+            catalogue = await models.read(tx)
+        model = _of(catalogue, key)
+        form = filled(model, catalogue.connection(model.connection_id))
+        form.fail(error)
+        return await _form(request, catalogue, model, form, error.status)
+    return toast(redirect(request, f"{HOME}/{key}"), "People see this picture now", "ok")
+
+
+@router.post("/{key}/sample/remove")
+async def take_sample(request: Request, actor: CurrentOperator, key: str) -> Response:
+    """Show no picture."""
+    await samples.drop(request, actor, "model", key)
+    return toast(redirect(request, f"{HOME}/{key}"), "It has no sample picture now", "ok")
