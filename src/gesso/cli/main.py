@@ -14,6 +14,7 @@ from gesso.cli import backup, catalog, people
 from gesso.cli.common import console, database_server, fail, require_usable, run_with_database, settings_or_fail
 from gesso.cli.doctor import doctor
 from gesso.cli.pooler import pooler_users
+from gesso.cli.reconcile import reconcile
 from gesso.cli.secrets import secrets
 from gesso.cli.setup import prepare_database, show_changes
 from gesso.cli.storage import require_storage, storage
@@ -40,6 +41,7 @@ app.add_typer(storage, name="storage")
 app.add_typer(secrets, name="secrets")
 app.command("doctor")(doctor)
 app.command("pooler-users")(pooler_users)
+app.command("reconcile")(reconcile)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 

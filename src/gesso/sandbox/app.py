@@ -7,7 +7,7 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from gesso.core.settings import SandboxSettings
@@ -62,6 +62,13 @@ def create_app(
             return Response(status_code=204)
         return JSONResponse(bill.to_json())
 
+    async def bill_as_table(request: Request) -> Response:
+        async def pieces() -> AsyncIterator[str]:  # in the loop's own thread, as the archive wants it
+            for piece in bill.to_csv(request.query_params.get("provider")):
+                yield piece
+
+        return StreamingResponse(pieces(), media_type="text/csv")
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         for face in faces:
@@ -76,6 +83,7 @@ def create_app(
         Route("/", front),
         Route("/healthz", health),
         Route("/_bill", read_bill, methods=["GET", "DELETE"]),
+        Route("/_bill.csv", bill_as_table),
         *(route for face in faces for route in face.routes),
     ]
     return Starlette(routes=routes, lifespan=lifespan)

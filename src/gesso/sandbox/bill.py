@@ -1,6 +1,9 @@
 """The sandbox's own bill, which the product's journal is reconciled against."""
 
+import csv
 import hashlib
+import io
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 from gesso.sandbox.archive import Archive
 
 _MICRO = Decimal(1_000_000)
+_AT_ONCE = 1000
 
 
 class Bill:
@@ -77,6 +81,25 @@ class Bill:
                 "by_status": {row[0]: row[1] for row in by_status},
             },
         }
+
+    def to_csv(self, provider: str | None = None) -> Iterator[str]:
+        """The lines as a table, a piece at a time: of one provider, or of all."""
+        yield "provider,reference,at,model,cost_usd,status,webhook\r\n"
+        after = 0
+        while lines := self._db.execute(
+            "SELECT rowid, * FROM line WHERE rowid > ? AND provider = coalesce(?, provider) ORDER BY rowid LIMIT ?",
+            (after, provider, _AT_ONCE),
+        ).fetchall():
+            text = io.StringIO()
+            writer = csv.writer(text)
+            for line in lines:
+                after = line["rowid"]
+                cost = Decimal(line["cost_micro_usd"]) / _MICRO
+                writer.writerow([
+                    line["provider"], line["request_id"], line["created_at"], line["endpoint"], f"{cost:f}",
+                    line["status"], line["webhook"] or "",
+                ])  # fmt: skip
+            yield text.getvalue()
 
     def _add(self, jobs: int, cost_micro_usd: int) -> None:
         if not self._db.execute(

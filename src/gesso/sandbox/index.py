@@ -42,7 +42,8 @@ with the same prompt fail.</p>
 <p>Words in the prompt choose among {recipes}; colours can be named too.</p>
 <h2>Bill</h2>
 <p><a href="/_bill"><code>GET /_bill</code></a> lists the jobs taken and what they would have cost;
-<code>DELETE /_bill</code> starts a new one.</p>
+<a href="/_bill.csv"><code>GET /_bill.csv?provider=fal</code></a> is the same as a table, which <code>gesso
+reconcile</code> reads; <code>DELETE /_bill</code> starts a new one.</p>
 </html>
 """
 
