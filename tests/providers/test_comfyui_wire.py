@@ -262,9 +262,13 @@ async def test_cancelling_where_there_is_one_call_for_it_and_where_not() -> None
 
 async def test_a_job_of_another_address_is_not_asked_about() -> None:
     box = Box()
-    for operation in (Operation(JOB, {"base": "http://10.0.0.9:8188"}), Operation("../queue", {})):
-        with pytest.raises(OutcomeUnknown):
-            await box.asked(lambda adapter, _, one=operation: adapter.poll(one))
+
+    async def act(adapter: ComfyAdapter, _: Loopback) -> None:
+        for operation in (Operation(JOB, {"base": "http://10.0.0.9:8188"}), Operation("../queue", {})):
+            with pytest.raises(OutcomeUnknown):
+                await adapter.poll(operation)
+
+    await box.asked(act)
     assert box.seen == []
 
 
