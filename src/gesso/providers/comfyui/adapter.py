@@ -14,7 +14,6 @@ Choices about what is sent, and why:
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
@@ -28,13 +27,13 @@ from gesso.providers.base import (
     Operation,
     Pending,
     TestReport,
-    WebhookNotice,
 )
 from gesso.providers.comfyui import failures, payload, results, wire
 from gesso.providers.comfyui.client import ComfyClient
 from gesso.providers.comfyui.options import Shape, shape_of
-from gesso.providers.errors import OutcomeUnknown, ProviderError, Rejected, Unavailable, WebhookRejected
+from gesso.providers.errors import OutcomeUnknown, ProviderError, Rejected, Unavailable
 from gesso.providers.http import Answer, FilePart, NoAnswer
+from gesso.providers.silent import WithoutNotices
 
 SUBMIT_SECONDS = 60.0
 UPLOAD_SECONDS = 120.0
@@ -47,7 +46,7 @@ SINCE = (0, 3, 57)
 _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/gif": "gif"}
 
 
-class ComfyAdapter:
+class ComfyAdapter(WithoutNotices):
     """One box."""
 
     can_find = True
@@ -149,14 +148,6 @@ class ComfyAdapter:
             return None
         found = await self._look(key)
         return None if found is None else self._operation(key, dict(found.facts))
-
-    def recall(self, model: str, request_id: str) -> Operation | None:
-        """Always None: there are no notices from which an id could be known."""
-        return None
-
-    async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookNotice:
-        """Always refused: ComfyUI sends no notices."""
-        raise WebhookRejected("This provider sends no notices.")
 
     async def test(self) -> TestReport:
         """Ask for the system's statistics: the version, and what it computes on."""

@@ -15,12 +15,12 @@ from gesso.providers.base import (
     Operation,
     Pending,
     TestReport,
-    WebhookNotice,
 )
-from gesso.providers.errors import OutcomeUnknown, WebhookRejected
+from gesso.providers.errors import OutcomeUnknown
 from gesso.providers.gemini import failures, painting, wire, writing
 from gesso.providers.gemini.client import GeminiClient
 from gesso.providers.http import NoAnswer
+from gesso.providers.silent import WithoutNotices
 from gesso.providers.text import TextEnd, TextRequest
 
 TEST_SECONDS = 15.0
@@ -33,7 +33,7 @@ _PROBLEMS: Mapping[str, tuple[bool | None, str]] = {
 """Error code → whether the key is accepted, and what to tell."""
 
 
-class GeminiAdapter:
+class GeminiAdapter(WithoutNotices):
     """One account."""
 
     can_find = False
@@ -61,14 +61,6 @@ class GeminiAdapter:
     async def find(self, key: str) -> Operation | None:
         """Always None: this wire takes no client key (`can_find` says so)."""
         return None
-
-    def recall(self, model: str, request_id: str) -> Operation | None:
-        """Always None: there are no notices from which an id could be known."""
-        return None
-
-    async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookNotice:
-        """Always refused: nothing here asks for notices."""
-        raise WebhookRejected("This provider sends no notices.")
 
     async def test(self) -> TestReport:
         """Ask for one line of the list of models: free, and a wrong key is refused."""

@@ -4,7 +4,7 @@ Which failure of a paid picture may be tried again, and which leaves its outcome
 `safety_identifier`, a hashed id of the end user, is left out: requests do not carry whom they are for.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from time import monotonic
 
 from gesso.providers.base import (
@@ -16,18 +16,17 @@ from gesso.providers.base import (
     Operation,
     Pending,
     TestReport,
-    WebhookNotice,
 )
-from gesso.providers.errors import WebhookRejected
 from gesso.providers.http import NoAnswer
 from gesso.providers.openai import failures, filming, judging, painting, wire, writing
 from gesso.providers.openai.client import OpenAIClient
+from gesso.providers.silent import WithoutNotices
 from gesso.providers.text import Judgement, TextEnd, TextRequest
 
 TEST_SECONDS = 15.0
 
 
-class OpenAIAdapter:
+class OpenAIAdapter(WithoutNotices):
     """One account, or one server."""
 
     can_find = False
@@ -61,14 +60,6 @@ class OpenAIAdapter:
     async def find(self, key: str) -> Operation | None:
         """Always None: this wire takes no client key (`can_find` says so)."""
         return None
-
-    def recall(self, model: str, request_id: str) -> Operation | None:
-        """Always None: there are no notices from which an id could be known."""
-        return None
-
-    async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookNotice:
-        """Always refused: nothing here asks for notices."""
-        raise WebhookRejected("This provider sends no notices.")
 
     async def test(self) -> TestReport:
         """List the models: free, and a wrong key is refused where a key counts."""

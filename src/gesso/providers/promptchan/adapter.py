@@ -13,7 +13,7 @@ Choices about what is sent, and why (fact sheet, sections 1, 3 and 5):
   reckoned from the published list instead, where the catalogue says what a gem costs.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from time import monotonic
 from urllib.parse import quote
 
@@ -28,13 +28,13 @@ from gesso.providers.base import (
     OutputFile,
     Pending,
     TestReport,
-    WebhookNotice,
 )
-from gesso.providers.errors import Misconfigured, OutcomeUnknown, ProviderError, Rejected, Unavailable, WebhookRejected
+from gesso.providers.errors import Misconfigured, OutcomeUnknown, ProviderError, Rejected, Unavailable
 from gesso.providers.http import Answer, NoAnswer
 from gesso.providers.promptchan import chatting, failures, payload, wire
 from gesso.providers.promptchan.client import PromptchanClient
 from gesso.providers.promptchan.options import shape_of
+from gesso.providers.silent import WithoutNotices
 from gesso.providers.text import TextEnd, TextRequest
 
 SUBMIT_SECONDS = 60.0
@@ -43,7 +43,7 @@ NOBODYS_VIDEO = "00000000-0000-4000-8000-000000000000"
 """An id that no video has: asking for it costs nothing, and only a good key is told that it is unknown."""
 
 
-class PromptchanAdapter:
+class PromptchanAdapter(WithoutNotices):
     """One Promptchan account."""
 
     can_find = False
@@ -170,14 +170,6 @@ class PromptchanAdapter:
     async def find(self, key: str) -> Operation | None:
         """Always None: this wire takes no client key (`can_find` says so)."""
         return None
-
-    def recall(self, model: str, request_id: str) -> Operation | None:
-        """Always None: there are no notices from which an id could be known."""
-        return None
-
-    async def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookNotice:
-        """Always refused: this provider sends no notices."""
-        raise WebhookRejected("This provider sends no notices.")
 
     async def test(self) -> TestReport:
         """Ask for a video that nobody has: free, and a wrong key is refused first. Then for the balance, which some
