@@ -14,6 +14,7 @@ from starlette.types import Scope
 import gesso.accounts.pages
 import gesso.accounts.routes
 import gesso.accounts.settings_pages
+import gesso.admin.bills
 import gesso.admin.chains
 import gesso.admin.connections_api
 import gesso.admin.connections_pages
@@ -166,6 +167,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.media.samples.router,
         gesso.analytics.pages.router,
         gesso.admin.overview.router,
+        gesso.admin.bills.router,
         gesso.admin.connections_pages.router,
         gesso.admin.models_pages.router,
         gesso.admin.styles_pages.router,

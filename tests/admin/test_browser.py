@@ -117,6 +117,7 @@ async def test_no_page_of_the_panel_has_an_accessibility_fault(browser: Browser,
     for path in (
         "/admin", "/admin/connections", "/admin/connections/fal", "/admin/connections/new", "/admin/models",
         "/admin/models/juggernaut-lightning", "/admin/models/new", "/admin/jobs", "/admin/jobs?state=uncertain",
+        "/admin/bills",
     ):  # fmt: skip
         await page.goto(path)
         await page.evaluate(AXE.read_text())

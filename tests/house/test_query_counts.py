@@ -80,6 +80,7 @@ CASES = [
     Case("/", 4),
     Case("/.well-known/security.txt", 0, stranger=True, status=404),
     Case("/admin", 13),
+    Case("/admin/bills", 7),
     Case("/admin/chains", 8),
     Case("/admin/connections", 10),
     Case("/admin/connections/new", 4),

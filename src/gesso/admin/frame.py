@@ -23,6 +23,7 @@ _MAKING = (
     NavItem("Styles", "/admin/styles", "palette", tab=False),
     NavItem("Chains", "/admin/chains", "link", tab=False),
     NavItem("Jobs", "/admin/jobs", "list"),
+    NavItem("Bills", "/admin/bills", "coins", tab=False),
 )
 _LEAVE = (NavItem("Back to the site", "/create", "arrow-left", tab=False),)
 
