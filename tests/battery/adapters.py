@@ -168,6 +168,23 @@ ENTRIES: Mapping[str, Entry] = {
             cannot={"credit": "a box of one's own has no account", "safety": "it checks no content",
                     "key/edit": "the upload before it is refused", "key/video": "the upload before it is refused"},
         ),
+        Entry(
+            "promptchan",
+            key=lambda account, word: f"{account}:{word}",
+            asks={
+                "image": Ask("picture", {"usd_per_gem": "0.05"}, {"options": {"age": 40}}),
+                "video": Ask("film", {"usd_per_gem": "0.05", "gems": {"Standard": "10"}}),
+                "chat": Ask("chat", {"usd_per_gem": "0.05", "gems": "0.25"}),
+                "structured": Ask("chat"),
+            },
+            submit=r"^POST /promptchan/",
+            status=r"^GET /promptchan/.*/status/",
+            follows=frozenset({"video"}),
+            # Its own 500 is an answer, after which the fact sheet says to try again.
+            differs={"500": "unavailable"},
+            cannot={"gone": "pictures come inside the answer", "cut": "text comes whole",
+                    "error-late": "text comes whole"},
+        ),
     )
 }  # fmt: skip
 

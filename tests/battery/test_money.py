@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from gesso.providers.registry import ADAPTERS
 from tests.battery.adapters import ENTRIES, Entry
 from tests.battery.faults import FAULTS, FINE, MEDIA, TEXT, Capability, Fault, Words
 from tests.battery.money import Offer, Stall
@@ -39,7 +40,9 @@ def expected(outcome: str) -> tuple[str, str | None, list[str], str | None]:
 
 
 def able(capabilities: Iterable[Capability]) -> list[Entry]:
-    return [entry for entry in ENTRIES.values() if set(capabilities) & set(entry.asks)]
+    """Who can. Not those for adults: this house's policy keeps them out (see generation/test_promptchan)."""
+    able = [entry for entry in ENTRIES.values() if set(capabilities) & set(entry.asks)]
+    return [entry for entry in able if not ADAPTERS[entry.adapter].adult]
 
 
 async def generated(ada: Person, offers: Iterable[Offer]) -> dict[Offer, dict[str, Any]]:
