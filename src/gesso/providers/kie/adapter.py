@@ -174,7 +174,7 @@ class KieAdapter:
             if not left:
                 sentences = (heard, "The key is accepted, but the account is out of credit.", signs)
                 return TestReport(True, True, took, balance, sentences, "misconfigured_credit")
-            return TestReport(True, True, took, balance, (heard, "The key is accepted.", signs))
+            return TestReport(True, True, took, balance, (heard, f"The key is accepted; it has {balance}.", signs))
         if told.ok or (told.code < 300 and not told.told):
             sentence = "It did not come from kie.ai: please check the base URL."
             return TestReport(True, None, took, None, (heard, sentence), "misconfigured_model")
