@@ -6,17 +6,19 @@ import pytest
 
 from gesso.db.embedded import EmbeddedPostgres
 from gesso.generation import policy
+from gesso.sandbox.app import create_app
+from gesso.sandbox.pace import Pace
 from tests.battery.line import Line, line_to
 from tests.battery.money import Stall
 from tests.conftest import create_database
 from tests.generation.house import House, opened, settings_for
-from tests.sandbox.server import running_sandbox
+from tests.sandbox.server import serving
 
 
 @pytest.fixture(scope="session")
 async def battery_sandbox() -> AsyncIterator[str]:
     """A sandbox without waiting times."""
-    async with running_sandbox() as origin:
+    async with serving(create_app(pace=Pace.instant(), workers=1)) as origin:
         yield origin
 
 

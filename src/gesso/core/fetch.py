@@ -19,6 +19,8 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from gesso.core.tls import trusted
+
 MAX_REDIRECTS = 5
 CONNECT_SECONDS = 10.0
 KEEPALIVE_SECONDS = 5.0
@@ -153,7 +155,7 @@ class SafeFetcher:
         self._allowed = frozenset(_origin(httpx2.URL(origin)) for origin in allowed_origins)
         self._exempt = frozenset((host, port) for _, host, port in self._allowed)
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=ssl_context or httpx2.create_ssl_context(),
+            ssl_context=ssl_context or trusted(),
             max_connections=64,
             max_keepalive_connections=16,
             keepalive_expiry=KEEPALIVE_SECONDS,

@@ -19,6 +19,7 @@ import httpx2
 from pydantic import SecretStr
 
 from gesso.core.logs import MASK, redact
+from gesso.core.tls import trusted
 from gesso.providers import exchange
 from gesso.providers.base import JSON, ConnectionConfig
 from gesso.providers.errors import Misconfigured, Rejected
@@ -143,6 +144,7 @@ class HttpClient:
         self._http = httpx2.AsyncClient(
             # A proxy named in the environment is for the outside world, not for a stand-in on this machine.
             trust_env=not _is_loopback(bases[0]),
+            verify=trusted(),
             follow_redirects=False,
             timeout=httpx2.Timeout(30.0, connect=CONNECT_SECONDS),
             limits=httpx2.Limits(max_connections=200, max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_SECONDS),
