@@ -3,7 +3,6 @@
 import asyncio
 import copy
 import io
-import json
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,6 +18,7 @@ from gesso.providers.comfyui.adapter import ComfyAdapter
 from gesso.providers.errors import Busy, Misconfigured, OutcomeUnknown, Rejected, Unavailable
 from gesso.providers.registry import build
 from tests.providers.comfyui_workflows import FLUX_WIRE, PICTURE_WIRE, SDXL, WAN_WIRE, WIRE
+from tests.providers.following import finished
 from tests.sandbox.server import running_sandbox
 
 SMALL = {"width": 64, "height": 48}
@@ -53,16 +53,6 @@ async def box(base: str) -> AsyncIterator[ComfyAdapter]:
     assert isinstance(made, ComfyAdapter)
     yield made
     await made.aclose()
-
-
-async def finished(adapter: ComfyAdapter, operation: Operation) -> Done | Failed:
-    """Poll, taking the operation through JSON each time as a stored one is."""
-    async with asyncio.timeout(60):
-        while True:
-            outcome = await adapter.poll(Operation(operation.id, json.loads(json.dumps(operation.data))))
-            if not isinstance(outcome, Pending):
-                return outcome
-            await asyncio.sleep(0.02)
 
 
 def ask(prompt: str, **asked: Any) -> MediaRequest:

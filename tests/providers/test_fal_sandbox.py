@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import random
 import socket
 from collections.abc import AsyncIterator
@@ -14,7 +13,7 @@ from PIL import Image
 from pydantic import SecretStr
 
 from gesso.core.fetch import SafeFetcher
-from gesso.providers.base import ConnectionConfig, Done, Failed, InputFile, MediaRequest, Operation, Pending
+from gesso.providers.base import ConnectionConfig, Done, Failed, InputFile, MediaRequest
 from gesso.providers.errors import Misconfigured
 from gesso.providers.fal.adapter import FalAdapter
 from gesso.providers.fal.options import TABLE
@@ -22,6 +21,7 @@ from gesso.providers.fal.uploads import INLINE_MAX_BYTES
 from gesso.providers.registry import build
 from gesso.sandbox.app import create_app
 from gesso.sandbox.pace import Pace
+from tests.providers.following import finished
 from tests.providers.loopback import Reply, Seen, loopback
 
 SCHNELL = "fal-ai/flux/schnell"
@@ -49,16 +49,6 @@ async def adapter(sandbox: str) -> AsyncIterator[FalAdapter]:
     assert isinstance(made, FalAdapter)
     yield made
     await made.aclose()
-
-
-async def finished(adapter: FalAdapter, operation: Operation) -> Done | Failed:
-    """Poll, taking the operation through JSON each time as a stored one is."""
-    async with asyncio.timeout(30):
-        while True:
-            outcome = await adapter.poll(Operation(operation.id, json.loads(json.dumps(operation.data))))
-            if not isinstance(outcome, Pending):
-                return outcome
-            await asyncio.sleep(0.02)
 
 
 async def ended(adapter: FalAdapter, prompt: str, **asked: object) -> Done | Failed:

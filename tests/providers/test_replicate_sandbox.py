@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import random
 from collections.abc import AsyncIterator
 from fractions import Fraction
@@ -15,11 +14,12 @@ from PIL import Image
 from pydantic import SecretStr
 
 from gesso.core.fetch import SafeFetcher
-from gesso.providers.base import ConnectionConfig, Done, Failed, InputFile, MediaRequest, Operation, Pending
+from gesso.providers.base import ConnectionConfig, Done, Failed, InputFile, MediaRequest, Pending
 from gesso.providers.errors import Misconfigured, OutcomeUnknown, Rejected
 from gesso.providers.registry import build
 from gesso.providers.replicate.adapter import ReplicateAdapter
 from gesso.providers.replicate.options import TABLE
+from tests.providers.following import finished
 from tests.providers.loopback import Reply, Seen, loopback
 from tests.sandbox.server import running_sandbox
 
@@ -48,16 +48,6 @@ async def adapter(origin: str) -> AsyncIterator[ReplicateAdapter]:
     assert isinstance(made, ReplicateAdapter)
     yield made
     await made.aclose()
-
-
-async def finished(adapter: ReplicateAdapter, operation: Operation) -> Done | Failed:
-    """Poll, taking the operation through JSON each time as a stored one is."""
-    async with asyncio.timeout(60):
-        while True:
-            outcome = await adapter.poll(Operation(operation.id, json.loads(json.dumps(operation.data))))
-            if not isinstance(outcome, Pending):
-                return outcome
-            await asyncio.sleep(0.02)
 
 
 def ask(prompt: str, **asked: Any) -> MediaRequest:
