@@ -153,6 +153,7 @@ CASES = [
     Case("/settings", 4),
     Case("/settings/password", 4),
     Case("/settings/sessions", 7),
+    Case("/settings/age", 4, status=404),  # this site has no models for adults
     Case("/shell/credits", 4),
     Case("/signup", 0, stranger=True),
     Case("/start", 4, status=303),
