@@ -107,6 +107,9 @@ RULES: dict[str, Rule] = {
     ),
     "GET /settings/sessions": Rule("session"),
     "POST /settings/sessions/others/end": Rule("session", 303),
+    "GET /settings/age": Rule("session", 404),  # this site has no models for adults
+    "POST /settings/age": Rule("session", 404),
+    "POST /settings/age/withdraw": Rule("session", 404),
     # --- with an id of something ---
     "GET /api/generate/status/{generation_id}": Rule("made", values={"generation_id": ID}),
     "POST /api/generate/{generation_id}/cancel": Rule("made", values={"generation_id": ID}),
