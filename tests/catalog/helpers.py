@@ -27,6 +27,7 @@ def settings(
     fal_key: str | None = None,
     fal_base_url: str | None = None,
     openai_base_url: str | None = None,
+    comfyui_base_url: str | None = None,
     edition: str = "studio",
 ) -> Settings:
     """Settings as the environment would give them, whatever the machine's own says."""
@@ -37,6 +38,7 @@ def settings(
                 "fal_key": SecretStr(fal_key) if fal_key else None,
                 "fal_base_url": fal_base_url,
                 "openai_base_url": openai_base_url,
+                "comfyui_base_url": comfyui_base_url,
             }
         ),
     )

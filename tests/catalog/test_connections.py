@@ -146,21 +146,22 @@ async def test_a_connection_without_a_key_cannot_be_switched_on(fresh_db: Databa
     assert (connection.enabled, connection.key_hint) == (True, None)  # too short to show a part of it
 
 
-async def test_a_server_of_ones_own_may_want_no_key(fresh_db: Database) -> None:
-    ollama = "http://127.0.0.1:11434/v1"
-    seeded = await seed_studio(fresh_db, settings("production", openai_base_url=ollama))
-    assert "openai" in seeded.connections
+@pytest.mark.parametrize("adapter", ["openai", "comfyui"])
+async def test_a_server_of_ones_own_may_want_no_key(fresh_db: Database, adapter: str) -> None:
+    address = "http://10.0.0.5:8188"
+    given = settings("production", **{f"{adapter}_base_url": address})  # type: ignore[arg-type]
+    assert adapter in (await seed_studio(fresh_db, given)).connections
     async with fresh_db.elevated("test: an operator") as tx:
-        connection = await service.get_connection(tx, "openai")
-        assert (connection.enabled, connection.sandbox, connection.base_url) == (True, False, ollama)
+        connection = await service.get_connection(tx, adapter)
+        assert (connection.enabled, connection.sandbox, connection.base_url) == (True, False, address)
         assert service.provider_config(connection, SEALER, None).api_key is None
-        await service.set_connection_enabled(tx, "openai", False)
-        await service.set_connection_enabled(tx, "openai", True)
-        await service.add_connection(tx, SEALER, key="local", adapter="openai", base_url="http://127.0.0.1:8000")
+        await service.set_connection_enabled(tx, adapter, False)
+        await service.set_connection_enabled(tx, adapter, True)
+        await service.add_connection(tx, SEALER, key="local", adapter=adapter, base_url="http://127.0.0.1:8000")
         with pytest.raises(InvalidInput) as caught:
-            await service.add_connection(tx, SEALER, key="own", adapter="openai")
+            await service.add_connection(tx, SEALER, key="own", adapter=adapter)
         assert set(caught.value.fields) == {"api_key"}
-    assert "openai" not in (await seed_studio(fresh_db, settings("production", openai_base_url=ollama))).connections
+    assert adapter not in (await seed_studio(fresh_db, given)).connections
 
 
 async def test_testing_a_connection_tells_what_happened(fresh_db: Database) -> None:
