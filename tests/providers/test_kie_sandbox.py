@@ -12,13 +12,14 @@ from PIL import Image
 from pydantic import SecretStr
 
 from gesso.core.fetch import FetchError, SafeFetcher
-from gesso.providers.base import ConnectionConfig, Done, Failed, InputFile, MediaRequest, Operation, Pending
+from gesso.providers.base import ConnectionConfig, Done, Failed, InputFile, MediaRequest
 from gesso.providers.errors import Busy, WebhookRejected
 from gesso.providers.kie.adapter import KieAdapter
 from gesso.providers.kie.options import TABLE
 from gesso.providers.registry import build
 from gesso.providers.text import TextEnd, TextMessage, TextRequest
 from gesso.sandbox.kie.signing import WEBHOOK_KEY
+from tests.providers.following import finished
 from tests.providers.loopback import Reply, Seen, loopback
 from tests.sandbox.server import running_sandbox
 
@@ -46,18 +47,8 @@ async def adapter(origin: str) -> AsyncIterator[KieAdapter]:
 
 
 async def ended(adapter: KieAdapter, model: str = MODEL, words: str = "a fox", **asked: Any) -> Done | Failed:
-    """Submit and poll, taking the operation through JSON each time as a stored one is."""
     operation = await adapter.submit(MediaRequest("image", model, f"{words} sandbox:small", **asked), "key")
     return await finished(adapter, operation)
-
-
-async def finished(adapter: KieAdapter, operation: Operation) -> Done | Failed:
-    async with asyncio.timeout(60):
-        while True:
-            outcome = await adapter.poll(Operation(operation.id, json.loads(json.dumps(operation.data))))
-            if not isinstance(outcome, Pending):
-                return outcome
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("model", TABLE)

@@ -55,7 +55,8 @@ def customer(http: httpx2.AsyncClient, origin: str) -> Customer:
 
 async def test_a_task_walks_through_its_states(customer: Customer) -> None:
     created = await customer.create("sandbox:queue=20 sandbox:slow=0.3")
-    task, seen = created.json()["data"]["taskId"], []
+    task = created.json()["data"]["taskId"]
+    seen: list[str] = []
     async with asyncio.timeout(30):
         while not seen or seen[-1] not in ("success", "fail"):
             told = (await customer.get(f"api/v1/jobs/recordInfo?taskId={task}"))["data"]

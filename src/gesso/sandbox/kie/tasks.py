@@ -47,6 +47,17 @@ async def read_json(request: Request, faults: Faults, limit: int = MAX_BODY_BYTE
     return raw if isinstance(raw, dict) else errors.refusal(400, "The request body must be a JSON object.", faults)
 
 
+async def asked(
+    request: Request, face: KieFace, stage: str, limit: int = MAX_BODY_BYTES
+) -> tuple[Faults, dict[str, Any]] | Response:
+    """The faults and the body of somebody who may ask; or the answer to anybody else."""
+    found = allowed(request, face, stage)
+    if isinstance(found, Response):
+        return found
+    raw = await read_json(request, found[1], limit)
+    return raw if isinstance(raw, Response) else (found[1], raw)
+
+
 async def create(request: Request, face: KieFace) -> Response:
     """POST /api/v1/jobs/createTask: `{"model", "callBackUrl"?, "input"}`."""
     return await _create(request, face, "jobs")
@@ -137,17 +148,15 @@ async def credit(request: Request, face: KieFace) -> Response:
 
 async def download_url(request: Request, face: KieFace) -> Response:
     """POST /api/v1/common/download-url `{"url"}`: another address of a result, good for 20 minutes."""
-    found = allowed(request, face, "status")
+    found = await asked(request, face, "status")
     if isinstance(found, Response):
         return found
-    raw = await read_json(request, found[1])
-    if isinstance(raw, Response):
-        return raw
+    faults, raw = found
     base = face.base_url(request)
     url, prefix = str(raw.get("url", "")), f"{base}/files/"
     stored = face.files.get(unquote(url.removeprefix(prefix))) if url.startswith(prefix) else None
     if stored is None:
-        return errors.refusal(422, "The url is not one of a result of ours.", found[1])
+        return errors.refusal(422, "The url is not one of a result of ours.", faults)
     name = f"download/{secrets.token_urlsafe(16)}/{urlsplit(url).path.rpartition('/')[2]}"
     until = time.monotonic() + DOWNLOAD_SECONDS
     face.files.put(name, StoredFile(stored.data, stored.media_type, until, stored.prompt, stored.faults))

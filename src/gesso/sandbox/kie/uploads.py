@@ -16,7 +16,7 @@ from gesso.sandbox.faults import Faults
 from gesso.sandbox.files import KEEP_SECONDS, StoredFile
 from gesso.sandbox.kie import errors
 from gesso.sandbox.kie.face import KieFace
-from gesso.sandbox.kie.tasks import allowed, read_json
+from gesso.sandbox.kie.tasks import allowed, asked
 
 MAX_FILE_BYTES = 100 * 2**20
 _MAX_BASE64_BODY = 16 * 2**20
@@ -42,38 +42,34 @@ async def by_stream(request: Request, face: KieFace) -> Response:
 
 async def by_base64(request: Request, face: KieFace) -> Response:
     """POST /api/file-base64-upload: `{"base64Data" (raw, or a data URI), "uploadPath", "fileName"?}`."""
-    found = allowed(request, face, "upload")
+    found = await asked(request, face, "upload", _MAX_BASE64_BODY)
     if isinstance(found, Response):
         return found
-    raw = await read_json(request, found[1], _MAX_BASE64_BODY)
-    if isinstance(raw, Response):
-        return raw
+    faults, raw = found
     text, path = raw.get("base64Data"), raw.get("uploadPath")
     if not isinstance(text, str) or not isinstance(path, str) or not path:
-        return _refused("base64Data and uploadPath are required", found[1])
+        return _refused("base64Data and uploadPath are required", faults)
     inline = _DATA_URI.fullmatch(text)
     try:
         data = base64.b64decode(inline[2] if inline else text, validate=True)
     except binascii.Error:
-        return _refused("base64Data cannot be decoded", found[1])
+        return _refused("base64Data cannot be decoded", faults)
     media_type = inline[1] if inline else "application/octet-stream"
     return _stored(request, face, path, str(raw.get("fileName") or "file"), data, media_type)
 
 
 async def by_url(request: Request, face: KieFace) -> Response:
     """POST /api/file-url-upload: `{"fileUrl", "uploadPath", "fileName"?}`. Fetches files of this sandbox only."""
-    found = allowed(request, face, "upload")
+    found = await asked(request, face, "upload")
     if isinstance(found, Response):
         return found
-    raw = await read_json(request, found[1])
-    if isinstance(raw, Response):
-        return raw
+    faults, raw = found
     url, path = raw.get("fileUrl"), raw.get("uploadPath")
     if not isinstance(url, str) or not isinstance(path, str) or not path:
-        return _refused("fileUrl and uploadPath are required", found[1])
+        return _refused("fileUrl and uploadPath are required", faults)
     data = face.workshop.stored(url, face.base_url(request))
     if data is None:
-        return _refused("The file cannot be downloaded: the sandbox fetches nothing from elsewhere.", found[1])
+        return _refused("The file cannot be downloaded: the sandbox fetches nothing from elsewhere.", faults)
     return _stored(request, face, path, str(raw.get("fileName") or "file"), data, "application/octet-stream")
 
 
