@@ -34,3 +34,7 @@ async def test_a_chain_that_cannot_be_is_refused(panel: Panel) -> None:
         assert refused.status_code == 422 and said in refused.json()["detail"]
     page = await panel.operator.post("/admin/chains/text", data={"model": [model, model], "seconds": ["3", "4"]})
     assert page.status_code == 422 and "stands twice" in page.text and 'value="4"' in page.text
+    odd = {"model": [model], "seconds": ["soon"], "total_seconds": "25"}
+    page = await panel.operator.post("/admin/chains/text", data=odd)
+    assert page.status_code == 422 and "Row 1: give whole seconds" in page.text
+    assert 'id="seconds"' in page.text and 'value="soon"' in page.text and 'value="25"' in page.text

@@ -49,7 +49,7 @@ async def test_a_new_model_can_be_asked_for_at_its_price(panel: Panel) -> None:
     assert stored["price"] == {"credits": "2", "size": {"2048x2048": "2.5"}} and stored["tags"] == ["fast", "photo"]
     assert (await panel.audited("model.added"))[0]["model"] == key
     again = await panel.operator.post("/admin/models/new", data=a_form(key=key))
-    assert again.status_code == 409 and "already" in again.text
+    assert again.status_code == 409 and "already" in again.text and 'id="key-error"' in again.text
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,17 @@ async def test_a_capability_that_does_not_fit_is_found_by_its_line(panel: Panel)
     line = next(number for number, one in enumerate(text.splitlines(), start=1) if "minimun" in one)
     _, status, page = await save(panel, capabilities=text)
     assert status == 422 and f"Line {line}: unknown keyword “minimun”; did you mean “minimum”?" in page
+
+
+async def test_why_one_stays_off_is_said_over_the_list(panel: Panel) -> None:
+    key, status, text = await save(panel, price_amount="", enabled="")
+    assert status == 303, text
+    at = f"/admin/models/{key}/enabled"
+    plain = await panel.operator.post(at, data={"enabled": "true"})
+    assert plain.status_code == 303 and "has no price yet" in (await panel.operator.get("/admin/models")).text
+    by_script = await panel.operator.post(at, data={"enabled": "true"}, headers={"HX-Request": "true"})
+    assert by_script.status_code == 200 and "has no price yet" in by_script.headers["hx-trigger"]
+    assert (await panel.operator.post(at)).status_code == 422, "nothing is switched by an empty form"
 
 
 async def test_free_is_meant_when_it_is_said(panel: Panel) -> None:

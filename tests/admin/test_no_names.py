@@ -85,7 +85,7 @@ async def test_no_page_and_no_answer_names_the_provider(panel: Panel, planted: t
 
     things = {
         "generation_id": done["id"], "asset_id": done["assets"][0]["id"], "key": model, "variant": "320",
-        "token": "x" * 43, "moment": "0", "verb": "download", "session_id": str(new_id()),
+        "token": "x" * 43, "file": "0.webp", "moment": "0", "verb": "download", "session_id": str(new_id()),
         "connection_key": PLANTED_CONNECTION,
     }  # fmt: skip
     looked = 0

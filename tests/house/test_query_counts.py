@@ -37,7 +37,7 @@ pytestmark = pytest.mark.xdist_group("counts")  # one database with what the two
 FEW, MANY = 6, 1100
 """Many is more than is ever counted or shown at once."""
 SCRIPT = {"HX-Request": "true"}
-KEYED = re.compile(r"{(connection|model)}")
+KEYED = re.compile(r"{(connection|model|style)}")
 """Routes of the operator's panel name these by a key."""
 
 
@@ -68,9 +68,11 @@ class Case:
         return f"{self.route}{self.query}{' by script' if self.headers else ''}{whose}"
 
     def address(self, things: Things) -> str:
-        named = self.route.replace("{connection}", "fal").replace("{model}", "juggernaut-lightning")
+        keys = {"{connection}": "fal", "{model}": "juggernaut-lightning", "{style}": "noir"}
+        named = KEYED.sub(lambda found: keys[found[0]], self.route)
         return (named + self.query).format(
             asset_id=things.asset, generation_id=things.generation, below=things.below, token="x" * 43, variant=320,
+            file="0" * 64 + ".webp",
         )  # fmt: skip
 
 
@@ -85,13 +87,18 @@ CASES = [
     Case("/admin/connections", 10),
     Case("/admin/connections/new", 4),
     Case("/admin/connections/{connection}", 13),
-    Case("/admin/jobs", 8),
-    Case("/admin/jobs", 8, "?state=failed"),
+    Case("/admin/jobs", 9),
+    Case("/admin/jobs", 9, "?state=failed"),
+    Case("/admin/jobs", 10, "?state=all&person=ada"),
     Case("/admin/jobs/{generation_id}", 10),
     Case("/admin/models", 9),
     Case("/admin/models/new", 9),
     Case("/admin/models/{model}", 9),
+    Case("/admin/models/{model}/remove", 11),
     Case("/admin/outbox", 7),
+    Case("/admin/styles", 8),
+    Case("/admin/styles/new", 8),
+    Case("/admin/styles/{style}", 8),
     Case("/api/admin/chains", 5),
     Case("/api/admin/connections", 7),
     Case("/api/admin/connections/{connection}", 7),
@@ -99,6 +106,7 @@ CASES = [
     Case("/api/admin/jobs/{generation_id}", 7),
     Case("/api/admin/models", 6),
     Case("/api/admin/models/{model}", 6),
+    Case("/api/admin/styles", 5),
     Case("/api/auth/me", 1),
     Case("/api/credits", 4),
     Case("/api/credits/history", 4),
@@ -119,14 +127,15 @@ CASES = [
     Case("/api/openapi.json", 0, stranger=True),
     Case("/api/prompts/prices", 4),
     Case("/brand.css", 0, stranger=True),
+    Case("/samples/{file}", 0, stranger=True, status=404),
     Case("/confirm-email/{token}", 0, stranger=True),
-    Case("/create", 13),
+    Case("/create", 14),
     Case("/create", 6, "?before={generation_id}", SCRIPT),
-    Case("/create/composer", 7, headers=SCRIPT),
+    Case("/create/composer", 8, headers=SCRIPT),
     Case("/create/runs", 6, headers=SCRIPT),
-    Case("/video", 13),
+    Case("/video", 14),
     Case("/video", 6, "?before={generation_id}", SCRIPT),
-    Case("/video/composer", 7, headers=SCRIPT),
+    Case("/video/composer", 8, headers=SCRIPT),
     Case("/video/runs", 6, headers=SCRIPT),
     Case("/dashboard", 9),
     Case("/dashboard", 9, "?days=365"),

@@ -11,7 +11,7 @@ from gesso.admin.frame import deed_of, panel
 from gesso.catalog import rows
 from gesso.catalog.edits.chains import SECONDS_MOST, forget_chain, set_chain
 from gesso.catalog.items import CHAIN_SECONDS, CHAINS, LINK_SECONDS, Chain, ChainKey, ChainLink, Model
-from gesso.core.errors import GessoError
+from gesso.core.errors import GessoError, InvalidInput
 from gesso.db import ElevatedSession
 from gesso.web.errors import ANY_BODY, problems
 from gesso.web.forms import Form, blank, read
@@ -38,13 +38,13 @@ class ChainForm(BaseModel):
     total_seconds: Seconds = CHAIN_SECONDS
 
     def links(self) -> tuple[ChainLink, ...]:
-        """The rows that name a model."""
-        pairs = zip(self.model, [*self.seconds, *[""] * len(self.model)], strict=False)
-        return tuple(
-            ChainLink(key, int(text) if text.isascii() and text.isdigit() else LINK_SECONDS)
-            for key, text in pairs
-            if key
-        )
+        """The rows that name a model. Raises InvalidInput on `seconds` for what is no number."""
+        pairs = list(zip(self.model, [*self.seconds, *[""] * len(self.model)], strict=False))
+        for place, (key, text) in enumerate(pairs, start=1):
+            if key and text and not (text.isascii() and text.isdigit()):
+                reason = f"Row {place}: give whole seconds, or leave it empty for {LINK_SECONDS}."
+                raise InvalidInput(reason, fields={"seconds": reason})
+        return tuple(ChainLink(key, int(text) if text else LINK_SECONDS) for key, text in pairs if key)
 
 
 class LinkShape(BaseModel):

@@ -1,5 +1,7 @@
 """`/admin/connections`: the list, a connection beside it, and its forms. All of it works without script."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -18,7 +20,7 @@ from gesso.core.errors import GessoError, InvalidInput
 from gesso.providers.base import TestReport
 from gesso.providers.registry import ADAPTERS
 from gesso.web.forms import Form, blank, read
-from gesso.web.render import is_htmx, redirect, toast
+from gesso.web.render import ToastKind, is_htmx, redirect, toast
 
 router = APIRouter(prefix="/admin/connections", include_in_schema=False)
 HOME = "/admin/connections"
@@ -204,13 +206,34 @@ async def change_connection(request: Request, actor: CurrentOperator, key: str) 
 @router.post("/{key}/enabled")
 async def switch_connection(request: Request, actor: CurrentOperator, key: str) -> Response:
     """Switch it on or off."""
-    form = await read(request, SwitchForm)
-    enabled = form.ok and form.value.enabled
+    return await switched(request, partial(_switch, request, actor, key), _list, HOME)
+
+
+async def _switch(request: Request, actor: Actor, key: str, enabled: bool) -> str:
     async with request.app.state.db.elevated("operator: switch a connection") as tx:
-        connection = await connections.switch(tx, deed_of(request, actor), key, enabled)
-    text = f"{connection.name} is {'on' if enabled else 'off'}"
-    answer = await _list(request) if is_htmx(request) else redirect(request, HOME)
-    return toast(answer, text, "ok")
+        return (await connections.switch(tx, deed_of(request, actor), key, enabled)).name
+
+
+async def switched(
+    request: Request,
+    switch: Callable[[bool], Awaitable[str]],
+    listing: Callable[[Request], Awaitable[Response]],
+    home: str,
+) -> Response:
+    """A switch of a list was pressed: the list again, with what came of it. `switch` gives the name of what it was.
+
+    Why something cannot be switched on is said over the list, with scripts and without.
+    """
+    form = await read(request, SwitchForm)
+    if not form.ok:
+        raise InvalidInput("Say whether it is to be on.", fields=form.errors)
+    enabled = form.value.enabled
+    try:
+        told: tuple[str, ToastKind, str] = (f"{await switch(enabled)} is {'on' if enabled else 'off'}", "ok", "")
+    except InvalidInput as error:
+        told = ("It stays off" if enabled else "It stays on", "bad", error.detail)
+    answer = await listing(request) if is_htmx(request) else redirect(request, home)
+    return toast(answer, told[0], told[1], detail=told[2])
 
 
 @router.post("/{key}/test")

@@ -1,14 +1,15 @@
 """`/admin/models`: the list by kind, and the form of one with its live price. All of it works without script."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from gesso.accounts.access import CurrentOperator
+from gesso.accounts.access import Actor, CurrentOperator
 from gesso.admin import models, samples
 from gesso.admin.chains import WORDS
-from gesso.admin.connections_pages import OrderForm, SwitchForm
+from gesso.admin.connections_pages import OrderForm, switched
 from gesso.admin.frame import deed_of, panel
 from gesso.admin.models import Catalogue
 from gesso.admin.models_form import ModelForm, NewModelForm, example_fields, filled, tell
@@ -204,7 +205,7 @@ async def change_model(request: Request, actor: CurrentOperator, key: str) -> Re
     return await _save(request, actor, await read(request, ModelForm, max_fields=200), key)
 
 
-async def _save(request: Request, actor: Any, form: Form[Any], key: str | None) -> Response:
+async def _save(request: Request, actor: Actor, form: Form[Any], key: str | None) -> Response:
     status = 422
     if form.ok:
         typed: ModelForm = form.value
@@ -228,12 +229,12 @@ async def _save(request: Request, actor: Any, form: Form[Any], key: str | None) 
 @router.post("/{key}/enabled")
 async def switch_model(request: Request, actor: CurrentOperator, key: str) -> Response:
     """Switch it on or off."""
-    form = await read(request, SwitchForm)
-    enabled = form.ok and form.value.enabled
+    return await switched(request, partial(_switch, request, actor, key), _list, HOME)
+
+
+async def _switch(request: Request, actor: Actor, key: str, enabled: bool) -> str:
     async with request.app.state.db.elevated("operator: switch a model") as tx:
-        model = await models.switch(tx, deed_of(request, actor), key, enabled)
-    answer = await _list(request) if is_htmx(request) else redirect(request, HOME)
-    return toast(answer, f"{model.name} is {'on' if enabled else 'off'}", "ok")
+        return (await models.switch(tx, deed_of(request, actor), key, enabled)).name
 
 
 @router.get("/{key}/remove")

@@ -117,11 +117,18 @@ def _connection_notices(lines: Sequence[ConnectionLine]) -> list[Notice]:
     return [
         Notice(
             "bad" if line.health.kind == "bad" else "warn", f"{line.name}: {line.health.label}",
-            line.health.detail or line.recent_words, f"/admin/connections/{line.key}", "Look at it",
+            _what_to_do(line), f"/admin/connections/{line.key}", "Look at it",
         )
         for line in lines
         if line.health.kind in ("bad", "warn")
     ]  # fmt: skip
+
+
+def _what_to_do(line: ConnectionLine) -> str:
+    """What the provider said, what that means here, and what to do."""
+    said = line.health.detail.strip()
+    said = said if not said or said.endswith((".", "!", "?")) else f"{said}."
+    return " ".join(part for part in (said, line.health.todo) if part) or line.recent_words
 
 
 def uncertain_words(found: Figures) -> str:

@@ -1,5 +1,6 @@
 """How connections stand and have fared, as the panel shows it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -27,24 +28,30 @@ SELECT connection_id, count(*) AS calls, count(*) FILTER (WHERE state = 'succeed
 FROM attempt WHERE finished_at >= $1 GROUP BY 1
 """
 _MODELS = "SELECT connection_id, count(*) AS models FROM model GROUP BY 1"
-_PAUSES = {
-    "busy": ("warn", "Slowed by the provider"),
-    "unavailable": ("bad", "Not answering"),
-    "key": ("bad", "Key refused"),
-    "credit": ("bad", "Account is empty"),
-    "model": ("warn", "A model is refused"),
-}
+_PAUSES: Mapping[str, tuple[HealthKind, str, str]] = {
+    "busy": ("warn", "Slowed by the provider", "It goes on by itself; lower its limits if this comes often."),
+    "unavailable": ("bad", "Not answering", "It is tried again by itself; fallbacks serve meanwhile."),
+    "key": ("bad", "Key refused", "Give it a key that works, then test it. Until then people see its models as away."),
+    "credit": (
+        "bad", "Account is empty",
+        "Top up the account at the provider, then test it. Until then people see its models as away.",
+    ),
+    "model": ("warn", "A model is refused", "Check what the provider calls its models."),
+}  # fmt: skip
+"""Why a connection is paused → how bad, in a word, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """In a word how a connection is; `detail` is what the provider said, `until` when it is tried again by itself."""
+    """In a word how a connection is; `detail` is what the provider said, `until` when it is tried again by itself,
+    `todo` what the operator does about it."""
 
     kind: HealthKind
     label: str
     detail: str = ""
     until: datetime | None = None
     paused: bool = False
+    todo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +145,27 @@ def health_of(connection: Connection, standing: Standing | None, recent: Recent,
     if adapter is None:
         return Health("bad", "No such adapter", f"This version does not speak “{connection.adapter}”.")
     if connection.sealed_key is None and not connection.sandbox and adapter.needs_key:
-        return Health("bad", "No key", "Give it a key to use it.")
+        return Health("bad", "No key", todo="Give it a key, or switch it off.")
     if standing is not None and standing.paused_until is not None and standing.paused_until > now:
-        kind, label = _PAUSES.get(standing.reason or "", ("bad", "Paused"))
-        return Health(kind, label, standing.detail or "", standing.paused_until, paused=True)  # type: ignore[arg-type]
+        kind, label, todo = _PAUSES.get(standing.reason or "", ("bad", "Paused", ""))
+        return Health(kind, label, standing.detail or "", standing.paused_until, paused=True, todo=todo)
     if standing is not None and standing.probing:
-        return Health("warn", "Trying again", standing.detail or "", paused=True)
+        return Health("warn", "Trying again", standing.detail or "", paused=True, todo=_PAUSES["unavailable"][2])
+    if standing is not None and _failed_last(standing) and standing.reason in ("key", "credit"):
+        # the pause is over, and nobody has tried since
+        kind, label, todo = _PAUSES[standing.reason]
+        return Health(kind, label, standing.detail or "", paused=True, todo=todo)
     if recent.calls and recent.faulty / recent.calls > SHAKY:
         return Health("warn", "Some calls fail", f"{recent.faulty:,} of {recent.calls:,} in the last hour.")
     if standing is None or standing.last_success_at is None:
         return Health("none", "Not used yet")
     return Health("ok", "Healthy")
+
+
+def _failed_last(standing: Standing) -> bool:
+    """Whether the last call that said anything about the connection failed."""
+    failed, succeeded = standing.last_failure_at, standing.last_success_at
+    return failed is not None and (succeeded is None or failed > succeeded)
 
 
 def share(part: int, whole: int) -> str:

@@ -1,5 +1,6 @@
 """`/admin/styles`: the list in order, and the form of one. All of it works without script."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -8,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from gesso.accounts.access import Actor, CurrentOperator
 from gesso.admin import samples, styles
-from gesso.admin.connections_pages import OrderForm, SwitchForm
+from gesso.admin.connections_pages import OrderForm, switched
 from gesso.admin.frame import deed_of, panel
 from gesso.admin.typed import json_object, shown
 from gesso.catalog.edits.styles import MISSING, NEGATIVE_MOST, PROMPT_MOST, StyleFacts
@@ -66,14 +67,29 @@ async def new_style_page(request: Request, actor: CurrentOperator) -> Response:
     return await _form(request, None, blank(enabled="true"))
 
 
-async def _form(request: Request, style: StylePreset | None, form: Form[Any], status: int = 200) -> Response:
-    async with request.app.state.db.elevated("operator: which settings there are") as tx:
-        _, models = await styles.listing(tx)
+async def _form(request: Request, key: str | None, form: Form[Any] | None = None, status: int = 200) -> Response:
+    """The form of the style of this key (of a new one without), as stored unless `form` says otherwise."""
+    async with request.app.state.db.elevated("operator: a style") as tx:
+        found, models = await styles.listing(tx)
+    style = next((style for style in found if style.key == key), None)
+    if key is not None and style is None:
+        raise NotFound(MISSING)
+    if style is not None and (form is None or not form.typed):
+        form = _filled(style, form.errors if form else {})
     names = sorted({name for model in models for name in model.settings})
     return await panel(
         request, "admin/style.html", status, style=style, form=form, labels=LABELS, names=names,
         sample=sample_url(style) if style else None,
     )  # fmt: skip
+
+
+def _filled(style: StylePreset, errors: dict[str, str]) -> Form[Any]:
+    form = blank(
+        name=style.name, prompt=style.prompt, negative_prompt=style.negative_prompt,
+        settings=shown(dict(style.settings)), enabled="true" if style.enabled else "",
+    )  # fmt: skip
+    form.errors |= errors
+    return form
 
 
 @router.post("/new")
@@ -100,24 +116,7 @@ async def order_styles(request: Request, actor: CurrentOperator) -> Response:
 @router.get("/{key}")
 async def style_page(request: Request, actor: CurrentOperator, key: str) -> Response:
     """One style."""
-    style = await _of(request, key)
-    return await _form(request, style, _filled(style))
-
-
-async def _of(request: Request, key: str) -> StylePreset:
-    async with request.app.state.db.elevated("operator: a style") as tx:
-        found, _ = await styles.listing(tx)
-    style = next((style for style in found if style.key == key), None)
-    if style is None:
-        raise NotFound(MISSING)
-    return style
-
-
-def _filled(style: StylePreset) -> Form[Any]:
-    return blank(
-        name=style.name, prompt=style.prompt, negative_prompt=style.negative_prompt,
-        settings=shown(dict(style.settings)), enabled="true" if style.enabled else "",
-    )  # fmt: skip
+    return await _form(request, key)
 
 
 @router.post("/{key}")
@@ -137,18 +136,18 @@ async def _save(request: Request, actor: Actor, form: Form[Any], key: str | None
         except GessoError as error:
             form.fail(error)
             status = error.status
-    return await _form(request, await _of(request, key) if key else None, form, status)
+    return await _form(request, key, form, status)
 
 
 @router.post("/{key}/enabled")
 async def switch_style(request: Request, actor: CurrentOperator, key: str) -> Response:
     """Offer it, or not."""
-    form = await read(request, SwitchForm)
-    enabled = form.ok and form.value.enabled
+    return await switched(request, partial(_switch, request, actor, key), _list, HOME)
+
+
+async def _switch(request: Request, actor: Actor, key: str, enabled: bool) -> str:
     async with request.app.state.db.elevated("operator: switch a style") as tx:
-        style = await styles.switch(tx, deed_of(request, actor), key, enabled)
-    answer = await _list(request) if is_htmx(request) else redirect(request, HOME)
-    return toast(answer, f"{style.name} is {'on' if enabled else 'off'}", "ok")
+        return (await styles.switch(tx, deed_of(request, actor), key, enabled)).name
 
 
 @router.post("/{key}/remove")
@@ -173,11 +172,10 @@ async def give_sample(request: Request, actor: CurrentOperator, key: str) -> Res
 
 
 async def _told(request: Request, key: str, error: GessoError) -> Response:
-    """The style's page with what is wrong."""
-    style = await _of(request, key)
-    form = _filled(style)
+    """The style's page as stored, with what is wrong."""
+    form: Form[Any] = blank()
     form.fail(error)
-    return await _form(request, style, form, error.status)
+    return await _form(request, key, form, error.status)
 
 
 @router.post("/{key}/sample/remove")

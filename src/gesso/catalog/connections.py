@@ -106,7 +106,8 @@ async def add_connection(
         dict(connection.limits), dict(connection.options),
     )  # fmt: skip
     if not added:
-        raise Conflict(f"There is a connection “{key}” already.")
+        reason = f"There is a connection “{key}” already."
+        raise Conflict(reason, fields={"key": reason})
     tx.notify_after_commit(CHANNEL, {})
     return await get_connection(tx, key)
 

@@ -202,7 +202,7 @@ async def save_model(
     stored = {one.key: one for one in rows.read_items(await rows.fetch(tx, "model"), rows.model_of)}
     before = stored.get(key)
     if kind is not None and before is not None:
-        raise Conflict(f"There is a model “{key}” already.")
+        raise _taken(key)
     if kind is None and before is None:
         raise NotFound("There is no such model.")
     connections = await list_connections(tx)
@@ -224,6 +224,11 @@ async def save_model(
             await _update(tx, before, {name: columns[name] for name in changed})
     tx.notify_after_commit(CHANNEL, {})
     return model, changed
+
+
+def _taken(key: str) -> Conflict:
+    reason = f"There is a model “{key}” already."
+    return Conflict(reason, fields={"key": reason})
 
 
 def _text(value: Any) -> str:
@@ -262,7 +267,7 @@ async def _insert(tx: ElevatedSession, model: Model, columns: Mapping[str, Any])
     # the names are our own (_columns)
     statement = f"INSERT INTO model ({', '.join(row)}, edited_at) VALUES ({places}, now()) ON CONFLICT DO NOTHING"
     if not await tx.execute_raw(statement, *row.values()):
-        raise Conflict(f"There is a model “{model.key}” already.")
+        raise _taken(model.key)
 
 
 async def _update(tx: ElevatedSession, before: Model, columns: Mapping[str, Any]) -> None:
