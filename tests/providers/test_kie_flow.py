@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from gesso.providers import exchange
 from gesso.providers.base import JSON, ConnectionConfig, Done, Failed, InputFile, MediaRequest, Operation, Pending
 from gesso.providers.errors import Misconfigured, OutcomeUnknown, ProviderError
 from gesso.providers.kie.adapter import KieAdapter
@@ -238,6 +239,15 @@ async def test_kontext_has_answers_of_its_own() -> None:
     assert isinstance(done, Done) and done.files[0].url == "https://r/1.png"
     failed = await polled(kontext(3, errorCode=501, errorMessage="no"), door="kontext")
     assert isinstance(failed, Failed) and failed.error.code == "rejected_failed"
+
+
+@pytest.mark.parametrize("door", ["jobs", "kontext"])
+async def test_the_echo_of_what_was_asked_is_not_kept_for_the_record(door: str) -> None:
+    echo = json.dumps({"prompt": "secret wish"})
+    reply = record("fail", failMsg="why", param=echo, paramJson=echo, successFlag=3, errorMessage="why " * 20)
+    with exchange.recording() as records:
+        await polled(reply, door=door)
+    assert "secret wish" not in str(records) and "why " * 20 in str(records)
 
 
 @pytest.mark.parametrize(

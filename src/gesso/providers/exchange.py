@@ -24,12 +24,13 @@ _PEOPLES_WORDS = frozenset(
     {
         "prompt", "negative_prompt", "text", "content", "message", "input", "instructions", "system", "messages",
         "description", "revised_prompt", "personality", "scenario", "username", "name",
+        "param", "paramjson",
     }
 )  # fmt: skip
 """Members that may hold what a person wrote: told by length however short."""
 _OF_NODES = frozenset({"inputs", "current_inputs"})
 """Members whose own members are named by whoever drew a workflow: any of their texts may be a person's."""
-_PROVIDERS_WORDS = frozenset({"error", "errors", "detail", "msg", "title", "reason", "failmsg"})
+_PROVIDERS_WORDS = frozenset({"error", "errors", "detail", "msg", "title", "reason", "failmsg", "errormessage"})
 """Members that tell what is wrong: kept longer, for that is what the record is for."""
 _KEPT_REASON = 400
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{200,}={0,2}")
