@@ -17,7 +17,10 @@ Verb = Literal["add", "change", "remove", "keep"]
 # A change of these is felt by people: it is never made at start-up, only by `gesso edition apply`.
 FELT = {
     "model": frozenset({"price"}),
-    "plan": frozenset({"signup_grants", "monthly_grants", "parallel", "queue_priority", "max_count", "limits"}),
+    "plan": frozenset(
+        "signup_grants monthly_grants parallel queue_priority max_count limits models watermark retention_days"
+        " advanced characters own_keys".split()
+    ),
 }
 _MISSING = object()
 

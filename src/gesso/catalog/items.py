@@ -107,6 +107,11 @@ class Plan:
     Grants map a unit to microcredits ("credit") or uses (any other unit). `parallel`: generations under way
     at once. `queue_priority`: higher goes first. `max_count`: outputs of one request. `limits` narrows a
     model's settings: a number caps it, a tuple lists the choices allowed, False pins it to its default.
+
+    Prices are in the currency's hundredths; None: not sold by the month, or by the year. `models` are the keys of
+    those it may use, all when empty. `watermark`: what it makes carries the site's mark. `retention_days`: how long
+    its pictures are kept, None for good. Without `advanced`, settings under the fold keep their defaults.
+    `characters`: how many, None as many as one likes. `own_keys`: whether people may bring their own provider keys.
     """
 
     id: UUID
@@ -119,7 +124,21 @@ class Plan:
     queue_priority: int = 0
     max_count: int = 4
     limits: Mapping[str, int | tuple[str, ...] | Literal[False]] = field(default_factory=dict)
+    month_cents: int | None = None
+    year_cents: int | None = None
+    currency: str = "usd"
+    models: tuple[str, ...] = ()
+    watermark: bool = False
+    retention_days: int | None = None
+    advanced: bool = True
+    characters: int | None = None
+    own_keys: bool = False
     position: int = 0
+
+    @property
+    def free(self) -> bool:
+        """Whether it is not for sale: anybody may be on it."""
+        return self.month_cents is None and self.year_cents is None
 
 
 @dataclass(frozen=True)

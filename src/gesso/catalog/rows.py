@@ -30,7 +30,8 @@ EDITION_COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "plan": (
         "name", "description", "signup_grants", "monthly_grants", "parallel", "queue_priority", "max_count",
-        "limits", "position",
+        "limits", "month_cents", "year_cents", "currency", "models", "watermark", "retention_days", "advanced",
+        "characters", "own_keys", "position",
     ),
     "pack": ("name", "credits", "price_cents", "currency", "position"),
     "style_preset": ("name", "prompt", "negative_prompt", "settings", "sample", "enabled", "position"),
@@ -63,6 +64,32 @@ class StoredRow:
 async def fetch(tx: Session, table: str) -> list[Row]:
     """All rows of a table in their order."""
     return list(await tx.fetch(_SELECT[table]))
+
+
+_EVERYTHING = "SELECT " + ", ".join(
+    # json, not jsonb: it keeps the order of a schema's properties, which is the order of the form
+    f"(SELECT coalesce(json_agg(row_to_json(q)), '[]') FROM ({select}) q) AS {table}"
+    for table, select in (*_SELECT.items(), ("edition_state", "SELECT name, document FROM edition_state"))
+)
+
+
+async def everything(tx: Session) -> tuple[Row | None, dict[str, list[Row]]]:
+    """What the edition says of the site (None before there was one), and all rows of all tables in their order."""
+    found = await tx.fetchrow(_EVERYTHING)
+    assert found is not None
+    return next(iter(found["edition_state"]), None), {
+        table: [_row(values) for values in found[table]] for table in TABLES
+    }
+
+
+def _row(values: dict[str, Any]) -> Row:
+    """A row that came as JSON, with ids and sealed keys as the driver would give them."""
+    for name in ("id", "connection_id"):
+        if name in values:
+            values[name] = UUID(values[name])
+    if values.get("sealed_key") is not None:
+        values["sealed_key"] = bytes.fromhex(values["sealed_key"].removeprefix("\\x"))
+    return values
 
 
 async def removed(tx: Session) -> dict[str, frozenset[str]]:
@@ -148,6 +175,9 @@ def plan_of(row: Row) -> Plan:
         signup_grants=row["signup_grants"], monthly_grants=row["monthly_grants"], parallel=row["parallel"],
         queue_priority=row["queue_priority"], max_count=row["max_count"],
         limits={key: tuple(value) if isinstance(value, list) else value for key, value in row["limits"].items()},
+        month_cents=row["month_cents"], year_cents=row["year_cents"], currency=row["currency"],
+        models=tuple(row["models"]), watermark=row["watermark"], retention_days=row["retention_days"],
+        advanced=row["advanced"], characters=row["characters"], own_keys=row["own_keys"],
         position=row["position"],
     )  # fmt: skip
 

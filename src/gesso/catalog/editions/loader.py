@@ -12,7 +12,7 @@ from gesso.catalog.editions import sections
 from gesso.catalog.editions.edition import Edition, Face
 from gesso.catalog.editions.positions import lines_of
 from gesso.catalog.editions.tables import Document, EditionError, Problem, Table
-from gesso.catalog.items import Connection, Model
+from gesso.catalog.items import Connection, Model, Plan
 
 _FOLDER = Path(__file__).resolve().parents[2] / "editions"
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)")
@@ -84,6 +84,7 @@ def _read(root: Table, name: str, file_hash: str) -> Edition:
     chains = sections.read_chains(root, {key: model for key, (model, _) in models.items()})
     root.finish()
     _check_fallbacks(models)
+    _check_plan_models(plans, models)
     _check_adults(face, connections)
     _check_defaults(root, face, {key: model for key, (model, _) in models.items()}, plans)
     return Edition(
@@ -114,6 +115,13 @@ def _check_fallbacks(models: Mapping[str, tuple[Model, Table]]) -> None:
                 table.wrong("fallbacks", f"there is no model “{fallback}”", index)
             elif other[0].kind != model.kind:
                 table.wrong("fallbacks", f"“{fallback}” makes {other[0].kind}, not {model.kind}", index)
+
+
+def _check_plan_models(plans: Mapping[str, tuple[Plan, Table]], models: Collection[str]) -> None:
+    for plan, table in plans.values():
+        for index, model in enumerate(plan.models):
+            if model not in models:
+                table.wrong("models", f"there is no model “{model}”", index)
 
 
 def _check_defaults(root: Table, face: Face, models: Mapping[str, Model], plans: Collection[str]) -> None:

@@ -100,9 +100,7 @@ def read_connection(table: Table, position: int) -> Connection:
 
 def read_pack(table: Table, position: int) -> Pack:
     """[[packs]]."""
-    currency = table.text("currency", "usd")
-    if not _CURRENCY.fullmatch(currency):
-        table.wrong("currency", f"“{currency}” is not a currency code such as usd")
+    currency = _currency(table)
     return Pack(
         id=new_id(),
         key=table.text("key", pattern=KEY),
@@ -165,7 +163,8 @@ def _chain(table: Table, key: ChainKey, models: Mapping[str, Model]) -> Chain:
 
 
 def read_plan(table: Table, position: int) -> Plan:
-    """[[plans]]."""
+    """[[plans]]. What it may use of the models is checked when all are known."""
+    currency = _currency(table)
     return Plan(
         id=new_id(),
         key=table.text("key", pattern=KEY),
@@ -177,8 +176,28 @@ def read_plan(table: Table, position: int) -> Plan:
         queue_priority=table.integer("queue_priority", 0, low=0, high=1000),
         max_count=table.integer("max_count", low=1, high=100),
         limits=_plan_limits(table.table("limits")),
+        month_cents=_optional_integer(table, "month_cents", low=1, high=100_000_000),
+        year_cents=_optional_integer(table, "year_cents", low=1, high=100_000_000),
+        currency=currency,
+        models=table.texts("models"),
+        watermark=table.boolean("watermark", False),
+        retention_days=_optional_integer(table, "retention_days", low=1, high=36_500),
+        advanced=table.boolean("advanced", True),
+        characters=_optional_integer(table, "characters", low=0, high=1_000_000),
+        own_keys=table.boolean("own_keys", False),
         position=position,
     )
+
+
+def _optional_integer(table: Table, key: str, *, low: int, high: int) -> int | None:
+    return table.integer(key, low=low, high=high) if key in table else None
+
+
+def _currency(table: Table) -> str:
+    currency = table.text("currency", "usd")
+    if not _CURRENCY.fullmatch(currency):
+        table.wrong("currency", f"“{currency}” is not a currency code such as usd")
+    return currency
 
 
 def _grants(table: Table) -> dict[str, int]:
