@@ -75,7 +75,7 @@ async def test_models_keep_their_order_and_the_order_of_their_settings(catalog: 
     assert [model.key for model in catalog.models("image")][:2] == ["juggernaut-lightning", "photo-flux"]
     assert [model.key for model in catalog.models("video")] == ["kling", "stable-video"]
     assert list(catalog.model("photo-flux").settings) == [
-        "prompt", "negative_prompt", "size", "count", "steps", "guidance", "seed", "output_format",
+        "prompt", "negative_prompt", "size", "style", "count", "steps", "guidance", "seed", "output_format",
     ]  # fmt: skip
     assert catalog.default_model is not None
     assert catalog.default_model.key == "juggernaut-lightning"

@@ -4,6 +4,7 @@ A change NOTIFYs `gesso_catalog` after its commit; whoever misses that finds it 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,7 +61,8 @@ class Catalog:
     def __init__(self, database: Database, snapshot: Snapshot) -> None:
         self._database = database
         self._keep(snapshot)
-        self._poll: asyncio.Task[None] | None = None
+        self._follower: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
         self._refreshing = asyncio.Lock()
 
     @classmethod
@@ -72,17 +74,17 @@ class Catalog:
         """Keep up with changes from now on. Call before the listener starts; `close` ends it."""
 
         async def changed(_: dict[str, Any]) -> None:
-            await self.refresh()
+            self._changed.set()  # read elsewhere: what else the listener has to tell does not wait for it
 
         listener.on(CHANNEL, changed)
         listener.on_reconnect(self.refresh)
-        self._poll = asyncio.create_task(self._poll_for_changes())
+        self._follower = asyncio.create_task(self._follow_changes())
 
     async def close(self) -> None:
         """Stop keeping up."""
-        if self._poll is not None:
-            self._poll.cancel()
-            await asyncio.gather(self._poll, return_exceptions=True)
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
 
     async def refresh(self) -> None:
         """Read everything again and swap it in. On failure the old snapshot stays and the error is raised."""
@@ -103,9 +105,12 @@ class Catalog:
         """The catalogue as adults see it, always as fresh as this one."""
         return _ForAdults(self)
 
-    async def _poll_for_changes(self) -> None:
+    async def _follow_changes(self) -> None:
+        """Read again after each change, several at once where they come fast; and now and then unasked."""
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), POLL_SECONDS)
+            self._changed.clear()  # before reading: what comes meanwhile is read next
             try:
                 await self.refresh()
             except Exception as error:  # noqa: BLE001 — the database may be away; the next poll asks again
@@ -246,11 +251,9 @@ def _without_adults(snapshot: Snapshot) -> Snapshot:
 
 
 async def _read(database: Database) -> Snapshot:
-    """One snapshot. A commit between two of its statements is followed by its own NOTIFY, and so by the next
-    snapshot; connections come last, so that a model never stands without its own."""
+    """One snapshot, in one statement: whole, and soon, for a change is live when the last process has read it."""
     async with database.public() as tx:
-        state = await tx.fetchrow("SELECT name, document FROM edition_state")
-        tables = {table: await rows.fetch(tx, table) for table in reversed(rows.TABLES)}
+        state, tables = await rows.everything(tx)
     if state is None:
         raise Unavailable("No edition was applied yet. Run: gesso migrate")
     connections = rows.read_items(tables["connection"], rows.connection_of)
