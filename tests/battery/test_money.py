@@ -10,7 +10,7 @@ import pytest
 
 from gesso.providers.registry import ADAPTERS
 from tests.battery.adapters import ENTRIES, Entry
-from tests.battery.faults import FAULTS, FINE, MEDIA, TEXT, Capability, Fault, Words
+from tests.battery.faults import FAULTS, FINE, MEDIA, Capability, Fault, Words
 from tests.battery.money import Offer, Stall
 from tests.generation.house import House, Person
 from tests.media.pictures import picture
@@ -18,11 +18,9 @@ from tests.media.pictures import picture
 CREDITS = Decimal(100)
 UNFINISHED = "SELECT id FROM generation WHERE workspace_id = $1 AND finished_at IS NULL LIMIT 1"
 LIMITED = Fault("limited", "429 with Retry-After", Words("429=1"), MEDIA, {"media": "busy"})
-LOST = Fault("lost", "the answer is lost", Words("drop"), MEDIA | TEXT, {"media": "outcome_unknown",
-             "text": "outcome_unknown"})  # fmt: skip
-MEDIA_FAULTS = (LIMITED, LOST, *(FAULTS[name] for name in ("key", "credit", "safety", "failed", "gone", "wrong-bytes")),
-                FAULTS["nothing"])  # fmt: skip
-TEXT_FAULTS = (LOST, *(FAULTS[name] for name in ("key", "credit", "limited", "safety", "cut", "empty", "nothing")))
+_MEDIA = ("lost", "key", "credit", "safety", "failed", "gone", "wrong-bytes", "nothing")
+MEDIA_FAULTS = (LIMITED, *(FAULTS[name] for name in _MEDIA))
+TEXT_FAULTS = tuple(FAULTS[name] for name in ("lost", "key", "credit", "limited", "safety", "cut", "empty", "nothing"))
 NOT_TAKEN = ("busy", "unavailable", "misconfigured_key", "misconfigured_credit")
 
 
