@@ -81,7 +81,7 @@ async def connect_all(watched: Watched) -> None:
         for key, base_url in ((f"canary-{name}", f"{watched.sandbox}/{name}"), (f"echo-{name}", watched.echo)):
             secret = KEYS[name] if base_url != watched.echo else ECHOED
             body = {"key": key, "adapter": name, "name": key, "base_url": base_url, "api_key": secret}
-            assert (await watched.ask("POST", "/api/admin/connections", json=body)).status_code == 201
+            assert (await watched.ask("POST", "/api/admin/connections", json=body)).status_code == 201, name
             assert (await watched.ask("POST", "/api/admin/connections", json=body)).status_code == 409
             tested = await watched.ask("POST", f"/api/admin/connections/{key}/test")
             assert tested.status_code == 200 and not (base_url == watched.echo and tested.json()["ok"]), tested.text

@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+import gesso
 from gesso.core.settings import ProviderSettings
 from gesso.db.address import Roles
 from gesso.db.embedded import EmbeddedPostgres
@@ -39,6 +40,7 @@ METRICS_TOKEN = "canary-token-of-the-collector"
 BUCKET_TOKEN = "canary-token-of-the-bucket/with+signs"
 KEYS = {name: f"canary-id-{name}:canary-secret-{name}-0123456789" for name in ADAPTERS}
 """A provider key for each adapter there is."""
+STUDIO = Path(gesso.__file__).parent / "editions" / "studio.toml"
 ECHOED = "canary-id-echoed:canary-secret-echoed-0123456789"
 """The key of a connection whose provider answers with all that it was sent."""
 
@@ -173,13 +175,17 @@ async def watching(postgres: EmbeddedPostgres, template: str, folder: Path) -> A
             "SENTRY_DSN": receiver.url.replace("://", "://publickey@") + "/1",
             "POSTHOG_API_KEY": "phc_project", "POSTHOG_HOST": receiver.url,
         }  # fmt: skip
+        edition = folder / "adults.toml"  # else adapters for adults could not be given a key
+        edition.write_text(STUDIO.read_text().replace('content = "general"', 'content = "adult"'))
+        environment |= {"GESSO_EDITION": str(edition), "GESSO_ADULT_CONTENT": "true"}
         owner = await asyncpg.connect(url)
         stack.push_async_callback(owner.close)
         providers = ProviderSettings(
             fal_key=SecretStr(KEYS["fal"]), fal_base_url=environment["FAL_BASE_URL"],
             openai_api_key=SecretStr(KEYS["openai"]), openai_base_url=environment["OPENAI_BASE_URL"],
         )  # fmt: skip
-        await seeded(replace(settings_for(url, folder, sandbox), providers=providers))
+        settings = settings_for(url, folder, sandbox, edition=str(edition), adult_content=True)
+        await seeded(replace(settings, providers=providers))
         parts = [stack.enter_context(_process(role, environment, folder)) for role in ("serve", "work")]
         client = await stack.enter_async_context(
             httpx2.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}", timeout=30)
