@@ -1,6 +1,7 @@
 """Films, as a person makes them: a picture, 'Make video', a film that plays; then the gallery and the download."""
 
 import re
+import zipfile
 
 import httpx2
 import pytest
@@ -65,7 +66,7 @@ async def test_from_a_picture_to_a_film_that_plays(page: Page, product: Product)
     await expect(page.locator(".run .tile").first.get_by_role("button", name="Cancel")).to_be_visible()
     video = page.locator('.run .tile[data-state="done"] video')
     await expect(video).to_be_visible(timeout=3 * PATIENCE)
-    await expect(page.locator("#status")).to_contain_text("1 of 1 films ready")
+    await expect(page.locator("#status")).to_contain_text("1 of 1 videos ready")
     width, height, seconds = await video.evaluate(SHOWS)
     assert width == height, "the film has the picture's shape"
     assert 3.9 < seconds < 4.1
@@ -92,11 +93,42 @@ async def test_from_a_picture_to_a_film_that_plays(page: Page, product: Product)
         await page.get_by_role("link", name="Download").click()
     assert (await download.value).suggested_filename.endswith(".mp4")
 
+    # keys play it; the arrows still turn pages
+    await page.get_by_role("heading", level=1, name="Aurora").click()
+    await page.keyboard.press("j")
+    assert await shown.evaluate("video => video.currentTime") == pytest.approx(2.5, abs=0.2)
+    await page.keyboard.press("m")
+    assert not await shown.evaluate("video => video.muted"), "it was muted before"
+    await page.keyboard.press("m")
+    await page.keyboard.press("Space")
+    await page.wait_for_function("() => !document.querySelector('#lightbox video').paused")
+    await page.keyboard.press("Space")
+    await page.wait_for_function("() => document.querySelector('#lightbox video').paused")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#lightbox")).to_be_hidden()
+
+    # both in one zip; the bin says what went, and gives it back
+    await page.goto("/gallery")
+    await page.get_by_role("button", name="Select").click()
+    for tile in await page.locator(".tile__pick").all():
+        await tile.check()
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download").click()
+    packed = await download.value
+    assert packed.suggested_filename.startswith("gallery-")
+    with zipfile.ZipFile(await packed.path()) as archive:
+        assert archive.testzip() is None
+        assert {name.rsplit(".", 1)[1] for name in archive.namelist()} >= {"mp4"} and len(archive.namelist()) == 2
+    await page.get_by_role("button", name="Delete").click()
+    await expect(page.locator("#toasts")).to_contain_text("1 picture and 1 video deleted")
+    await page.get_by_role("button", name="Undo").click()
+    await expect(page.locator("#toasts")).to_contain_text("1 picture and 1 video brought back")
+
 
 async def test_a_film_from_words_that_fails_says_why_and_costs_nothing(page: Page, product: Product) -> None:
     await sign_up(page)
     await page.goto("/video")
-    await expect(page.get_by_role("heading", name="Your first film")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Your first video")).to_be_visible()
     await blameless(page)
     await page.get_by_role("textbox", name="Prompt").fill("waves sandbox:safety")
     await page.get_by_role("button", name=MAKE).click()

@@ -3,8 +3,11 @@
 import asyncio
 from uuid import uuid4
 
+import pytest
+
 from gesso.core.ids import new_id
 from tests.generation.house import House, working
+from tests.generation.test_crash_video import asked_for_film
 
 
 async def test_cancel_while_waiting_for_a_place(idle: House) -> None:
@@ -33,9 +36,11 @@ async def test_cancel_of_a_dispatched_one_hands_its_place_on(idle: House) -> Non
     assert await idle.attempts(ids[0]) == [] and await ada.wallet() == ("98", "0")
 
 
-async def test_cancel_while_the_provider_works_reaches_the_provider(house: House) -> None:
+@pytest.mark.parametrize("kind", ["image", "video"])
+async def test_cancel_while_the_provider_works_reaches_the_provider(house: House, kind: str) -> None:
     ada = await house.person()
-    generation_id = await ada.asked("harbour sandbox:slow=20")
+    prompt = "harbour sandbox:slow=20"
+    generation_id = await (asked_for_film(ada, "kling", prompt) if kind == "video" else ada.asked(prompt))
     await ada.until(generation_id, lambda status: status["status"] == "running")
     while not (attempts := await house.attempts(generation_id)) or attempts[0]["state"] != "submitted":
         await asyncio.sleep(0.02)

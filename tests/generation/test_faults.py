@@ -60,7 +60,7 @@ async def test_one_flagged_picture_of_four_is_neither_delivered_nor_charged(hous
     assert status["status"] == "succeeded" and len(status["assets"]) == 3
     assert status["charged"]["credits"] == "3" and status["price"]["credits"] == "4"
     assert [output["error"]["code"] for output in status["outputs"] if output["error"]] == ["flagged"]
-    assert status["warnings"][-1].startswith("3 of 4 pictures arrived.")
+    assert status["warnings"][-1].startswith("3 of 4 arrived.")
     assert await ada.wallet() == ("97", "0")
 
 

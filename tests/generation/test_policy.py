@@ -52,4 +52,4 @@ def test_sentences_say_what_it_means() -> None:
     assert code == "flagged" and sentence.endswith("Nothing was charged.")
     assert policy.exhausted("busy", "", 3)[1] == "The model was too busy after 3 tries."
     warning = policy.partial_warning(4, 3, [policy.FLAGGED])
-    assert warning.startswith("3 of 4 pictures arrived.") and warning.endswith("It was not charged.")
+    assert warning.startswith("3 of 4 arrived.") and warning.endswith("It was not charged.")

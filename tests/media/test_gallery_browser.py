@@ -197,7 +197,7 @@ async def test_selecting_downloading_and_deleting_several(visit: OpenPage) -> No
 
 async def test_without_scripts_it_is_pages_and_forms(visit: OpenPage, site: str) -> None:
     page = await visit("/gallery", scripts=False)
-    await page.click("text=Older pictures")
+    await page.get_by_role("link", name="Older").click()
     assert await tiles(page) == 6
     await page.goto(f"{site}/gallery?select=1")
     await page.locator(".tile__pick").nth(0).check()

@@ -82,8 +82,8 @@ def exhausted(code: str, message: str, tries: int) -> Failure:
     return code, message
 
 
-FLAGGED: Failure = ("flagged", "The model's own safety filter held the picture back.")
-NOT_DELIVERED: Failure = ("not_delivered", "The model delivered fewer pictures than asked for.")
+FLAGGED: Failure = ("flagged", "The model's own safety filter held it back.")
+NOT_DELIVERED: Failure = ("not_delivered", "The model delivered less than was asked for.")
 UNCERTAIN: Failure = ("uncertain", "We lost touch with the model before it confirmed the request.")
 DEADLINE: Failure = ("deadline", "It took longer than this model may take.")
 QUEUE_DEADLINE: Failure = ("queue_deadline", "It waited for a day without getting its turn.")
@@ -93,8 +93,8 @@ STORE_AWAY: Failure = (
     "store_away",
     "The picture it was to work from could not be read: our file store is not answering.",
 )
-NOT_STORED: Failure = ("not_stored", "The picture was made, but our file store did not take it in time.")
-RESULT_GONE: Failure = ("result_gone", "The finished picture could not be fetched from the model.")
+NOT_STORED: Failure = ("not_stored", "It was made, but our file store did not take it in time.")
+RESULT_GONE: Failure = ("result_gone", "What the model made could not be fetched from it.")
 RESULT_REFUSED: Failure = ("result_refused", "The model named an address we do not fetch from.")
 RESULT_TOO_LARGE: Failure = ("result_too_large", "The model sent a file that is too large.")
 
@@ -116,4 +116,4 @@ def partial_warning(asked: int, delivered: int, failures: Iterable[Failure]) -> 
     reasons = " ".join(dict.fromkeys(message for _, message in failures))
     missing = asked - delivered
     given_back = "It was not charged." if missing == 1 else "They were not charged."
-    return f"{delivered} of {asked} pictures arrived. {reasons} {given_back}".replace("  ", " ")
+    return f"{delivered} of {asked} arrived. {reasons} {given_back}".replace("  ", " ")

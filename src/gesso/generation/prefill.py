@@ -21,9 +21,9 @@ from gesso.media import repository as media
 Prefilled = tuple[dict[str, str | list[str]], str]
 """The form's values, and a notice or ""."""
 
-_NO_PICTURE = "That picture is not here. It may have been deleted."
+_NO_PICTURE = "What you chose is not here. It may have been deleted."
 _NO_GENERATION = "That request is not here. It may be somebody else's."
-_NO_STILL = "A film cannot be worked from. Choose a picture."
+_NO_STILL = "A video cannot be worked from. Choose a picture."
 _NO_MODEL = "No model here works from pictures at the moment."
 
 

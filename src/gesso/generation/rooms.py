@@ -1,4 +1,4 @@
-"""The pages where things are made: Create for pictures, Video for films. They differ in their words and in what their
+"""The pages where things are made: Create for pictures, Video for videos. They differ in their words and in what their
 models make; composer, results, scripts and services are the same.
 """
 
@@ -36,7 +36,7 @@ CREATE: Final = Room(
     ),
 )  # fmt: skip
 VIDEO: Final = Room(
-    kind="video", path="/video", title="Video", new="New film", one="film", many="films", verb="Make video",
+    kind="video", path="/video", title="Video", new="New video", one="video", many="videos", verb="Make video",
     ask="Say what happens and how the camera moves.",
     ideas=(
         "Slow push towards a lighthouse at dusk, waves rolling against the rocks below",

@@ -103,7 +103,7 @@ async def deliver_late(
     """A picture that turned up after its output had failed: kept, and free. Raises AlreadyEnded."""
     await credits.lock(tx)
     await _add(tx, generation, output, replace(asset, charged=OutputPrice(0).to_json()), "late", free=True, now=now)
-    sentence = "A picture turned up after we had given up on it. It is yours, free of charge."
+    sentence = "It turned up after we had given up on it. It is yours, free of charge."
     await repository.warn(tx, generation.id, [sentence])
 
 

@@ -271,7 +271,7 @@ def _painting(standing: Standing, output: Output, shape: str) -> Tile:
     share = (standing.progress * count - ended) / max(count - ended, 1)
     share = min(max(share, 0.0), ALMOST)
     percent = round(share * 100)
-    title = "Making the film" if standing.generation.kind == "video" else "Painting"
+    title = "Making the video" if standing.generation.kind == "video" else "Painting"
     if share >= ALMOST:
         return Tile(output.asset_id, output.index, "running", shape, title, "taking longer than usual", percent=percent)
     note = f"{percent} % · about {standing.eta_seconds} s left"

@@ -2,6 +2,7 @@
 the same addresses answer fragments, and nothing is loaded again that need not be.
 """
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -15,9 +16,9 @@ from gesso.core.errors import InvalidInput, NotFound
 from gesso.db import Database, WorkspaceSession
 from gesso.media import archive, gallery, repository, timeline
 from gesso.media.inputs import filters_of, parse_id, parse_place, picks_of, query_of, zone_of
-from gesso.media.models import Asset
+from gesso.media.models import Asset, Kind
 from gesso.media.routes import before_cursor
-from gesso.media.views import media_url, picture, tile
+from gesso.media.views import media_url, picture, things, tile
 from gesso.web.render import fragment, is_htmx, local_path, page, redirect, toast
 
 router = APIRouter(include_in_schema=False)
@@ -106,18 +107,20 @@ async def selection(request: Request, actor: CurrentActor, verb: str) -> Respons
             chosen = tuple((await repository.by_ids(tx, picks)).values())
         elif verb in ("favourite", "unfavourite"):
             changed = await repository.favourite(tx, picks, verb == "favourite")
+            kinds = await repository.kinds_of(tx, changed)
         elif verb == "delete":
             now = request.app.state.clock.now()
             changed = await repository.delete(tx, picks, now)
+            kinds = await repository.kinds_of(tx, changed)
         else:
             raise NotFound("There is nothing here.")
     if verb == "download":
         return await _download(request, chosen)
     response = Response(status_code=204) if is_htmx(request) else redirect(request, back)
     if verb == "delete":
-        return _deleted_toast(response, len(changed), now)
+        return _deleted_toast(response, kinds, now)
     words = "among your favourites" if verb == "favourite" else "no longer among your favourites"
-    return toast(response, f"{_pictures(len(changed))} {words}", "ok")
+    return toast(response, f"{things(kinds)} {words}", "ok")
 
 
 @router.post("/gallery/{asset_id}/favourite")
@@ -138,13 +141,14 @@ async def delete_one(request: Request, actor: CurrentActor, asset_id: str) -> Re
     async with _tx(request, actor) as tx:
         around = await repository.around(tx, parse_id(asset_id), filters_of(query, _zone(request)), span=1)
         await repository.delete(tx, [around.asset.id], now)
+    kinds: dict[Kind, int] = {around.asset.kind: 1}
     following = next(iter((*around.older, *around.newer)), None)
     kept = query_of(query)
     target = f"/gallery/{following.id}{kept}" if following else f"/gallery{kept}"
     if is_htmx(request):
         response = Response(status_code=204, headers={"X-Next": target})
-        return _deleted_toast(response, 1, now)
-    return _deleted_toast(redirect(request, target), 1, now)
+        return _deleted_toast(response, kinds, now)
+    return _deleted_toast(redirect(request, target), kinds, now)
 
 
 @router.post("/gallery/restore/{moment}")
@@ -153,18 +157,21 @@ async def undo_delete(request: Request, actor: CurrentActor, moment: str) -> Res
     deleted_at = _moment(moment)
     async with _tx(request, actor) as tx:
         restored = await repository.restore_at(tx, deleted_at, request.app.state.clock.now())
+        kinds = await repository.kinds_of(tx, restored)
     if not restored:
         raise NotFound("There is nothing left to bring back.")
     response = Response(status_code=204) if is_htmx(request) else redirect(request, "/gallery")
-    return toast(response, f"{_pictures(len(restored))} brought back", "ok")
+    return toast(response, f"{things(kinds)} brought back", "ok")
 
 
 async def _download(request: Request, chosen: tuple[Asset, ...]) -> Response:
     if not chosen:
-        raise NotFound("These pictures are not here. They may have been deleted.")
+        raise NotFound("None of these is here. They may have been deleted.")
     if len(chosen) == 1:
         return RedirectResponse(f"{media_url(chosen[0].id)}?download=1", status_code=303)
-    name = f"pictures-{request.app.state.clock.now():%Y-%m-%d}.zip"
+    kinds = {asset.kind for asset in chosen}
+    stem = "gallery" if len(kinds) > 1 else "videos" if "video" in kinds else "pictures"
+    name = f"{stem}-{request.app.state.clock.now():%Y-%m-%d}.zip"
     return StreamingResponse(
         await archive.begun(archive.zip_of(request.app.state.storage, chosen)),
         media_type="application/zip",
@@ -177,9 +184,9 @@ async def _change(tx: WorkspaceSession, asset_id: UUID, favourite: bool) -> Asse
     return await repository.get(tx, asset_id)
 
 
-def _deleted_toast(response: Response, count: int, at: datetime) -> Response:
-    undo = f"/gallery/restore/{(at - _EPOCH) // _MICROSECOND}" if count else ""
-    return toast(response, f"{_pictures(count)} deleted", detail="Gone for good in 24 hours.", undo=undo)
+def _deleted_toast(response: Response, kinds: Mapping[Kind, int], at: datetime) -> Response:
+    undo = f"/gallery/restore/{(at - _EPOCH) // _MICROSECOND}" if kinds else ""
+    return toast(response, f"{things(kinds)} deleted", detail="Gone for good in 24 hours.", undo=undo)
 
 
 def _moment(text: str) -> datetime:
@@ -210,7 +217,3 @@ def _place(request: Request) -> UUID | None:
 def _asked(request: Request) -> gallery.Asked:
     zone = _zone(request)
     return gallery.Asked(request.query_params, zone, request.app.state.clock.now().astimezone(zone).date())
-
-
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"

@@ -13,7 +13,7 @@ from asyncpg import Record
 
 from gesso.core.errors import NotFound
 from gesso.db import ElevatedSession, WorkspaceSession
-from gesso.media.models import Around, Asset, Doomed, Filters, NewAsset, Overview, Usage
+from gesso.media.models import Around, Asset, Doomed, Filters, Kind, NewAsset, Overview, Usage
 
 UNDO_PERIOD = timedelta(hours=24)
 """How long a deleted picture can be brought back before its files are removed."""
@@ -29,7 +29,7 @@ _OWN = "(SELECT $1::uuid AS id OFFSET 0) own"
 """The workspace where the planner cannot see which it is. In one that owns most of the table it would take the newest
 pictures from the primary key: the newest of everybody, walked until its own come (seen: 58 ms instead of 0.2 ms)."""
 _LOWEST, _HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
-_MISSING = "This picture is not here. It may have been deleted."
+_MISSING = "This is not here. It may have been deleted."
 _BIGINT = 1 << 63
 
 
@@ -246,6 +246,15 @@ async def restore_at(tx: WorkspaceSession, deleted_at: datetime, now: datetime) 
         "SELECT id FROM asset WHERE workspace_id = $1 AND deleted_at = $2", tx.workspace_id, deleted_at
     )
     return await restore(tx, [row["id"] for row in rows], now)
+
+
+async def kinds_of(tx: WorkspaceSession, ids: Sequence[UUID]) -> dict[Kind, int]:
+    """How many of these are of which kind, in the bin or not."""
+    rows = await tx.fetch(
+        "SELECT kind, count(*) AS count FROM asset WHERE workspace_id = $1 AND id = ANY($2) GROUP BY kind",
+        tx.workspace_id, list(ids),
+    )  # fmt: skip
+    return {row["kind"]: row["count"] for row in rows}
 
 
 async def in_bin(tx: WorkspaceSession, asset_id: UUID) -> bool:

@@ -48,7 +48,7 @@ class AssetItem(BaseModel):
     model: str | None = Field(description="Key of the model.")
     model_name: str | None
     params: dict[str, Any] = Field(description="What else was asked for.")
-    charged: dict[str, Any] | None = Field(description="What this picture cost; null for uploads.")
+    charged: dict[str, Any] | None = Field(description="What it cost; null for uploads.")
     took_ms: int | None = Field(description="From hand-over to the provider until arrival.")
     favourite: bool
     created_at: datetime
@@ -205,7 +205,7 @@ async def _favourite(request: Request, actor: CurrentActor, asset_id: UUID, valu
 async def _missing(tx: WorkspaceSession, asset_id: UUID) -> None:
     """Deleting twice is no error as long as the picture was ever ours; a stranger's is not found."""
     if not await repository.in_bin(tx, asset_id):
-        raise NotFound("This picture is not here.")
+        raise NotFound("This is not here.")
 
 
 def before_cursor(cursor: str | None) -> UUID | None:

@@ -58,19 +58,19 @@ def prepare_video(data: bytes, *, limits: VideoLimits | None = None) -> Prepared
     """
     limits = limits or VideoLimits()
     if len(data) > limits.max_bytes:
-        raise HostileFile(f"The film is larger than {limits.max_bytes // 2**20} MB.")
+        raise HostileFile(f"The video is larger than {limits.max_bytes // 2**20} MB.")
     media_type = sniff(data)
     if media_type is None:
-        raise HostileFile("The file is not an MP4 or WebM film.")
+        raise HostileFile("The file is not an MP4 or WebM video.")
     with _opened(data, media_type) as container:
         stream = _film(container, media_type)
         if max(stream.width, stream.height) > limits.max_side:
-            raise HostileFile(f"The film is more than {limits.max_side:,} pixels wide or high.")
+            raise HostileFile(f"The video is more than {limits.max_side:,} pixels wide or high.")
         seconds = _seconds(container, stream)
         if seconds is None or seconds <= 0:
-            raise HostileFile("The film does not say how long it is.")
+            raise HostileFile("The video does not say how long it is.")
         if seconds > limits.max_seconds:
-            raise HostileFile(f"The film is longer than {limits.max_seconds // 60} minutes.")
+            raise HostileFile(f"The video is longer than {limits.max_seconds // 60} minutes.")
         _check_whole(container, stream, seconds)
         poster = _poster(container, stream, min(float(seconds) * POSTER_SHARE, POSTER_LATEST_SECONDS))
     thumbs, blur = derive(poster)
@@ -94,21 +94,21 @@ def _opened(data: bytes, media_type: str) -> Iterator[Any]:
     except HostileFile:
         raise
     except (av.error.FFmpegError, OSError, ValueError, EOFError, MemoryError) as error:
-        raise HostileFile("The film is cut short or damaged.") from error
+        raise HostileFile("The video is cut short or damaged.") from error
 
 
 def _film(container: Any, media_type: str) -> Any:
     if len(container.streams.video) != 1:
-        raise HostileFile("The file does not hold exactly one film.")
+        raise HostileFile("The file does not hold exactly one video.")
     stream = container.streams.video[0]
     context = stream.codec_context
     if context is None:
-        raise HostileFile("The film is cut short or damaged.")
+        raise HostileFile("The video is cut short or damaged.")
     if context.name not in _CODECS[media_type] and context.name != "libdav1d":
-        raise HostileFile("The film is coded in a way that browsers do not play.")
+        raise HostileFile("The video is coded in a way that browsers do not play.")
     context.thread_count = 1
     if not (stream.width and stream.height):
-        raise HostileFile("The film does not say how large it is.")
+        raise HostileFile("The video does not say how large it is.")
     return stream
 
 
@@ -126,11 +126,11 @@ def _check_whole(container: Any, stream: Any, seconds: Fraction) -> None:
             continue
         packets += 1
         if packet.is_corrupt or packets > _MOST_PACKETS:
-            raise HostileFile("The film is cut short or damaged.")
+            raise HostileFile("The video is cut short or damaged.")
         if packet.pts is not None and packet.time_base is not None:
             end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
     if end < seconds * _WHOLE_SHARE:
-        raise HostileFile("The film is cut short.")
+        raise HostileFile("The video is cut short.")
     container.seek(0)
 
 
@@ -152,7 +152,7 @@ def _poster(container: Any, stream: Any, at_seconds: float) -> Image.Image:
         if number >= _MOST_FRAMES:
             break
     if best is None:
-        raise HostileFile("The film has no frame that can be read.")
+        raise HostileFile("The video has no frame that can be read.")
     return best[1]
 
 

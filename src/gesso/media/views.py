@@ -10,7 +10,7 @@ from uuid import UUID
 
 from gesso.core.money import format_credits, parse_credits
 from gesso.media.ingest import THUMB_SIDES
-from gesso.media.models import Asset
+from gesso.media.models import Asset, Kind
 from gesso.web.render import bytes_text
 
 _EXTENSIONS = {
@@ -118,11 +118,18 @@ def title_of(asset: Asset) -> str:
     words = " ".join(asset.prompt.split())
     if not words:
         if asset.kind == "video":
-            return "Film without a prompt"
+            return "Video without a prompt"
         return "Uploaded picture" if asset.source == "upload" else "Picture without a prompt"
     first = words.split(",")[0].split(". ")[0]
     name = first if 8 <= len(first) <= 60 else words
     return name if len(name) <= 60 else name[:60].rsplit(" ", 1)[0].rstrip(" ,;:-") + "…"
+
+
+def things(kinds: Mapping[Kind, int]) -> str:
+    """A number of pictures and videos in words: "1 picture", "3 pictures and 1 video"; "Nothing" for none."""
+    words: tuple[tuple[Kind, str], ...] = (("image", "picture"), ("video", "video"))
+    parts = [f"{kinds[kind]:,} {word}{'' if kinds[kind] == 1 else 's'}" for kind, word in words if kinds.get(kind)]
+    return " and ".join(parts) or "Nothing"
 
 
 def file_name(asset: Asset) -> str:

@@ -156,13 +156,27 @@ document.addEventListener("htmx:after:settle", () => {
   tileOf(shown().dataset.asset)?.toggleAttribute("data-favourite", heart.getAttribute("aria-pressed") === "true");
 });
 
-// Keys press what carries them in data-key.
+const PLAYER = {
+  " ": (video) => (video.paused ? video.play() : video.pause()),
+  j: (video) => (video.currentTime -= 1),
+  l: (video) => (video.currentTime += 1),
+  m: (video) => (video.muted = !video.muted),
+};
+
+// Keys press what carries them in data-key; some play a video.
 document.addEventListener("keydown", (event) => {
   if (!open() || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (document.querySelector("dialog[open]") || event.target.closest("input, textarea, select")) return;
   // a player's own keys seek and pause
   if (event.target.closest("video") && (event.key.startsWith("Arrow") || event.key === " ")) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const video = box.querySelector("video.pic");
+  // Space on a link or a button is meant for that
+  if (video && key in PLAYER && !(key === " " && event.target.closest("a, button"))) {
+    event.preventDefault();
+    PLAYER[key](video);
+    return;
+  }
   const button = box.querySelector(`[data-key="${CSS.escape(key)}"]`);
   if (!button) return;
   event.preventDefault();

@@ -29,11 +29,15 @@ async function look() {
   const first = newest();
   const fresh = items.filter(({ id }) => id > first && !tileOf(id));
   if (fresh.length && !first && !document.querySelector("#wall .rows")) await arrive();
-  else tell(fresh.length);
+  else tell(fresh);
 }
 
-function tell(count) {
-  const words = count === 1 ? "1 new picture" : `${count >= MOST ? `${MOST} or more` : count} new pictures`;
+function tell(fresh) {
+  const count = fresh.length;
+  const videos = fresh.filter(({ kind }) => kind === "video").length;
+  const one = videos === count ? "video" : "picture";
+  const things = videos && videos < count ? "" : ` ${one}${count === 1 ? "" : "s"}`;
+  const words = `${count >= MOST ? `${MOST} or more` : count} new${things}`;
   if (count && pill().hidden) document.getElementById("status").textContent = `${words}.`;
   pill().querySelector("[data-words]").textContent = words;
   pill().hidden = !count;

@@ -28,7 +28,7 @@ function setPick(pick, on) {
 function tell() {
   const count = picks().filter((pick) => pick.checked).length;
   const words = count > LIMIT ? `${count} selected, at most ${LIMIT} at once` : `${count} selected`;
-  form().querySelector("[data-selected]").textContent = count ? words : "Select pictures";
+  form().querySelector("[data-selected]").textContent = count ? words : "Nothing selected";
   for (const button of form().querySelectorAll("[data-verb]")) button.disabled = !count || count > LIMIT;
 }
 
