@@ -1,4 +1,8 @@
-"""A change is live in every process without a restart: two webs and two workers, as processes of their own."""
+"""A change is live in every process without a restart: two webs and two workers.
+
+One web and one worker run in this process, each with parts of its own, the others as processes of their own.
+`python -m bench.live` measures how soon, with four processes.
+"""
 
 import asyncio
 import contextlib
@@ -18,27 +22,30 @@ import pytest
 
 from gesso.db import Database
 from gesso.db.embedded import EmbeddedPostgres
-from gesso.runtime import open_database
 from gesso.sandbox.app import create_app as create_sandbox
 from gesso.sandbox.pace import Pace
-from tests.cast import make_user, session_token
+from tests.cast import make_user, sign_in
 from tests.conftest import SECRET, create_database
-from tests.deploy.webs import MODEL, Web, serving, somebody, until_up, wish
-from tests.product import seeded, served, settings_for
+from tests.deploy.webs import MODEL, serving, somebody, until_up, wish
+from tests.product import running, running_worker, served, settings_for
 
 pytestmark = pytest.mark.xdist_group("deploy")
 
+GOOD = "good-id:key-0123456789"
 SOON = 10.0
 """Seconds. Without the notice a process would find out by itself only after 30 (catalog.registry.POLL_SECONDS)."""
 
 
 @dataclass
 class Cluster:
-    """Two webs and two workers on one database, an operator at the first web and a user at the second."""
+    """Two webs and two workers on one database, an operator at this process' web and a user at the other.
+
+    `apart` is the worker that is a process of its own; `here` ends the one of this process.
+    """
 
     db: Database
-    webs: tuple[Web, Web]
-    workers: tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]
+    apart: subprocess.Popen[bytes]
+    here: contextlib.AsyncExitStack
     operator: httpx2.AsyncClient
     user: httpx2.AsyncClient
 
@@ -77,22 +84,31 @@ async def cluster(
     folder = Path(tmp_path_factory.mktemp("live"))
     async with served(create_sandbox(pace=Pace(0.05, 0.1, 0.2), workers=1)) as sandbox:
         settings = settings_for(url, folder, sandbox)
-        await seeded(settings)
-        db = open_database(settings)
-        with (
-            serving(url, folder, GESSO_SANDBOX_URL=sandbox) as first,
-            serving(url, folder, GESSO_SANDBOX_URL=sandbox) as second,
-            working(url, folder, sandbox) as one,
-            working(url, folder, sandbox) as other,
-        ):
-            await until_up(first, second)
-            operator = await session_token(db, await make_user(db, "Olga", operator=True))
-            async with first.client(operator) as olga, second.client(await somebody(db)) as ada:
-                async with asyncio.timeout(40):
-                    while await seen_workers(db) < 2:
-                        await asyncio.sleep(0.1)
-                yield Cluster(db, (first, second), (one, other), olga, ada)
-        await db.close()
+        async with running(settings, worker=False) as product:
+            with (
+                serving(url, folder, GESSO_SANDBOX_URL=sandbox) as other,
+                working(url, folder, sandbox) as apart,
+            ):
+                async with contextlib.AsyncExitStack() as here:
+                    await here.enter_async_context(running_worker(settings))
+                    await until_up(other)
+                    operator = await make_user(product.db, "Olga", operator=True)
+                    async with product.client() as olga, other.client(await somebody(product.db)) as ada:
+                        await sign_in(olga, product.db, operator)
+                        async with asyncio.timeout(60):
+                            while await seen_workers(product.db) < 2:
+                                await asyncio.sleep(0.1)
+                        yield Cluster(product.db, apart, here, olga, ada)
+
+
+@contextlib.contextmanager
+def stopped(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """A process that does nothing for as long as the block lasts."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 async def seen_workers(db: Database) -> int:
@@ -140,54 +156,37 @@ async def test_prices_order_and_switches_at_the_other_web(cluster: Cluster) -> N
             await asyncio.sleep(0.02)
 
 
-async def test_a_model_moves_to_another_connection_in_both_workers(cluster: Cluster) -> None:
+async def test_each_worker_follows_another_connection_and_another_key(cluster: Cluster) -> None:
     spare = {"key": "spare", "adapter": "fal", "name": "Spare", "sandbox": True}
-    assert (await cluster.operator.post("/api/admin/connections", json=spare)).status_code == 201
+    keyed = {"key": "keyed", "adapter": "fal", "name": "Keyed", "sandbox": True, "api_key": GOOD}
+    for body in (spare, keyed):
+        assert (await cluster.operator.post("/api/admin/connections", json=body)).status_code == 201
     assert await connection_used(cluster) == "fal"
+    with stopped(cluster.apart):
+        await the_only_worker_follows(cluster)
+    await cluster.change(connection="fal")
+    await cluster.here.aclose()
+    await the_only_worker_follows(cluster)
+
+
+async def the_only_worker_follows(cluster: Cluster) -> None:
+    """The one that works uses the connection a model was moved to, and the key the connection was given."""
     async with asyncio.timeout(SOON):
         await cluster.change(connection="spare")
         while await connection_used(cluster) != "spare":
             await asyncio.sleep(0.02)
-    for stopped in cluster.workers:  # each worker by itself
-        stopped.send_signal(signal.SIGSTOP)
-        try:
-            assert await connection_used(cluster) == "spare"
-        finally:
-            stopped.send_signal(signal.SIGCONT)
-
-
-async def test_a_new_key_is_used_by_both_workers(cluster: Cluster) -> None:
-    sandbox = (await cluster.operator.get("/api/admin/connections/fal")).json()
-    assert sandbox["sandbox"]
-    body = {"name": "Keyed", "sandbox": True, "api_key": "good-id:key-0123456789"}
-    made = await cluster.operator.post("/api/admin/connections", json={**body, "key": "keyed", "adapter": "fal"})
-    assert made.status_code == 201, made.text
-    await cluster.change(connection="keyed")
     async with asyncio.timeout(SOON):
+        await cluster.change(connection="keyed")
         while await connection_used(cluster) != "keyed":
             await asyncio.sleep(0.02)
-    wrong = await cluster.operator.put("/api/admin/connections/keyed", json={**body, "api_key": "wrong"})
-    assert wrong.status_code == 200 and wrong.json()["sandbox"] is True
-    for stopped in cluster.workers:
-        stopped.send_signal(signal.SIGSTOP)
-        try:
-            async with asyncio.timeout(SOON + 20):
-                while (await outcome(cluster))[0] != "failed":
-                    await cluster.operator.post("/api/admin/connections/keyed/resume")
-        finally:
-            stopped.send_signal(signal.SIGCONT)
-    right = await cluster.operator.put(
-        "/api/admin/connections/keyed", json={**body, "api_key": "good-id:key-9876543210"}
-    )
-    assert right.status_code == 200
-    for stopped in cluster.workers:
-        stopped.send_signal(signal.SIGSTOP)
-        try:
-            async with asyncio.timeout(SOON + 20):
-                while (await outcome(cluster))[0] != "succeeded":
-                    await asyncio.sleep(0.02)
-        finally:
-            stopped.send_signal(signal.SIGCONT)
+    for api_key, state in (("wrong", "failed"), (f"{GOOD}-again", "succeeded")):
+        given = await cluster.operator.put(
+            "/api/admin/connections/keyed", json={"name": "Keyed", "sandbox": True, "api_key": api_key}
+        )
+        assert given.status_code == 200 and given.json()["sandbox"] is True
+        async with asyncio.timeout(SOON + 20):
+            while (await outcome(cluster))[0] != state:
+                await cluster.operator.post("/api/admin/connections/keyed/resume")
 
 
 async def outcome(cluster: Cluster) -> tuple[str, str | None]:
