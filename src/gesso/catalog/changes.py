@@ -15,13 +15,11 @@ from gesso.catalog.rows import EDITION_COLUMNS, Item, StoredRow, columns
 Verb = Literal["add", "change", "remove", "keep"]
 
 # A change of these is felt by people: it is never made at start-up, only by `gesso edition apply`.
-FELT = {
-    "model": frozenset({"price"}),
-    "plan": frozenset(
-        "signup_grants monthly_grants parallel queue_priority max_count limits models watermark retention_days"
-        " advanced characters own_keys".split()
-    ),
-}
+_PLAN_FELT = (
+    "signup_grants", "monthly_grants", "parallel", "queue_priority", "max_count", "limits", "models", "watermark",
+    "retention_days", "advanced", "characters", "own_keys",
+)  # fmt: skip
+FELT = {"model": frozenset({"price"}), "plan": frozenset(_PLAN_FELT)}
 _MISSING = object()
 
 
