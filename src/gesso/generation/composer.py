@@ -231,7 +231,8 @@ def model_cards(
             price = "Price by size"
         seconds = max(1, round((measured or {}).get(model.key, model.typical_seconds)))
         usable = model.connection_id not in closed or _stand_in(model, models, closed)
-        facts = f"{price} · {seconds} s" if usable else "Not available now"
+        about = "~" if model.kind == "video" else ""  # else it would pass for the video's length
+        facts = f"{price} · {about}{seconds} s" if usable else "Not available now"
         cards.append(
             ModelCard(model.key, model.name, model.description, facts, sample_url(model) or "", model is chosen)
         )
