@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings
 
 from gesso import __version__
 from gesso.core.sealed import Sealer
+from gesso.core.settings_billing import BillingSettings
 from gesso.core.settings_data import DatabaseSettings, StorageSettings, prefixed
 
 Some = TypeVar("Some", bound=BaseSettings)
@@ -272,7 +273,7 @@ class TelemetrySettings(BaseSettings):
 
 SETTINGS_CLASSES: tuple[type[BaseSettings], ...] = (
     SiteSettings, WebSettings, DatabaseSettings, StorageSettings, MailSettings, WorkerSettings, LimitSettings,
-    ProviderSettings, SandboxSettings, LogSettings, TelemetrySettings,
+    ProviderSettings, BillingSettings, SandboxSettings, LogSettings, TelemetrySettings,
 )  # fmt: skip
 
 
@@ -288,6 +289,7 @@ class Settings:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     providers: ProviderSettings = field(default_factory=ProviderSettings)
+    billing: BillingSettings = field(default_factory=BillingSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     log: LogSettings = field(default_factory=LogSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
