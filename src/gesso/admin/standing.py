@@ -31,10 +31,13 @@ _MODELS = "SELECT connection_id, count(*) AS models FROM model GROUP BY 1"
 _PAUSES: Mapping[str, tuple[HealthKind, str, str]] = {
     "busy": ("warn", "Slowed by the provider", "It goes on by itself; lower its limits if this comes often."),
     "unavailable": ("bad", "Not answering", "It is tried again by itself; fallbacks serve meanwhile."),
-    "key": ("bad", "Key refused", "Give it a key that works, then test it. Until then people see its models as away."),
+    "key": (
+        "bad", "Key refused",
+        "Give it a key that works, then test it. Until then people see that its models are unavailable.",
+    ),
     "credit": (
         "bad", "Account is empty",
-        "Top up the account at the provider, then test it. Until then people see its models as away.",
+        "Top up the account at the provider, then test it. Until then people see that its models are unavailable.",
     ),
     "model": ("warn", "A model is refused", "Check what the provider calls its models."),
 }  # fmt: skip
