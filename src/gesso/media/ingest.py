@@ -19,10 +19,11 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageOps
 
+from gesso.media import mark
 from gesso.media.blur import thumb_hash
 from gesso.media.containers import AVIF, JPEG, PNG, WEBP, Container, HostileFile, read_container, trailing
 
-__all__ = ["THUMB_SIDES", "HostileFile", "Limits", "Prepared", "clean_upload", "prepare"]
+__all__ = ["THUMB_SIDES", "CleanFile", "HostileFile", "Limits", "Prepared", "clean_upload", "prepare"]
 
 # Of what is odd about a file the decoder tells in one line per oddity: thousands in a file made for it.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -51,12 +52,24 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class CleanFile:
+    """What is known of the file behind a marked one. `sha256` has 32 bytes."""
+
+    media_type: str
+    sha256: bytes
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """What is known of an accepted picture.
 
     `width` and `height` in pixels, upright. `sha256` (32 bytes) and `size_bytes` are of the file as given.
     `thumbs` maps longer side to WebP bytes; where the picture is smaller than a side, it keeps its own size.
     `thumbhash` is at most 25 bytes (see `blur`). `duration_ms` is None for stills.
+
+    Where the picture was marked, `marked` is the file to deliver, all of this describes that one, and `clean` tells
+    of the file as given.
     """
 
     media_type: str
@@ -67,10 +80,16 @@ class Prepared:
     thumbs: dict[int, bytes]
     thumbhash: bytes
     duration_ms: int | None = None
+    marked: bytes | None = None
+    clean: CleanFile | None = None
 
 
-def prepare(data: bytes, *, declared_type: str | None = None, limits: Limits | None = None) -> Prepared:
+def prepare(
+    data: bytes, *, declared_type: str | None = None, limits: Limits | None = None, words: str | None = None
+) -> Prepared:
     """Check `data` and derive everything that is stored beside it. CPU-bound: tens of milliseconds.
+
+    With `words` the picture is marked with them: what is delivered, and described, is then `marked`.
 
     The type comes from the bytes; `declared_type` (a Content-Type) only counts when it says that this was
     never meant to be a picture. Raises `HostileFile` for anything but one whole, still PNG, JPEG, WebP or
@@ -83,14 +102,19 @@ def prepare(data: bytes, *, declared_type: str | None = None, limits: Limits | N
         width, height = opened.size
         if _orientation(opened) in _SIDEWAYS:
             width, height = height, width
-        if container.media_type == JPEG:
+        if container.media_type == JPEG and words is None:
             # The decoder can shrink by 2, 4 or 8 while it reads: enough for the thumbnails of a photograph.
             opened.draft("RGB", (max(THUMB_SIDES), max(THUMB_SIDES)))
         picture = _decode(opened)
+    media_type, digest, marked, clean = container.media_type, hashlib.sha256(data).digest(), None, None
+    if words is not None:
+        clean = CleanFile(media_type, digest, len(data))
+        picture = mark.draw(_coloured(picture), words)
+        media_type, marked = mark.encode(picture, media_type, lossless=container.lossless)
+        digest = hashlib.sha256(marked).digest()
     thumbs, blur = derive(picture)
-    return Prepared(
-        container.media_type, hashlib.sha256(data).digest(), width, height, len(data), thumbs, blur
-    )  # fmt: skip
+    size = len(data if marked is None else marked)
+    return Prepared(media_type, digest, width, height, size, thumbs, blur, marked=marked, clean=clean)
 
 
 def clean_upload(data: bytes, *, declared_type: str | None = None, limits: Limits | None = None) -> bytes:
@@ -204,8 +228,7 @@ def _profile(picture: Image.Image) -> bytes:
 def derive(picture: Image.Image) -> tuple[dict[int, bytes], bytes]:
     """Thumbnails from large to small, each made from the one before, and the blur from the smallest."""
     profile = _profile(picture)
-    if picture.mode in ("L", "LA"):
-        picture = picture.convert("RGB" if picture.mode == "L" else "RGBA")
+    picture = _coloured(picture)
     thumbs: dict[int, bytes] = {}
     current, encoded, drawn = picture, b"", (0, 0)
     for side in sorted(THUMB_SIDES, reverse=True):
@@ -216,6 +239,13 @@ def derive(picture: Image.Image) -> tuple[dict[int, bytes], bytes]:
             encoded, drawn = out.getvalue(), current.size
         thumbs[side] = encoded
     return thumbs, thumb_hash(current)
+
+
+def _coloured(picture: Image.Image) -> Image.Image:
+    """Grey pictures as RGB or RGBA. Their profile is one for grey and does not go along."""
+    if picture.mode in ("L", "LA"):
+        return picture.convert("RGB" if picture.mode == "L" else "RGBA")
+    return picture
 
 
 def _shrink(picture: Image.Image, side: int) -> Image.Image:
