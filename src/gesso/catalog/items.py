@@ -112,6 +112,7 @@ class Plan:
     those it may use, all when empty. `watermark`: what it makes carries the site's mark. `retention_days`: how long
     its pictures are kept, None for good. Without `advanced`, settings under the fold keep their defaults.
     `characters`: how many, None as many as one likes. `own_keys`: whether people may bring their own provider keys.
+    `hidden`: nobody is offered it any more; who is on it stays.
     """
 
     id: UUID
@@ -134,6 +135,7 @@ class Plan:
     characters: int | None = None
     own_keys: bool = False
     position: int = 0
+    hidden: bool = False
 
     @property
     def free(self) -> bool:
@@ -143,7 +145,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Pack:
-    """Credits sold once. `credits` in microcredits, `price_cents` in the currency's hundredths."""
+    """Credits sold once. `credits` in microcredits, `price_cents` in the currency's hundredths. `hidden`: not sold."""
 
     id: UUID
     key: str
@@ -152,6 +154,7 @@ class Pack:
     price_cents: int
     currency: str = "usd"
     position: int = 0
+    hidden: bool = False
 
 
 @dataclass(frozen=True)

@@ -192,8 +192,8 @@ class Catalog:
         return self._snapshot.plans.get(key) or self.default_plan
 
     def plans(self) -> tuple[Plan, ...]:
-        """All plans, cheapest first."""
-        return tuple(self._snapshot.plans.values())
+        """The plans that are offered, cheapest first. Some workspace may be on one that is hidden: see `plan`."""
+        return tuple(plan for plan in self._snapshot.plans.values() if not plan.hidden)
 
     @property
     def default_plan(self) -> Plan:
@@ -205,8 +205,8 @@ class Catalog:
         return found
 
     def packs(self) -> tuple[Pack, ...]:
-        """All packs in their order."""
-        return self._snapshot.packs
+        """The packs that are sold, in their order."""
+        return tuple(pack for pack in self._snapshot.packs if not pack.hidden)
 
     def style_presets(self) -> tuple[StylePreset, ...]:
         """All style presets in their order."""

@@ -178,7 +178,7 @@ def plan_of(row: Row) -> Plan:
         month_cents=row["month_cents"], year_cents=row["year_cents"], currency=row["currency"],
         models=tuple(row["models"]), watermark=row["watermark"], retention_days=row["retention_days"],
         advanced=row["advanced"], characters=row["characters"], own_keys=row["own_keys"],
-        position=row["position"],
+        position=row["position"], hidden=row["hidden"],
     )  # fmt: skip
 
 
@@ -186,7 +186,7 @@ def pack_of(row: Row) -> Pack:
     """A pack from its row."""
     return Pack(
         id=row["id"], key=row["key"], name=row["name"], credits=row["credits"],
-        price_cents=row["price_cents"], currency=row["currency"], position=row["position"],
+        price_cents=row["price_cents"], currency=row["currency"], position=row["position"], hidden=row["hidden"],
     )  # fmt: skip
 
 

@@ -11,8 +11,10 @@ from gesso.db import ElevatedSession
 STEP = 10
 """Places stand so far apart that an edition's new item finds room between two."""
 
-Ordered = Literal["connection", "model", "style_preset"]
-_COLUMN: dict[Ordered, str] = {"connection": "priority", "model": "position", "style_preset": "position"}
+Ordered = Literal["connection", "model", "style_preset", "plan", "pack"]
+_COLUMN: dict[Ordered, str] = {
+    "connection": "priority", "model": "position", "style_preset": "position", "plan": "position", "pack": "position",
+}  # fmt: skip
 
 
 async def put_in_order(tx: ElevatedSession, table: Ordered, keys: Sequence[str]) -> tuple[str, ...]:

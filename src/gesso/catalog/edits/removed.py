@@ -6,7 +6,7 @@ from gesso.catalog.registry import CHANNEL
 from gesso.core.errors import NotFound
 from gesso.db import ElevatedSession
 
-Removable = Literal["model", "style_preset", "chain"]
+Removable = Literal["model", "style_preset", "chain", "plan", "pack"]
 
 
 async def remove(tx: ElevatedSession, table: Removable, key: str, missing: str) -> None:
