@@ -1,15 +1,16 @@
-"""Which plan a workspace is on, and until when. Pure."""
+"""When the months of a plan begin. Pure."""
 
 import calendar
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 def renewal_after(anchor: datetime, at: datetime) -> datetime:
-    """The first monthly renewal after `at`, counted from `anchor` (both timezone-aware).
+    """The first monthly renewal after `at`, counted from `anchor` (both timezone-aware), in UTC.
 
-    Always the anchor's day of the month and time of day, or the month's last day where it has fewer: from
+    Always the anchor's day of the month and time of day in UTC, or the month's last day where it has fewer: from
     31 January come 28 February and then 31 March.
     """
+    anchor, at = anchor.astimezone(UTC), at.astimezone(UTC)
     months = max(1, (at.year - anchor.year) * 12 + at.month - anchor.month)
     found = _months_later(anchor, months)
     return found if found > at else _months_later(anchor, months + 1)

@@ -249,42 +249,6 @@ async def count_by_plan(tx: ElevatedSession) -> dict[str, int]:
     return {row["plan_key"]: row["workspaces"] for row in rows}
 
 
-async def plan_of(tx: WorkspaceSession) -> Row:
-    """plan_key and plan_renews_at of the scope's workspace."""
-    row: Row | None = await tx.fetchrow("SELECT plan_key, plan_renews_at FROM workspace WHERE id = $1", tx.workspace_id)
-    assert row is not None
-    return row
-
-
-async def due_renewals(
-    tx: ElevatedSession, now: datetime, after: tuple[datetime, UUID] | None, limit: int
-) -> list[tuple[datetime, UUID]]:
-    """(renewal, workspace) of those whose plan's month has ended, oldest first, behind `after`."""
-    rows = await tx.fetch(
-        "SELECT plan_renews_at, id FROM workspace WHERE plan_renews_at <= $1"
-        " AND ($2::timestamptz IS NULL OR (plan_renews_at, id) > ($2, $3::uuid))"
-        " ORDER BY plan_renews_at, id LIMIT $4",
-        now, after and after[0], after and after[1], limit,
-    )  # fmt: skip
-    return [(row["plan_renews_at"], row["id"]) for row in rows]
-
-
-async def take_renewal(tx: ElevatedSession, workspace_id: UUID, now: datetime) -> Row | None:
-    """plan_key and plan_anchor_at of a workspace that is still due, locked; None when someone was faster."""
-    row: Row | None = await tx.fetchrow(
-        "SELECT plan_key, plan_anchor_at FROM workspace WHERE id = $1 AND plan_renews_at <= $2 FOR NO KEY UPDATE",
-        workspace_id, now,
-    )  # fmt: skip
-    return row
-
-
-async def set_renewal(tx: ElevatedSession, workspace_id: UUID, renews_at: datetime, now: datetime) -> None:
-    """Note when the plan's current month ends."""
-    await tx.execute_raw(
-        "UPDATE workspace SET plan_renews_at = $2, updated_at = $3 WHERE id = $1", workspace_id, renews_at, now
-    )
-
-
 async def delete_stale(tx: ElevatedSession, before: datetime) -> dict[str, int]:
     """Remove sessions, mailed tokens and outbox mails that ended before `before`; counts per table."""
     ends = {"login_session": "expires_at", "mail_token": "expires_at", "outbox_mail": "created_at"}

@@ -1,1 +1,1 @@
-"""What plans give, and when. For now: the grants on sign-up and at each monthly renewal, by the clock."""
+"""What plans give and when, and how they are paid for."""

@@ -21,8 +21,8 @@ from gesso.credits.types import CREDIT, MAX_AMOUNT, SOURCES, UNITS, Refunded, Sw
 from gesso.db import ElevatedSession, WorkspaceSession
 
 __all__ = [
-    "balances", "capture", "estimate", "expire_due", "extend", "grant", "history", "hold", "lock", "refund", "release",
-    "totals", "verify",
+    "balances", "capture", "end_at", "estimate", "expire_due", "extend", "grant", "history", "hold", "lock", "refund",
+    "release", "totals", "verify",
 ]  # fmt: skip
 
 SWEEP_WALLETS = 100
@@ -187,6 +187,18 @@ async def grant(
     tx.record(metrics.CREDITS_GRANTED.labels(unit, source).inc, amount / MICRO if unit == CREDIT else amount)
     _announce(tx, workspace_id)
     return lot_id
+
+
+async def end_at(
+    tx: WorkspaceSession | ElevatedSession,
+    workspace_id: UUID,
+    *,
+    source: str,
+    expires_at: datetime,
+    now: datetime | None = None,
+) -> None:
+    """Let everything that `source` gave and that would expire later than now expire at `expires_at` instead."""
+    await tx.fetchval("SELECT ledger_end_at($1, $2, $3, $4)", workspace_id, source, expires_at, now)
 
 
 async def refund(
