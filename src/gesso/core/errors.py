@@ -5,7 +5,9 @@
     │   └── Blocked        422  the content policy forbids it; ask for something else
     ├── NotSignedIn        401  sign in
     ├── OutOfCredits       402  get credits, or wait
+    ├── PaymentFailed      402  pay in another way
     ├── Forbidden          403  ask someone who may
+    │   └── Frozen         403  settle a disputed payment first
     ├── NotFound           404  it is not there, or not yours
     ├── Conflict           409  something else happened first; look again
     ├── TooLarge           413  send less
@@ -52,6 +54,12 @@ class NotSignedIn(GessoError):
     status, code, title = 401, "not_signed_in", "Please sign in"
 
 
+class PaymentFailed(GessoError):
+    """A payment method was declined; nothing was changed."""
+
+    status, code, title = 402, "payment_failed", "The payment did not go through"
+
+
 class OutOfCredits(GessoError):
     """The balance does not cover the price. Facts: missing, price, balance, next_grant_at."""
 
@@ -62,6 +70,12 @@ class Forbidden(GessoError):
     """Signed in, but not allowed."""
 
     status, code, title = 403, "forbidden", "You may not do this"
+
+
+class Frozen(Forbidden):
+    """The workspace can spend nothing until a disputed payment is settled."""
+
+    code, title = "payment_disputed", "On hold until a payment is settled"
 
 
 class NotFound(GessoError):
