@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from gesso.core.errors import Conflict, InvalidInput, NotFound, OutOfCredits
+from gesso.core.errors import Conflict, Frozen, InvalidInput, NotFound, OutOfCredits
 from gesso.core.ids import new_id
 from gesso.core.money import MICRO, OutputAsk, OutputPrice, Price, format_credits
 from gesso.core.telemetry import metrics
@@ -42,16 +42,20 @@ async def hold(
     """Reserve the price of every output until `expires_at`; the price is fixed from here on.
 
     `subject_id` is what will be delivered (a generation). `scopes` names the scoped lots that may pay.
-    Raises OutOfCredits (facts: missing, price, balance) and then changes nothing; Conflict when the hold exists.
+    Raises OutOfCredits (facts: missing, price, balance) and then changes nothing; Conflict when the hold exists;
+    Frozen (see `freezing`), after which the transaction has to be given up.
     """
     try:
         row = await tx.fetchrow(
-            "SELECT units, amounts, missing, balance FROM ledger_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "SELECT units, amounts, missing, balance, (SELECT reason FROM credit_freeze WHERE workspace_id = $1) AS frozen"
+            " FROM ledger_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             tx.workspace_id, hold_id, subject_id, tx.user_id, *_columns(asks), expires_at, sorted(scopes), now,
         )  # fmt: skip
     except asyncpg.UniqueViolationError:
         raise Conflict("This was reserved before.") from None
     assert row is not None
+    if row["frozen"] is not None:
+        raise Frozen(row["frozen"])
     price = _price(row)
     if row["missing"]:
         raise OutOfCredits(
