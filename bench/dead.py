@@ -8,6 +8,7 @@ the worker has had a look at each that waits: a hundred requests at once are wor
 
 import asyncio
 import json
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -186,7 +187,8 @@ def tell(rows: Sequence[Seen]) -> bool:
                 "# Beside providers that do not work",
                 "",
                 f"`python -m bench.dead` on {datetime.now(UTC):%-d %B %Y}, commit {commit()}.",
-                f"{machine()} PostgreSQL, sandbox, product and load generator share it: only the ratios mean anything.",
+                f"{machine()} PostgreSQL, sandbox, product and load generator share it: only the ratios mean anything. "
+                f"Load average at the end {os.getloadavg()[1]:.1f}.",
                 "",
                 f"One worker with {PLACES} places. {MADE} pictures of the fastest model, one after the other, while "
                 f"{len(CROWD)} generations of other people wait for the connection that does not work. Both rows "

@@ -67,7 +67,12 @@ GENERATION_SECONDS = _histogram(
     "gesso_generation_seconds", "From a worker's hands to the end, of generations that succeeded.", SLOW, "model"
 )
 DRIVING = _gauge("gesso_worker_generations_driving", "Generations this worker drives now.")
-JOBS = _counter("gesso_jobs_total", "Jobs run, by outcome: done, retried (failed), handed_over.", "task", "outcome")
+JOBS = _counter(
+    "gesso_jobs_total",
+    "Jobs run, by outcome: done, retried (failed), handed_over, deferred (nothing to do yet).",
+    "task",
+    "outcome",
+)
 JOB_SECONDS = _histogram("gesso_job_seconds", "What a job took.", SLOW, "task")
 SCHEDULED = _counter("gesso_schedules_total", "Scheduled tasks run, by outcome: done, failed.", "task", "outcome")
 
