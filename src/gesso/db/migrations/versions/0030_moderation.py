@@ -2,8 +2,8 @@
 
 from gesso.db.ddl import protect, script
 
-revision = "0028"
-down_revision = "0027"
+revision = "0030"
+down_revision = "0029"
 branch_labels = None
 depends_on = None
 
