@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
@@ -61,9 +61,11 @@ from gesso.web import errors
 from gesso.web.brand import Brand, brand_css, corrections
 from gesso.web.events import EventHub, StreamsMiddleware
 from gesso.web.hosts import host_rule
+from gesso.web.modules import part_of
 from gesso.web.observe import ObserveMiddleware
 from gesso.web.render import STATIC, problem_page
 from gesso.web.security import SecurityMiddleware
+from gesso.web.wording import Speaking
 
 log = structlog.get_logger()
 
@@ -108,6 +110,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     _include_rooms(app, settings)
     errors.install(app, problem_page)
     app.mount("/static", _Static(directory=STATIC), name="static")
+    app.add_middleware(Speaking, words=lambda: app.state.catalog.edition.words)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(
         SecurityMiddleware,
@@ -137,6 +140,7 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.shell = shell_of
     state.brand = lambda: _brand(runtime.catalog)
     state.modules = lambda: runtime.catalog.edition.modules
+    state.welcome = lambda: runtime.catalog.edition.welcome
     state.adult = lambda: runtime.catalog.edition.policy.adult
 
 
@@ -162,10 +166,8 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.accounts.pages.router,
         gesso.accounts.settings_pages.router,
         gesso.generation.pages.router,
-        gesso.media.pages.router,
         gesso.media.files.router,
         gesso.media.samples.router,
-        gesso.analytics.pages.router,
         gesso.admin.overview.router,
         gesso.admin.bills.router,
         gesso.admin.connections_pages.router,
@@ -178,6 +180,8 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         home,
     ):
         app.include_router(router)
+    for module, router in (("gallery", gesso.media.pages.router), ("dashboard", gesso.analytics.pages.router)):
+        app.include_router(router, dependencies=[Depends(part_of(module))])
     if settings.site.development:
         app.include_router(gesso.web.stylepage.router)
 

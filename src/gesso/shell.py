@@ -1,5 +1,7 @@
 """The frame around a signed-in page, composed from what the rooms know."""
 
+from dataclasses import replace
+
 from fastapi import Request
 
 from gesso.accounts.access import Actor, find_actor
@@ -10,12 +12,12 @@ from gesso.credits.types import Balances
 from gesso.web.shell import NavItem, Shell
 
 _PAGES = {
-    "image": NavItem("Create", "/create", "sparkles"),
-    "video": NavItem("Video", "/video", "film"),
-    "gallery": NavItem("Gallery", "/gallery", "image"),
-    "dashboard": NavItem("Dashboard", "/dashboard", "chart-column"),
+    "image": ("create", NavItem("Create", "/create", "sparkles")),
+    "video": ("video", NavItem("Video", "/video", "film")),
+    "gallery": ("gallery", NavItem("Gallery", "/gallery", "image")),
+    "dashboard": ("dashboard", NavItem("Dashboard", "/dashboard", "chart-column")),
 }
-"""Modules of an edition and where they live. A module without a page here has no entry."""
+"""Modules of an edition: its word for their page, and where that is. A module without a page here has no entry."""
 
 
 async def shell_of(request: Request) -> Shell | None:
@@ -39,11 +41,14 @@ async def shell_of(request: Request) -> Shell | None:
         low=held.balance < _usual_price(catalog) and not held.allowances.get("image"),
         is_operator=actor.is_operator,
         nav=_nav(request, actor, catalog),
+        allowances=held.allowances,
     )
 
 
 def _nav(request: Request, actor: Actor, catalog: Catalog) -> list[NavItem]:
-    pages = [_PAGES[module] for module in catalog.edition.modules if module in _PAGES]
+    words = catalog.edition.words
+    found = [_PAGES[module] for module in catalog.edition.modules if module in _PAGES]
+    pages = [replace(page, label=words[word]) for word, page in found]
     if actor.is_operator:
         pages.append(NavItem("Operator", "/admin", "shield-check", tab=False))
     return pages

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
 from gesso.accounts.access import Actor, find_actor
+from gesso.catalog.editions.edition import Welcome
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.settings import Settings, SiteSettings
 from gesso.core.settings_data import StorageSettings
@@ -40,6 +41,7 @@ def media_app(db: Database, storage: Storage, ingest: Ingest, clock: Clock) -> F
     app.state.db, app.state.storage, app.state.ingest, app.state.clock = db, storage, ingest, clock
     app.state.shell = shell
     app.state.modules = lambda: ("image", "video", "gallery")
+    app.state.welcome = Welcome
     app.state.settings = Settings(
         site=SiteSettings(env="test", base_url="http://gesso.test"),
         storage=StorageSettings(max_upload_bytes=2**20),

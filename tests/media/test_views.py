@@ -57,7 +57,7 @@ def test_file_names_are_plain(prompt: str, stem: str) -> None:
         ({"credits": "1"}, "1 credit"),
         ({"credits": "0.5"}, "0.5 credits"),
         ({"credits": "12"}, "12 credits"),
-        ({"credits": "0", "allowances": {"image": 1}}, "1 image of the plan"),
+        ({"credits": "0", "allowances": {"image": 1}}, "1 picture of the plan"),
         ({"credits": "0"}, "Free"),
     ],
 )

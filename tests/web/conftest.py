@@ -45,6 +45,7 @@ def site() -> FastAPI:
     app.state.shell, app.state.clock = someone, FixedClock(NOW)
     app.state.balance, app.state.brand = 1_284_000_000, Brand()
     app.state.streams, app.state.resumed = [], []
+    app.state.modules = lambda: ("image", "gallery", "dashboard")
     errors.install(app, problem_page)
     app.add_middleware(SecurityMiddleware, origin="http://testserver", secure=False, max_body_bytes=10_000)
     app.mount("/static", StaticFiles(directory=STATIC))

@@ -11,6 +11,7 @@ from gesso.analytics.repository import HistoryRow, ModelUse, Totals
 from gesso.core.money import MICRO, Price, format_credits
 from gesso.credits.types import CREDIT, Balances, LotView
 from gesso.web.render import credits_text, credits_words
+from gesso.web.wording import title, unit_words, word
 
 PERIODS = {7: "7 days", 30: "30 days", 365: "12 months"}
 _STATES = {
@@ -95,9 +96,9 @@ def stats(period: Period, now: Totals, before: Totals, balances: Balances) -> tu
     asked = now.delivered + now.missed
     share = f"{100 * now.delivered / asked:.1f}".removesuffix(".0") + " %" if asked else "–"
     return (
-        Stat("Credits left", credits_text(balances.balance), _left_note(balances)),
+        Stat(f"{title('credits')} left", credits_text(balances.balance), _left_note(balances)),
         Stat(f"Used, {PERIODS[period.days]}", credits_text(now.spent), _trend(now.spent, before.spent, period)),
-        Stat("Pictures", f"{now.delivered:,}", f"in {PERIODS[period.days]}"),
+        Stat(title("pictures"), f"{now.delivered:,}", f"in {PERIODS[period.days]}"),
         Stat("Delivered", share, f"{now.missed:,} failed, 0 charged" if asked else "Nothing made yet"),
     )
 
@@ -126,7 +127,7 @@ def charts(period: Period, spent: Mapping[datetime, int]) -> tuple[Chart, Chart]
         )
         for start in period.steps()
     ]
-    what = f"Credits a {period.step} over {PERIODS[period.days]}"
+    what = f"{title('credits')} a {period.step} over {PERIODS[period.days]}"
     wide = line_chart(points, width=768, height=236, labels=7, what=what)
     return wide, line_chart(points, width=330, height=190, labels=4, what=what)
 
@@ -145,8 +146,8 @@ def _model_words(model: ModelUse) -> str:
 def lot_bars(lots: Sequence[LotView]) -> list[tuple[str, str, int]]:
     """What the balance consists of: label, words and percent left."""
     names = {
-        "sign_up": "Welcome credits",
-        "plan": "This month’s credits",
+        "sign_up": f"Welcome {word('credits')}",
+        "plan": f"This month’s {word('credits')}",
         "pack": "Bought",
         "operator": "Added for you",
     }
@@ -161,7 +162,7 @@ def lot_bars(lots: Sequence[LotView]) -> list[tuple[str, str, int]]:
 
 
 def _amount(unit: str, amount: int) -> str:
-    return credits_text(amount) if unit == CREDIT else f"{amount:,} {unit}"
+    return credits_text(amount) if unit == CREDIT else unit_words(unit, amount)
 
 
 def _day(moment: datetime) -> str:
@@ -188,7 +189,7 @@ def _cost(row: HistoryRow) -> str:
 
 
 def _words(price: Price) -> str:
-    parts = [f"{uses} {unit}" for unit, uses in price.allowances.items()]
+    parts = [unit_words(unit, uses) for unit, uses in price.allowances.items()]
     return " + ".join([*parts, credits_text(price.credits)] if price.credits or not parts else parts)
 
 

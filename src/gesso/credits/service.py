@@ -19,6 +19,7 @@ from gesso.credits.checking import verify
 from gesso.credits.reading import balances, history, totals
 from gesso.credits.types import CREDIT, MAX_AMOUNT, SOURCES, UNITS, Refunded, Swept
 from gesso.db import ElevatedSession, WorkspaceSession
+from gesso.web.render import credits_words
 
 __all__ = [
     "balances", "capture", "end_at", "estimate", "expire_due", "extend", "grant", "history", "hold", "lock", "refund",
@@ -59,7 +60,7 @@ async def hold(
     price = _price(row)
     if row["missing"]:
         raise OutOfCredits(
-            f"This costs {_words(price.credits)}, and {format_credits(row['balance'])} can be spent: "
+            f"This costs {credits_words(price.credits)}, and {format_credits(row['balance'])} can be spent: "
             f"{format_credits(row['missing'])} more would do.",
             missing=format_credits(row["missing"]),
             price=price.to_json(),
@@ -271,10 +272,6 @@ def _price(row: asyncpg.Record) -> Price:
 
 def _output_price(unit: str, amount: int) -> OutputPrice:
     return OutputPrice(amount) if unit == CREDIT else OutputPrice(0, {unit: amount})
-
-
-def _words(credits: int) -> str:
-    return "1 credit" if credits == MICRO else f"{format_credits(credits)} credits"
 
 
 def _announce(tx: WorkspaceSession | ElevatedSession, workspace_id: UUID) -> None:

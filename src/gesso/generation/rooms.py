@@ -2,32 +2,63 @@
 models make; composer, results, scripts and services are the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from fastapi import Request
 
+from gesso.catalog.editions import Face
 from gesso.core.errors import NotFound
 from gesso.generation.models import Kind
+from gesso.web.wording import word
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """One such page. `module` of an edition switches it on; `verb` stands on its button before the price."""
+    """One such page. Its title is the edition's word for `name`; what it makes is called by the edition's words for
+    `things`, or just so where there are none. `verb` stands on its button before the price."""
 
     kind: Kind
     path: str
-    title: str
-    new: str
-    one: str
-    many: str
+    name: str
+    things: tuple[str, str]
     verb: str
     ask: str
     ideas: tuple[str, ...]
+    first: str = ""
+    """What newcomers are told, where the edition has words of its own for it."""
+
+    @property
+    def title(self) -> str:
+        """What the page is called."""
+        return word(self.name)
+
+    @property
+    def one(self) -> str:
+        """What it makes: "picture"."""
+        return _word(self.things[0])
+
+    @property
+    def many(self) -> str:
+        """The same, more than one."""
+        return _word(self.things[1])
+
+    @property
+    def new(self) -> str:
+        """What is begun here: "New picture"."""
+        return f"New {self.one}"
+
+
+_CHOSEN = frozenset({"picture", "pictures"})
+"""Things that editions have words of their own for."""
+
+
+def _word(thing: str) -> str:
+    return word(thing) if thing in _CHOSEN else thing
 
 
 CREATE: Final = Room(
-    kind="image", path="/create", title="Create", new="New picture", one="picture", many="pictures", verb="Generate",
+    kind="image", path="/create", name="create", things=("picture", "pictures"), verb="Generate",
     ask="Say what you would like to see.",
     ideas=(
         "Amber glass bottle on a travertine plinth, warm side light, long soft shadow",
@@ -36,7 +67,7 @@ CREATE: Final = Room(
     ),
 )  # fmt: skip
 VIDEO: Final = Room(
-    kind="video", path="/video", title="Video", new="New video", one="video", many="videos", verb="Make video",
+    kind="video", path="/video", name="video", things=("video", "videos"), verb="Make video",
     ask="Say what happens and how the camera moves.",
     ideas=(
         "Slow push towards a lighthouse at dusk, waves rolling against the rocks below",
@@ -49,10 +80,12 @@ _ROOMS: Final = {room.kind: room for room in (CREATE, VIDEO)}
 
 def room_of(request: Request) -> Room:
     """The room an address belongs to. Raises NotFound for one that the edition does not have."""
-    room = VIDEO if request.url.path.split("/")[1] == "video" else CREATE
-    if room is VIDEO and "video" not in request.app.state.catalog.edition.modules:
+    edition: Face = request.app.state.catalog.edition
+    if request.url.path.split("/")[1] != "video":
+        return replace(CREATE, ideas=edition.welcome.image or CREATE.ideas, first=edition.welcome.create)
+    if "video" not in edition.modules:
         raise NotFound("There is nothing here.")
-    return room
+    return replace(VIDEO, ideas=edition.welcome.video or VIDEO.ideas)
 
 
 def room_for(kind: Kind) -> Room:

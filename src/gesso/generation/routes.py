@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse
 
 from gesso.accounts.access import Actor, CurrentActor, VerifiedActor
@@ -26,6 +26,7 @@ from gesso.generation.service import Ask
 from gesso.generation.state import GENERATION_STATES, GenerationState
 from gesso.web.errors import ANY_BODY, problems
 from gesso.web.idempotency import Answer, Once
+from gesso.web.modules import part_of
 
 router = APIRouter(prefix="/api/generate", tags=["generate"])
 
@@ -61,8 +62,9 @@ async def generate_image(
 
 
 @router.post(
-    "/video", status_code=202, response_model=SubmittedAnswer, responses=problems(*ANY_BODY, 401, 402, 409, 422, 429)
-)
+    "/video", status_code=202, response_model=SubmittedAnswer, dependencies=[Depends(part_of("video"))],
+    responses=problems(*ANY_BODY, 401, 402, 404, 409, 422, 429),
+)  # fmt: skip
 async def generate_video(
     request: Request, actor: VerifiedActor, body: GenerateVideo, idempotency_key: IdempotencyKey = None
 ) -> Any:

@@ -16,6 +16,7 @@ from gesso.generation.service import Standing
 from gesso.media.models import Asset
 from gesso.media.views import media_url, title_of
 from gesso.web.render import credits_words
+from gesso.web.wording import unit_words
 
 TileState = Literal["pending", "running", "done", "failed", "cancelled"]
 
@@ -180,7 +181,7 @@ def ratio_of(params: Mapping[str, Any]) -> float:
 
 def price_words(price: Price) -> str:
     """ "4 credits", "2 pictures of the plan", both, or "" when it is free."""
-    parts = [f"{uses} {unit}{'' if uses == 1 else 's'} of the plan" for unit, uses in price.allowances.items() if uses]
+    parts = [f"{unit_words(unit, uses)} of the plan" for unit, uses in price.allowances.items() if uses]
     if price.credits:
         parts.append(credits_words(price.credits))
     return " + ".join(parts)

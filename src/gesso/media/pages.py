@@ -57,7 +57,7 @@ async def gallery_page(request: Request, actor: CurrentActor) -> Response:
         "summary": gallery.summary(overview.usage),
         "rows": rows, "heights": [(f"/gallery{query_of(query, rows=name)}", name) for name in gallery.ROW_HEIGHTS],
         "calendar": timeline.calendar(months, dict(query)), "up": True, "down": True,
-        "asked": asked, "selecting": query.get("select") == "1",
+        "welcome": request.app.state.welcome(), "asked": asked, "selecting": query.get("select") == "1",
         "select_href": f"/gallery{query_of(query, select='1')}", "here": f"/gallery{query_of(query)}",
     }  # fmt: skip
     if is_htmx(request):

@@ -8,10 +8,11 @@ from math import gcd
 from typing import Any
 from uuid import UUID
 
-from gesso.core.money import format_credits, parse_credits
+from gesso.core.money import parse_credits
 from gesso.media.ingest import THUMB_SIDES
 from gesso.media.models import Asset, Kind
-from gesso.web.render import bytes_text
+from gesso.web.render import bytes_text, credits_words
+from gesso.web.wording import unit_words
 
 _EXTENSIONS = {
     "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/avif": "avif", "video/mp4": "mp4",
@@ -225,10 +226,9 @@ def _facts(asset: Asset) -> tuple[tuple[str, ...], ...]:
 def cost_words(charged: Mapping[str, Any]) -> str:
     """One output's price in words: "1 credit", "0.5 credits", "1 image of the plan", "Free"."""
     allowances: Mapping[str, int] = charged.get("allowances") or {}
-    parts = [f"{uses} {unit} of the plan" for unit, uses in allowances.items() if uses]
-    credits = format_credits(parse_credits(str(charged.get("credits", "0"))))
-    if credits != "0":
-        parts.append(f"{credits} credit{'' if credits == '1' else 's'}")
+    parts = [f"{unit_words(unit, uses)} of the plan" for unit, uses in allowances.items() if uses]
+    if credits := parse_credits(str(charged.get("credits", "0"))):
+        parts.append(credits_words(credits))
     return " + ".join(parts) or "Free"
 
 

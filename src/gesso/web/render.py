@@ -25,6 +25,7 @@ from starlette.datastructures import State
 from gesso.core.money import format_credits
 from gesso.web.brand import Brand
 from gesso.web.errors import Problem
+from gesso.web.wording import title, unit_words, word
 
 PACKAGE = Path(__file__).parents[1]
 STATIC = PACKAGE / "web" / "static"
@@ -40,7 +41,7 @@ _now: ContextVar[datetime] = ContextVar("now")
 
 
 async def page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """A full page. Templates see `request`, `shell` (None when signed out), `brand`, `theme`, `flash`.
+    """A full page. Templates see `request`, `shell` (None when signed out), `brand`, `theme`, `modules`, `flash`.
 
     `app.state.shell(request)` is asked once for the signed-in frame; a caller that already has it passes it
     as `shell=`.
@@ -69,7 +70,7 @@ def html(request: Request, template: str, **context: Any) -> str:
     state = request.app.state
     token = _now.set(state.clock.now())
     try:
-        values = {"request": request, "brand": _brand(state), "theme": _theme(request)}
+        values = {"request": request, "brand": _brand(state), "theme": _theme(request), "modules": _modules(state)}
         return environment().get_template(template).render(values, **context)
     finally:
         _now.reset(token)
@@ -129,6 +130,12 @@ def _brand(state: State) -> Brand:
     return brand() if callable(brand) else brand or Brand()
 
 
+def _modules(state: State) -> tuple[str, ...]:
+    """The parts of the product that the edition has."""
+    modules: Callable[[], tuple[str, ...]] | None = getattr(state, "modules", None)
+    return modules() if modules is not None else ()
+
+
 def _theme(request: Request) -> str | None:
     theme = request.cookies.get(THEME_COOKIE)
     return theme if theme in ("dark", "light") else None
@@ -173,6 +180,7 @@ def environment() -> Environment:
         "tone": tone,
     }
     env.globals |= {"asset": asset, "imports": imports, "icon": icon, "when": when, "static": static}
+    env.globals |= {"word": word, "heading": title, "unit_words": unit_words}
     return env
 
 
@@ -184,8 +192,8 @@ def credits_text(micro: int) -> str:
 
 
 def credits_words(micro: int) -> str:
-    """ "1 credit", "4 credits", "0.2 credits"."""
-    return f"{credits_text(micro)} {'credit' if format_credits(micro) == '1' else 'credits'}"
+    """ "1 credit", "4 credits", "0.2 credits", in the edition's word for them."""
+    return f"{credits_text(micro)} {word('credit' if format_credits(micro) == '1' else 'credits')}"
 
 
 def number(value: float) -> str:

@@ -1,12 +1,13 @@
 """What the signed-in frame around a page needs to know, and the one fragment it refreshes by itself."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request, Response
 
 from gesso.core.errors import NotSignedIn
-from gesso.web.render import fragment
+from gesso.web.render import credits_text, credits_words, fragment
+from gesso.web.wording import unit_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class NavItem:
 class Shell:
     """The frame for one signed-in person: who, where, how many credits, which pages.
 
-    `balance_micro` is in microcredits; `low` says that it is not enough for the next usual request.
+    `balance_micro` is in microcredits, `allowances` are uses left by unit; `low` says that they are not enough for the
+    next usual request.
     """
 
     user_name: str
@@ -44,6 +46,19 @@ class Shell:
     low: bool
     is_operator: bool
     nav: Sequence[NavItem]
+    allowances: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def left(self) -> str:
+        """What can be used now, in words: "100 images", "3 images · 50 tokens", "12 credits"."""
+        parts = [unit_words(unit, uses) for unit, uses in self.allowances.items() if uses]
+        return " · ".join([*parts, credits_words(self.balance_micro)] if self.balance_micro or not parts else parts)
+
+    @property
+    def left_short(self) -> str:
+        """The same as it stands in the frame: what is there most of the time counts, and a bare figure is credits."""
+        uses = next((unit_words(unit, uses) for unit, uses in self.allowances.items() if uses), "")
+        return uses if uses and not self.balance_micro else credits_text(self.balance_micro)
 
     @property
     def initials(self) -> str:

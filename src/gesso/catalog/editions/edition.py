@@ -1,20 +1,33 @@
 """What an edition is, as frozen values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from gesso.catalog.items import Chain, Connection, Model, Pack, Plan, StylePreset
+from gesso.web.wording import WORDS
 
-MODULES = ("image", "video", "gallery", "dashboard")
-"""Parts of the product an edition may switch on. What is not in its list has no route, page or menu entry."""
+__all__ = [
+    "BUILT", "FEATURE_ICONS", "MODULES", "POLICIES", "WORDS", "Brand", "Defaults", "DemoPicture", "Edition", "Face",
+    "Feature", "Landing", "Policy", "Welcome",
+]  # fmt: skip
+
+BUILT = ("image", "video", "gallery", "dashboard")
+"""Parts of the product that this release has. What is not in an edition's list has no route, page or menu entry."""
+MODULES = (
+    *BUILT, "billing", "chat", "characters", "presets", "prompts", "pipeline", "members", "sharing", "analytics",
+    "api-keys", "own-keys",
+)  # fmt: skip
+"""Parts an edition may want. One that this release has not got is absent everywhere, and comes with the release that
+has it, without another look at the file."""
 POLICIES = ("general", "adult")
 """Content policies. `adult` also needs the operator's GESSO_ADULT_CONTENT, and people's word about their age."""
-WORDS: Mapping[str, str] = {
-    "credit": "credit", "credits": "credits", "picture": "picture", "pictures": "pictures",
-    "create": "Create", "video": "Video", "gallery": "Gallery", "dashboard": "Dashboard",
-}  # fmt: skip
-"""Words an edition may choose, with what they are when it does not."""
+FEATURE_ICONS = (
+    "layers", "copyright", "coins", "zap", "images", "hard-drive", "terminal", "users", "shield-check", "sparkles",
+    "film", "clock", "wand-sparkles", "palette", "infinity", "camera", "text-quote", "badge-check",
+)  # fmt: skip
+"""Icons that a feature on the start page may have; named here, the build puts them into the sprite."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +62,90 @@ class Defaults:
 
 
 @dataclass(frozen=True)
+class DemoPicture:
+    """A picture of the start page, of web/static/pictures. Sizes in pixels; it stands in row 1 or 2."""
+
+    name: str
+    alt: str
+    width: int
+    height: int
+    row: int = 1
+
+    @property
+    def ratio(self) -> float:
+        return round(self.width / self.height, 4)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What the start page says the product can do. With `module` it is told only where that part is on."""
+
+    icon: str
+    title: str
+    text: str
+    module: str | None = None
+
+
+@dataclass(frozen=True)
+class Landing:
+    """The start page's own words and pictures. `placeholder` stands in its prompt box."""
+
+    headline: str = "From a thought to a finished picture"
+    lead: str = ""
+    placeholder: str = ""
+    pictures: tuple[DemoPicture, ...] = ()
+    features: tuple[Feature, ...] = ()
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Landing":
+        """From JSON of the same shape."""
+        pictures = tuple(DemoPicture(**picture) for picture in document["pictures"])
+        features = tuple(Feature(**feature) for feature in document["features"])
+        return cls(**{**document, "pictures": pictures, "features": features})
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """What newcomers are told first: a sentence where things are made, one in the empty gallery, prompts to begin with.
+    Where one is empty, the product has its own."""
+
+    create: str = ""
+    gallery: str = ""
+    image: tuple[str, ...] = ()
+    video: tuple[str, ...] = ()
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Welcome":
+        """From JSON of the same shape."""
+        return cls(**{**document, "image": tuple(document["image"]), "video": tuple(document["video"])})
+
+
+@dataclass(frozen=True)
 class Face:
-    """The part of an edition that pages show: kept in the database, so that all processes agree."""
+    """The part of an edition that pages show: kept in the database, so that all processes agree.
+
+    `wanted` are the modules the file names, in its order; `modules` those that this release has.
+    """
 
     name: str
     brand: Brand
     words: Mapping[str, str]
     colours: Mapping[str, str]
-    modules: tuple[str, ...]
+    wanted: tuple[str, ...]
     policy: Policy
     defaults: Defaults
+    landing: Landing = field(default_factory=Landing)
+    welcome: Welcome = field(default_factory=Welcome)
+
+    @cached_property
+    def modules(self) -> tuple[str, ...]:
+        """The parts that are on."""
+        return tuple(module for module in self.wanted if module in BUILT)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The parts it wants that this release has not got."""
+        return tuple(module for module in self.wanted if module not in BUILT)
 
     def document(self) -> dict[str, Any]:
         """The face as JSON."""
@@ -66,9 +153,11 @@ class Face:
             "brand": vars(self.brand).copy(),
             "words": dict(self.words),
             "colours": dict(self.colours),
-            "modules": list(self.modules),
+            "modules": list(self.wanted),
             "policy": vars(self.policy).copy(),
             "defaults": vars(self.defaults).copy(),
+            "landing": _plain(asdict(self.landing)),
+            "welcome": _plain(asdict(self.welcome)),
         }
 
     @classmethod
@@ -79,10 +168,17 @@ class Face:
             brand=Brand(**document["brand"]),
             words={**WORDS, **document["words"]},
             colours=document["colours"],
-            modules=tuple(module for module in document["modules"] if module in MODULES),
+            wanted=tuple(module for module in document["modules"] if module in MODULES),
             policy=Policy(**document["policy"]),
             defaults=Defaults(**document["defaults"]),
+            landing=Landing.from_document(document["landing"]) if "landing" in document else Landing(),
+            welcome=Welcome.from_document(document["welcome"]) if "welcome" in document else Welcome(),
         )
+
+
+def _plain(document: dict[str, Any]) -> dict[str, Any]:
+    """With lists for tuples, as JSON gives them back."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in document.items()}
 
 
 @dataclass(frozen=True)

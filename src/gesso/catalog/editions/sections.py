@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeVar
 
 from gesso.catalog.editions import colours as colour_rules
+from gesso.catalog.editions import showing
 from gesso.catalog.editions.edition import MODULES, POLICIES, WORDS, Brand, Defaults, Face, Policy
 from gesso.catalog.editions.tables import KEY, Table, plain
 from gesso.catalog.items import (
@@ -37,7 +38,7 @@ Item = TypeVar("Item", Connection, Model, Plan, Pack, StylePreset)
 
 
 def read_face(root: Table, name: str) -> Face:
-    """Brand, words, colours, modules, policy and defaults."""
+    """Brand, words, colours, modules, policy, defaults, and what strangers and newcomers are shown."""
     brand, words, colours = root.table("brand"), root.table("words"), root.table("colours")
     policy, defaults = root.table("policy"), root.table("defaults")
     face = Face(
@@ -51,12 +52,14 @@ def read_face(root: Table, name: str) -> Face:
         ),
         words={word: words.text(word, usual, longest=40) for word, usual in WORDS.items()},
         colours={colour: colours.text(colour) for colour in colour_rules.COLOURS},
-        modules=root.texts("modules", MODULES),
+        wanted=root.texts("modules", MODULES),
         policy=Policy(content=policy.one_of("content", POLICIES, "general")),
         defaults=Defaults(plan=defaults.text("plan"), model=defaults.text("model")),
+        landing=showing.read_landing(root.table("landing")),
+        welcome=showing.read_welcome(root.table("welcome")),
     )
-    if not face.modules:
-        root.wrong("modules", "“modules” must name at least one module")
+    if "image" not in face.wanted:
+        root.wrong("modules", "“modules” must name “image”: it is the page that people come to")
     for colour, reason in colour_rules.problems({k: v for k, v in face.colours.items() if v}):
         colours.wrong(colour, reason)
     for table in (brand, words, colours, policy, defaults):

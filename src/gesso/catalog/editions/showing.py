@@ -1,0 +1,68 @@
+"""[landing] and [welcome]: what an edition shows to strangers, and what it tells newcomers first."""
+
+from gesso.catalog.editions.edition import FEATURE_ICONS, MODULES, DemoPicture, Feature, Landing, Welcome
+from gesso.catalog.editions.tables import KEY, Table
+from gesso.web.render import AssetMissing, static
+
+PROMPTS = 3
+"""How many prompts to begin with stand on an empty page."""
+
+
+def read_landing(table: Table) -> Landing:
+    """[landing] with its [[landing.pictures]] and [[landing.features]]."""
+    usual = Landing()
+    landing = Landing(
+        headline=table.text("headline", usual.headline, longest=80),
+        lead=table.text("lead", "", longest=300),
+        placeholder=table.text("placeholder", "", longest=160),
+        pictures=tuple(_picture(one) for one in table.tables("pictures")),
+        features=tuple(_feature(one) for one in table.tables("features")),
+    )
+    table.finish()
+    return landing
+
+
+def _picture(table: Table) -> DemoPicture:
+    picture = DemoPicture(
+        name=table.text("name", pattern=KEY),
+        alt=table.text("alt"),
+        width=table.integer("width", low=1, high=4096),
+        height=table.integer("height", low=1, high=4096),
+        row=table.integer("row", 1, low=1, high=2),
+    )
+    try:
+        static(f"pictures/{picture.name}.webp")
+    except AssetMissing:
+        table.wrong("name", f"there is no picture “{picture.name}”")
+    table.finish()
+    return picture
+
+
+def _feature(table: Table) -> Feature:
+    feature = Feature(
+        icon=table.one_of("icon", FEATURE_ICONS),
+        title=table.text("title", longest=60),
+        text=table.text("text", longest=200),
+        module=table.one_of("module", MODULES) if "module" in table else None,
+    )
+    table.finish()
+    return feature
+
+
+def read_welcome(table: Table) -> Welcome:
+    """[welcome]: sentences, and three prompts for each kind of thing that is made."""
+    welcome = Welcome(
+        create=table.text("create", "", longest=300),
+        gallery=table.text("gallery", "", longest=300),
+        image=_prompts(table, "image"),
+        video=_prompts(table, "video"),
+    )
+    table.finish()
+    return welcome
+
+
+def _prompts(table: Table, key: str) -> tuple[str, ...]:
+    prompts = table.texts(key)
+    if prompts and len(prompts) != PROMPTS:
+        table.wrong(key, f"“{key}” must have {PROMPTS} prompts, or be left out")
+    return prompts
