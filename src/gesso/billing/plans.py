@@ -15,6 +15,7 @@ from gesso.accounts import plan_rows
 from gesso.accounts.plan_rows import PlanState
 from gesso.billing import months
 from gesso.billing.months import Grant, Step
+from gesso.billing.periods import period_at
 from gesso.catalog.items import Plan
 from gesso.catalog.registry import Catalog
 from gesso.core.errors import NotFound
@@ -91,7 +92,7 @@ async def begin(tx: WorkspaceSession, workspace_id: UUID, catalog: Catalog, *, n
     """
     state = await _taken(tx, workspace_id)
     plan = catalog.plan(state.key)
-    month = months.period_at(state.anchor, now)
+    month = period_at(state.anchor, now)
     first = months.first_month(plan)
     await plan_rows.save(tx, workspace_id, replace(state, given=first, given_until=month.end), now=now)
     for unit, amount in sorted(plan.signup_grants.items()):
