@@ -216,7 +216,7 @@ def _plan_problem(model: Model, name: str, value: Any, plan: Plan, plans: Sequen
     if limit is False:
         return f"{label} cannot be changed on the {plan.name} plan.{way_out}"
     if isinstance(limit, tuple):
-        allowed = ", ".join(limit)
+        allowed = ", ".join(map(str, limit))
         return f"{label} must be {allowed} on the {plan.name} plan; you sent {_shown(value)}.{way_out}"
     return f"{label} can be at most {limit} on the {plan.name} plan; you sent {_shown(value)}.{way_out}"
 

@@ -124,7 +124,7 @@ class Plan:
     parallel: int = 1
     queue_priority: int = 0
     max_count: int = 4
-    limits: Mapping[str, int | tuple[str, ...] | Literal[False]] = field(default_factory=dict)
+    limits: Mapping[str, int | tuple[str | int, ...] | Literal[False]] = field(default_factory=dict)
     month_cents: int | None = None
     year_cents: int | None = None
     currency: str = "usd"

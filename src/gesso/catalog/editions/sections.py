@@ -233,12 +233,12 @@ def _amount(table: Table, unit: str, value: object, key: str) -> int:
     return int(scaled)
 
 
-def _plan_limits(table: Table) -> dict[str, int | tuple[str, ...] | Literal[False]]:
-    limits: dict[str, int | tuple[str, ...] | Literal[False]] = {}
+def _plan_limits(table: Table) -> dict[str, int | tuple[str | int, ...] | Literal[False]]:
+    limits: dict[str, int | tuple[str | int, ...] | Literal[False]] = {}
     for name, value in table.items():
         if value is False or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
             limits[name] = value
-        elif isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        elif isinstance(value, list) and value and all(type(item) in (str, int) for item in value):
             limits[name] = tuple(value)
         else:
             table.wrong(name, f"“{name}” must be a highest number, a list of allowed choices, or false")
