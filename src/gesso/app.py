@@ -24,6 +24,7 @@ import gesso.admin.models_api
 import gesso.admin.models_pages
 import gesso.admin.outbox
 import gesso.admin.overview
+import gesso.admin.rooms
 import gesso.admin.styles_api
 import gesso.admin.styles_pages
 import gesso.analytics.pages
@@ -176,6 +177,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.admin.chains.pages,
         gesso.admin.jobs_pages.router,
         gesso.admin.outbox.router,
+        *gesso.admin.rooms.ROUTERS,
         gesso.web.wellknown.router,
         home,
     ):

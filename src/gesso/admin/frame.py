@@ -17,6 +17,10 @@ from gesso.web.shell import NavItem, Shell
 
 _SITE = (NavItem("Overview", "/admin", "gauge", exact=True),)
 _OUTBOX = NavItem("Outbox", "/admin/outbox", "mail", tab=False)
+_PEOPLE = (
+    NavItem("Users", "/admin/users", "user-round", tab=False),
+    NavItem("Workspaces", "/admin/workspaces", "users", tab=False),
+)
 _MAKING = (
     NavItem("Connections", "/admin/connections", "plug"),
     NavItem("Models", "/admin/models", "box"),
@@ -65,6 +69,7 @@ def groups(*, has_outbox: bool) -> tuple[Group, ...]:
     """The panel's pages."""
     return (
         Group("Site", (*_SITE, _OUTBOX) if has_outbox else _SITE),
+        Group("People", _PEOPLE),
         Group("Making", _MAKING),
         Group("Elsewhere", _LEAVE),
     )
