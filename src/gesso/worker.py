@@ -15,6 +15,7 @@ import gesso.credits.tasks
 import gesso.generation.tasks
 import gesso.media.tasks
 import gesso.prompts.tasks
+import gesso.safety.tasks
 from gesso.api.metrics import Exposition, listening
 from gesso.catalog.rows import samples_named
 from gesso.core.clock import Clock, SystemClock
@@ -60,6 +61,7 @@ async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: T
         gesso.analytics.rollup.register(tasks, runtime)
         gesso.calls.tasks.register(tasks, runtime)
         gesso.prompts.tasks.register(tasks, runtime)
+        gesso.safety.tasks.register(tasks, runtime)
         async with gesso.generation.tasks.registered(tasks, runtime):
             worker = Worker(runtime.db, tasks, concurrency=settings.worker.concurrency)
             loop = asyncio.get_running_loop()

@@ -11,7 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from gesso.calls import gate, record
-from gesso.calls.chain import Chains, Declined, NotWritten, Who, Written, collect
+from gesso.calls.alone import Who
+from gesso.calls.chain import Chains, Declined, NotWritten, Written, collect
 from gesso.calls.pool import ProviderPool
 from gesso.catalog.registry import Catalog
 from gesso.catalog.service import add_connection, replace_key

@@ -23,6 +23,11 @@ api = APIRouter(prefix="/api/admin/chains", tags=["operator"])
 WORDS: Mapping[ChainKey, tuple[str, str]] = {
     "text": ("Text", "Improves prompts, and writes whatever else the product writes."),
     "vision": ("Looking at pictures", "Describes pictures people give."),
+    "moderation": (
+        "Judging",
+        "Judges prompts after the built-in rules; pictures and videos, too, by those with the tag “vision”. "
+        "Empty: the built-in rules alone.",
+    ),
 }
 MOST_LINKS = 20
 SPARE_ROWS = 2
@@ -131,7 +136,7 @@ async def _page(request: Request, wrong: Mapping[str, Form[Any]], status: int = 
 
 @pages.get("")
 async def chains_page(request: Request, actor: CurrentOperator) -> Response:
-    """Both chains with their forms."""
+    """All chains with their forms."""
     return await _page(request, {})
 
 

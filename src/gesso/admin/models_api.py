@@ -55,7 +55,7 @@ class NewModel(ModelPut):
     """A model to be added."""
 
     key: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$", description="Its short name; it stays.")]
-    kind: Literal["image", "video", "chat", "vision"]
+    kind: Literal["image", "video", "chat", "vision", "moderation"]
 
 
 class OperatorModel(ModelChange):

@@ -16,7 +16,7 @@ from gesso.admin.models_form import ModelForm, NewModelForm, example_fields, fil
 from gesso.admin.standing import dollars, share
 from gesso.catalog import pricing
 from gesso.catalog.edits.models import build, credit_value, worst_margin
-from gesso.catalog.items import KINDS, Kind, Model
+from gesso.catalog.items import JUDGES, KINDS, Kind, Model
 from gesso.catalog.views import sample_url
 from gesso.core.errors import Conflict, GessoError, InvalidInput, NotFound, TooLarge
 from gesso.web.forms import Form, blank, read
@@ -24,7 +24,9 @@ from gesso.web.render import credits_text, credits_words, fragment, is_htmx, red
 
 router = APIRouter(prefix="/admin/models", include_in_schema=False)
 HOME = "/admin/models"
-KIND_WORDS: dict[str, str] = {"image": "Pictures", "video": "Videos", "chat": "Text", "vision": "Describing pictures"}
+KIND_WORDS: dict[str, str] = {
+    "image": "Pictures", "video": "Videos", "chat": "Text", "vision": "Describing pictures", "moderation": "Judging",
+}  # fmt: skip
 STARTER = """{
   "type": "object",
   "properties": {
@@ -123,6 +125,8 @@ def _example(catalogue: Catalogue, model: Model | None, form: Form[Any]) -> dict
             read_model = build(key, kind, typed.facts(), catalogue.connections, catalogue.models)
         except GessoError as error:
             return {"problem": f"No price yet. {error.detail}"}
+    if read_model.kind == JUDGES and read_model.price is None:
+        return {"problem": "Nobody chooses a model that judges, and nobody pays for it."}
     fields = example_fields(read_model, form.typed)
     chosen = {field.name: field.value for field in fields}
     count = int(chosen.pop("count", 1) or 1)

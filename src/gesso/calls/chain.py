@@ -12,7 +12,6 @@ the chain: nobody shops around for a laxer provider.
 
 import asyncio
 import json
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,19 +19,16 @@ from uuid import UUID
 
 import structlog
 
-from gesso.calls import attempts, gate, observed
-from gesso.calls.attempts import NOTHING_BILLED, Attempt, Cost, NewAttempt, Purpose
-from gesso.calls.gate import Limits
+from gesso.calls import alone
+from gesso.calls.alone import HeldBack, Who
+from gesso.calls.attempts import Attempt, Cost, Purpose
 from gesso.calls.pool import ProviderPool
 from gesso.calls.record import Record
-from gesso.catalog import pricing
 from gesso.catalog.items import ChainKey, Connection, Model
 from gesso.catalog.registry import Catalog
 from gesso.catalog.schema import SchemaValidator, validator
-from gesso.core import crashpoints
 from gesso.core.clock import Clock
 from gesso.core.errors import Blocked, Unavailable
-from gesso.core.ids import new_id
 from gesso.db import Database
 from gesso.providers.base import JSON
 from gesso.providers.errors import Busy, Misconfigured, OutcomeUnknown, ProviderError, Rejected
@@ -44,14 +40,6 @@ LOOK_AGAIN_SECONDS = (0.2, 2.0)
 """How long links that are all full are left alone before they are tried again."""
 CLOSE_SECONDS = 5.0
 _OWN = frozenset({"prompt", "count", "references"})
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """For whom a call is made."""
-
-    workspace_id: UUID
-    user_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +62,6 @@ class NotWritten(Unavailable):
 
 class Declined(Blocked):
     """The model refused for its content rules."""
-
-
-class _HeldBack(Exception):
-    """The link takes no call now. Attribute: wait_seconds, None when waiting does not help."""
-
-    def __init__(self, reason: str, wait_seconds: float | None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.wait_seconds = wait_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +121,7 @@ class Chains:
                             shown = True
                             yield piece
                     return
-                except _HeldBack as full:
+                except HeldBack as full:
                     log.info("chain.held_back", chain=chain, model=model.key, reason=full.reason)
                     if full.wait_seconds is not None:
                         held.append((model, seconds))
@@ -167,9 +146,9 @@ class Chains:
             waiting = held
 
     async def _link(self, ask: _Ask, model: Model, seconds: int, try_number: int) -> AsyncGenerator[str | Written]:
-        """One model, once. Raises _HeldBack, ProviderError."""
+        """One model, once. Raises HeldBack, ProviderError."""
         connection = self._catalog.connection(model.connection_id)
-        attempt, estimate = await self._begin(ask, model, connection, try_number)
+        attempt, estimate = await alone.begin(self._db, ask.who, ask.purpose, model, connection, try_number)
         record = Record(self._db, ask.who.workspace_id, attempt.id)
         answer = _Answer(ask, attempt, model)
         try:
@@ -180,32 +159,17 @@ class Chains:
             if rest := answer.rest():
                 yield rest
         except ProviderError as error:
-            await self._failed(ask, attempt, connection, record, error)
+            await alone.failed(self._db, ask.who, attempt, connection, record, error)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             gone = OutcomeUnknown(note="Nobody was waiting for the answer any more.")
-            await asyncio.shield(self._failed(ask, attempt, connection, record, gone, blame=False))
+            await asyncio.shield(alone.failed(self._db, ask.who, attempt, connection, record, gone, blame=False))
             raise
         written = answer.written(estimate)
-        await asyncio.shield(self._succeeded(ask, attempt, connection, record, written))
+        await asyncio.shield(
+            alone.succeeded(self._db, ask.who, attempt, connection, record, written.cost, written.usage)
+        )
         yield written
-
-    async def _begin(
-        self, ask: _Ask, model: Model, connection: Connection, try_number: int
-    ) -> tuple[Attempt, int | None]:
-        defaults = {name: prop["default"] for name, prop in model.settings.items() if "default" in prop}
-        estimate = pricing.estimate_cost(model, defaults)
-        new = NewAttempt(
-            id=new_id(), generation_id=None, output_indexes=(), try_number=try_number, connection_id=connection.id,
-            model_key=model.key, upstream=model.upstream, client_key=uuid.uuid4(), cost_micro_usd=estimate,
-            purpose=ask.purpose, user_id=ask.who.user_id,
-        )  # fmt: skip
-        async with self._db.workspace(ask.who.workspace_id, ask.who.user_id) as tx:
-            admission = await attempts.begin(tx, new, Limits.of(connection.limits))
-        if admission.attempt is None:
-            raise _HeldBack(admission.reason or "", None if admission.misconfigured else admission.wait_seconds)
-        crashpoints.reach("attempt.started")
-        return admission.attempt, estimate
 
     async def _pieces(
         self, ask: _Ask, attempt: Attempt, model: Model, connection: Connection, seconds: int, record: Record
@@ -262,38 +226,6 @@ class Chains:
         else:
             queue.put_nowait(None)
 
-    async def _succeeded(
-        self, ask: _Ask, attempt: Attempt, connection: Connection, record: Record, written: Written
-    ) -> None:
-        async with self._db.workspace(ask.who.workspace_id, ask.who.user_id) as tx:
-            if await attempts.close(tx, attempt.id, "succeeded", cost=written.cost, usage=written.usage):
-                observed.ended(tx, connection, attempt, "succeeded", written.cost)
-            await gate.report_success(tx, connection.id)
-        await record.flush()
-
-    async def _failed(
-        self,
-        ask: _Ask,
-        attempt: Attempt,
-        connection: Connection,
-        record: Record,
-        error: ProviderError,
-        *,
-        blame: bool = True,
-    ) -> None:
-        """Close the attempt and, when the connection is to blame, tell the gate."""
-        uncertain = isinstance(error, OutcomeUnknown)
-        cost = None if isinstance(error, OutcomeUnknown | Rejected) else NOTHING_BILLED
-        async with self._db.workspace(ask.who.workspace_id, ask.who.user_id) as tx:
-            if await attempts.close(
-                tx, attempt.id, "uncertain" if uncertain else "failed", cost=cost, error_kind=error.code,
-                detail=error.note or error.message,
-            ):  # fmt: skip
-                observed.ended(tx, connection, attempt, error.code, cost)
-            if blame:
-                await gate.report_failure(tx, connection.id, error)
-        await record.flush()
-
 
 class _Answer:
     """An answer as it grows: what of it may be shown, and whether it fits."""
@@ -328,13 +260,10 @@ class _Answer:
             raise _misfit(f"The answer does not fit: {wrong.validator} at {'/'.join(map(str, wrong.absolute_path))}")
         return text
 
-    def written(self, estimate: int | None) -> Written:
+    def written(self, estimate: Cost) -> Written:
         assert self._end is not None
         told = self._end.cost_micro_usd
-        if told is not None:
-            cost = Cost(told, "actual")
-        else:
-            cost = Cost(estimate, "unknown" if estimate is None else "estimated")
+        cost = Cost(told, "actual") if told is not None else estimate
         return Written(
             "".join(self._pieces), self._model, self._attempt.id, self._end.usage, cost, self._end.finish
         )  # fmt: skip

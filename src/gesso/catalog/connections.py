@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from gesso.catalog import rows
 from gesso.catalog.editions.tables import KEY
-from gesso.catalog.items import Connection
+from gesso.catalog.items import JUDGES, Connection
 from gesso.catalog.registry import CHANNEL
 from gesso.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from gesso.core.ids import new_id
@@ -150,7 +150,7 @@ async def set_model_enabled(tx: ElevatedSession, key: str, enabled: bool) -> UUI
     )
     if row is None:
         raise NotFound(f"There is no model “{key}”.")
-    if enabled and row["price"] is None:
+    if enabled and row["price"] is None and row["kind"] != JUDGES:
         reason = f"{row['name']} has no price yet, so it cannot be switched on."
         raise InvalidInput(reason, fields={"price": reason})
     if enabled and (problem := wire_problem(row["adapter"], row["kind"], row["upstream"], row["wire"])):

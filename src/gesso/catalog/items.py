@@ -10,10 +10,14 @@ from gesso.catalog.rules import Rule
 from gesso.catalog.schema import SchemaValidator, validator
 from gesso.providers.registry import ADAPTERS
 
-Kind = Literal["image", "video", "chat", "vision"]
-KINDS: tuple[Kind, ...] = ("image", "video", "chat", "vision")
-ChainKey = Literal["text", "vision"]
-CHAINS: tuple[ChainKey, ...] = ("text", "vision")
+Kind = Literal["image", "video", "chat", "vision", "moderation"]
+KINDS: tuple[Kind, ...] = ("image", "video", "chat", "vision", "moderation")
+JUDGES: Kind = "moderation"
+"""Models of this kind judge what others are asked and make. Nobody chooses one, so that they need no price."""
+ChainKey = Literal["text", "vision", "moderation"]
+CHAINS: tuple[ChainKey, ...] = ("text", "vision", "moderation")
+SEES = "vision"
+"""The tag of a model of text, or of one that judges, that can look at pictures, too."""
 UNITS = ("credit", "image", "video", "chat", "prompt")
 
 
@@ -97,7 +101,9 @@ class Model:
         """Whether it can be a link of this chain. A chat model that can see has the tag `vision`."""
         if chain == "text":
             return self.kind == "chat"
-        return self.kind == "vision" or (self.kind == "chat" and "vision" in self.tags)
+        if chain == "moderation":
+            return self.kind == JUDGES
+        return self.kind == "vision" or (self.kind == "chat" and SEES in self.tags)
 
 
 @dataclass(frozen=True)
@@ -194,7 +200,7 @@ class ChainLink:
 
 @dataclass(frozen=True)
 class Chain:
-    """Which models are asked in turn for text, or to look at pictures; all of it within `total_seconds`."""
+    """Which models are asked in turn for text, to look at pictures, or to judge; all of it within `total_seconds`."""
 
     id: UUID
     key: ChainKey

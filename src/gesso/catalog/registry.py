@@ -16,6 +16,7 @@ from gesso.catalog import rows
 from gesso.catalog.editions import Face
 from gesso.catalog.items import (
     CHAIN_SECONDS,
+    JUDGES,
     LINK_SECONDS,
     Chain,
     ChainKey,
@@ -134,6 +135,10 @@ class Catalog:
             if (kind is None or model.kind == kind) and (not enabled_only or self._usable(model))
         )
 
+    def offered(self) -> tuple[Model, ...]:
+        """Those that are on and that people choose from: all but models that judge."""
+        return tuple(model for model in self.models() if model.kind != JUDGES)
+
     def model(self, key: str, enabled_only: bool = True) -> Model:
         """The model of this key. Raises InvalidInput on field `model` when it is unknown or off."""
         model = self._snapshot.models.get(key)
@@ -142,7 +147,7 @@ class Catalog:
         if model is not None:
             reason = f"{model.name} is switched off at the moment. Choose another model."
         else:
-            known = ", ".join(other.key for other in self.models())
+            known = ", ".join(other.key for other in self.offered())
             shown = key[:60].encode("utf-8", "replace").decode()
             reason = f"There is no model “{shown}”. Choose one of: {known}."
         raise InvalidInput(reason, fields={"model": reason})
@@ -150,7 +155,7 @@ class Catalog:
     @property
     def default_model(self) -> Model | None:
         """The model that is chosen first: the edition's, or the first that is on; None when all are off."""
-        usable = self.models()
+        usable = self.offered()
         wanted = self.edition.defaults.model
         return next((model for model in usable if model.key == wanted), usable[0] if usable else None)
 

@@ -14,4 +14,4 @@ router = APIRouter(prefix="/api/models", tags=["models"])
 async def read_models(request: Request, actor: CurrentActor) -> ModelsAnswer:
     """The models one may choose from, with what they accept and cost."""
     catalog = await shown_catalog(request)
-    return ModelsAnswer(items=[ModelItem.of(model, catalog.style_presets()) for model in catalog.models()])
+    return ModelsAnswer(items=[ModelItem.of(model, catalog.style_presets()) for model in catalog.offered()])

@@ -20,6 +20,7 @@ from gesso import __version__
 from gesso.core.sealed import Sealer
 from gesso.core.settings_billing import BillingSettings
 from gesso.core.settings_data import DatabaseSettings, StorageSettings, prefixed
+from gesso.core.settings_safety import SafetySettings
 
 Some = TypeVar("Some", bound=BaseSettings)
 
@@ -273,7 +274,7 @@ class TelemetrySettings(BaseSettings):
 
 SETTINGS_CLASSES: tuple[type[BaseSettings], ...] = (
     SiteSettings, WebSettings, DatabaseSettings, StorageSettings, MailSettings, WorkerSettings, LimitSettings,
-    ProviderSettings, BillingSettings, SandboxSettings, LogSettings, TelemetrySettings,
+    ProviderSettings, BillingSettings, SafetySettings, SandboxSettings, LogSettings, TelemetrySettings,
 )  # fmt: skip
 
 
@@ -290,6 +291,7 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     providers: ProviderSettings = field(default_factory=ProviderSettings)
     billing: BillingSettings = field(default_factory=BillingSettings)
+    safety: SafetySettings = field(default_factory=SafetySettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     log: LogSettings = field(default_factory=LogSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)

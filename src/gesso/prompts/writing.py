@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from gesso.calls.chain import Chains, Who, Written
+from gesso.calls.alone import Who
+from gesso.calls.chain import Chains, Written
 from gesso.core import crashpoints
 from gesso.core.clock import Clock
 from gesso.core.errors import Blocked, Conflict, GessoError, NotFound, Unavailable

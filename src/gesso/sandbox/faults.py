@@ -32,7 +32,7 @@ JOB: Mapping[str, str] = {
     "queue": "long queue; argument: places (default 5)",
     "422": "submit is refused with 422 and a detail list; argument `string`: with a detail string",
     "422-late": "submit works, the job ends in 422 with a detail list",
-    "safety": "the job ends in 422 content_policy_violation",
+    "safety": "the job ends in 422 content_policy_violation; OpenAI's moderation: argument: the score (default 0.97)",
     "nsfw": "has_nsfw_concepts is true for one picture; argument: which (default 0); models without the flag refuse",
     "flagged": "the same as nsfw, for products whose own rules refuse that word in a prompt",
     "no-flag": "has_nsfw_concepts is missing",

@@ -12,6 +12,7 @@ from gesso.catalog.editions.tables import KEY, Table, plain
 from gesso.catalog.items import (
     CHAIN_SECONDS,
     CHAINS,
+    JUDGES,
     KINDS,
     LINK_SECONDS,
     UNITS,
@@ -137,7 +138,7 @@ def _style_settings(table: Table) -> dict[str, Any]:
 
 
 def read_chains(root: Table, models: Mapping[str, Model]) -> tuple[Chain, ...]:
-    """[chains.text] and [chains.vision]: links = [{ model = "…", seconds = 10 }, …], in the order they are asked."""
+    """[chains.text], [chains.vision], [chains.moderation]: links = [{ model = "…", seconds = 10 }, …], as asked."""
     tables = root.table("chains")
     chains = [_chain(tables.table(key), key, models) for key in CHAINS if key in tables]
     tables.finish()
@@ -251,7 +252,7 @@ def read_model(table: Table, position: int, connections: Mapping[str, Connection
     enabled = table.boolean("enabled", True)
     kind: Kind = table.one_of("kind", KINDS)  # type: ignore[assignment]
     price = _rule(table, "price", "credits", capabilities)
-    if price is None and enabled and "price" not in table:
+    if price is None and enabled and "price" not in table and kind != JUDGES:
         table.document.problem(table.path, "a model without a price cannot be enabled; add price, or enabled = false")
     connection = connections.get(table.one_of("connection", tuple(connections)))
     upstream, wire = table.text("upstream"), _json(table, "wire")

@@ -1,4 +1,4 @@
-"""Changing chains: which models are asked in turn for text, or to look at pictures."""
+"""Changing chains: which models are asked in turn for text, to look at pictures, or to judge."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -43,7 +43,7 @@ def problems(
     """Field → what is wrong; nothing when the chain can be. Pure."""
     wrong = {}
     if key not in CHAINS:
-        wrong["key"] = f"There are the chains {' and '.join(CHAINS)}."
+        wrong["key"] = f"There are the chains {', '.join(CHAINS)}."
     if not 1 <= total_seconds <= SECONDS_MOST:
         wrong["total_seconds"] = f"Give a number from 1 to {SECONDS_MOST}."
     if not links:

@@ -11,7 +11,7 @@ from gesso.catalog import rows
 from gesso.catalog.connections import list_connections
 from gesso.catalog.edits.ordering import STEP
 from gesso.catalog.edits.removed import wanted_again
-from gesso.catalog.items import KINDS, Connection, Kind, Model, Pack
+from gesso.catalog.items import JUDGES, KINDS, Connection, Kind, Model, Pack
 from gesso.catalog.registry import CHANNEL
 from gesso.catalog.rules import MICRO, Path, Rule, RuleError, Unit, check_against, choices_of, parse_rule
 from gesso.catalog.schema import problems as schema_problems
@@ -65,7 +65,7 @@ def build(key: str, kind: Kind, facts: ModelFacts, connections: Sequence[Connect
     cost = _rule(facts.cost, "cost", "usd", settings, fields, checked=not found)
     connection = next((one for one in connections if one.key == facts.connection), None)
     fields |= _plain_problems(facts) | _place_problems(key, kind, facts, connection, others)
-    if facts.enabled and facts.price is None:
+    if facts.enabled and facts.price is None and kind != JUDGES:
         fields.setdefault("price", "A model without a price cannot be switched on.")
     if fields or connection is None:
         raise ModelRefused(fields, places)

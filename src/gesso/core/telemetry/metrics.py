@@ -103,6 +103,14 @@ HELD_BACK_SECONDS = _counter(
     "Time generations waited because a connection is full, limited or paused.", "adapter", "reason",
 )  # fmt: skip
 
+# --- safety --------------------------------------------------------------------------------------------
+MODERATION = _counter(
+    "gesso_moderation_total",
+    "Prompts and outputs by what was found: pass, review, blocked, rule (a built-in one), unjudged_open, "
+    "unjudged_closed.",
+    "stage", "outcome",
+)  # fmt: skip
+
 # --- files and mail ------------------------------------------------------------------------------------
 INGEST_SECONDS = _histogram(
     "gesso_ingest_seconds", "Checking a picture and making its thumbnails, the wait for a thread included.",

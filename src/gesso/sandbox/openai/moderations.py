@@ -20,6 +20,8 @@ from gesso.sandbox.openai.face import OpenAIFace
 from gesso.sandbox.openai.models import offer
 from gesso.sandbox.transport import strike_after
 
+HIT = 0.97
+"""The score of a word that is found, or of a fault that names none (`safety=0.6` names one)."""
 _SEEN = frozenset({"sexual", "self-harm", "self-harm/intent", "self-harm/instructions", "violence", "violence/graphic"})
 """Categories that pictures are judged by too."""
 _WORDS: Mapping[str, str] = {
@@ -71,7 +73,8 @@ async def moderate(request: Request, face: OpenAIFace) -> Response:
             await asyncio.to_thread(writer.picture_tokens, data)
     except writer.Unreadable:
         return failure(400, "Invalid image.", INVALID, "invalid_image_url", "input")
-    flagged = "safety" in faults or "nsfw" in faults
+    asked = faults.get("safety")
+    flagged = asked.number(HIT) if asked is not None else HIT if "nsfw" in faults else None
     if isinstance(body.input, list) and body.input and not isinstance(body.input[0], str):
         results = [_result(prompt, bool(texts), bool(pictures), flagged)]
     else:
@@ -86,14 +89,16 @@ def _taken(body: ModerationBody) -> tuple[list[str], list[str]]:
     return texts, [part.image_url.url for part in parts if isinstance(part, ImagePart)]
 
 
-def _result(text: str, has_text: bool, has_picture: bool, flagged: bool) -> dict[str, Any]:
-    hits = {name for name, words in _WORDS.items() if re.search(rf"\b(?:{words})\b", text, re.IGNORECASE)}
-    hits |= {"sexual"} if flagged else set()
+def _result(text: str, has_text: bool, has_picture: bool, flagged: float | None) -> dict[str, Any]:
+    """`flagged`: the score a fault asks for; one of less than a half is told without an objection."""
+    scores = {name: HIT for name, words in _WORDS.items() if re.search(rf"\b(?:{words})\b", text, re.IGNORECASE)}
+    scores |= {"sexual": flagged} if flagged is not None else {}
+    hits = {name for name, score in scores.items() if score >= 0.5}
     sources = [name for name, given in (("text", has_text), ("image", has_picture)) if given]
     return {
         "flagged": bool(hits),
         "categories": {name: name in hits for name in _WORDS},
-        "category_scores": {name: 0.97 if name in hits else 0.0001 for name in _WORDS},
+        "category_scores": {name: scores.get(name, 0.0001) for name in _WORDS},
         "category_applied_input_types": {
             name: [source for source in sources if source == "text" or name in _SEEN] for name in _WORDS
         },
