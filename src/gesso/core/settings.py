@@ -232,6 +232,17 @@ class SandboxSettings(BaseSettings):
     """Where jobs, files and the bill are kept, so that they outlive a restart. Without it they end with the process."""
     webhook_origin: str | None = None
     """Deliver webhooks to this origin whatever host they name: for a product whose public name leads elsewhere."""
+    stripe_webhook_url: str | None = None
+    """Where the sandbox's Stripe sends every event. `gesso up` sets this by itself."""
+    stripe_webhook_secret: SecretStr | None = None
+    """Signs them. Both or neither."""
+
+    @property
+    def payment_webhook(self) -> tuple[str, str] | None:
+        """Address and secret for Stripe's events, if both are set."""
+        if self.stripe_webhook_url is None or self.stripe_webhook_secret is None:
+            return None
+        return self.stripe_webhook_url, self.stripe_webhook_secret.get_secret_value()
 
 
 class LogSettings(BaseSettings):

@@ -23,9 +23,10 @@ from gesso.sandbox.openai.routes import face as openai
 from gesso.sandbox.pace import Pace
 from gesso.sandbox.promptchan.routes import face as promptchan
 from gesso.sandbox.replicate.routes import face as replicate
+from gesso.sandbox.stripe.routes import face as stripe
 from gesso.sandbox.studio import Studio
 
-FACES: tuple[Callable[[Ground], Face], ...] = (fal, openai, replicate, gemini, promptchan, comfyui, kie)
+FACES: tuple[Callable[[Ground], Face], ...] = (fal, openai, replicate, gemini, promptchan, comfyui, kie, stripe)
 
 
 def create_app(
@@ -35,17 +36,19 @@ def create_app(
     public_url: str | None = None,
     folder: Path | None = None,
     webhook_origin: str | None = None,
+    payment_webhook: tuple[str, str] | None = None,
 ) -> Starlette:
     """The application.
 
     `pace` says how long things take (default: from the environment), `workers` how many processes paint (0: a
     thread), `public_url` the origin to put into URLs (default: the one each client called), `folder` where jobs,
-    files and bill are kept across restarts, `webhook_origin` where webhooks go whatever host they name.
+    files and bill are kept across restarts, `webhook_origin` where webhooks go whatever host they name,
+    `payment_webhook` where every Stripe account's events go, and the secret that signs them.
     """
     pace = pace or Pace.of(SandboxSettings())
     archive = Archive(folder)
     studio, bill = Studio(workers), Bill(archive)
-    ground = Ground(pace, studio, bill, archive, public_url, webhook_origin)
+    ground = Ground(pace, studio, bill, archive, public_url, webhook_origin, payment_webhook)
     faces = [make(ground) for make in FACES]
 
     async def front(request: Request) -> Response:
@@ -92,6 +95,9 @@ def create_app(
 def serve(host: str = "127.0.0.1", port: int = 8790) -> None:
     """Runs the sandbox until it is told to stop. Exits with a message when the port is taken."""
     settings = SandboxSettings()
-    app = create_app(workers=settings.painters, folder=settings.folder, webhook_origin=settings.webhook_origin)
+    app = create_app(
+        workers=settings.painters, folder=settings.folder, webhook_origin=settings.webhook_origin,
+        payment_webhook=settings.payment_webhook,
+    )  # fmt: skip
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2, lifespan="on")
     uvicorn.Server(config).run()

@@ -50,8 +50,6 @@ class Courier:
             if told is not None:
                 told()
             return
-        if self._origin is not None:
-            url = urlunsplit(urlsplit(url)._replace(scheme=self._origin.scheme, netloc=self._origin.netloc))
         late = faults.get("webhook-late")
         wait = late.number(self._pace.webhook_late_seconds) if late else after_seconds
         for _ in range(2 if "webhook-duplicate" in faults else 1):
@@ -67,7 +65,7 @@ class Courier:
         pause = self._pace.webhook_retry_seconds
         for _ in range(self._attempts):
             timestamp = int(time.time()) - (_STALE_SECONDS if stale else 0)
-            status = await self._post(url, body, sign(timestamp, body, forged=forged))
+            status = await self.post(url, body, sign(timestamp, body, forged=forged))
             # A redirect is taken as a final no; so is a receiver that calls a spoilt webhook bad.
             if status is not None and (200 <= status < 400 or forged or stale):
                 break
@@ -78,7 +76,10 @@ class Courier:
         if told is not None:
             told()
 
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int | None:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int | None:
+        """One attempt, for those who keep their own account of attempts: the status, or None without an answer."""
+        if self._origin is not None:
+            url = urlunsplit(urlsplit(url)._replace(scheme=self._origin.scheme, netloc=self._origin.netloc))
         if self._client is None:
             self._client = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
         headers = {"Content-Type": "application/json", **headers}

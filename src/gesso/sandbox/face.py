@@ -16,7 +16,8 @@ from gesso.sandbox.studio import Studio
 @dataclass(frozen=True)
 class Ground:
     """What all faces stand on. `public_url`: the sandbox's origin when clients see another one than they call;
-    `webhook_origin`: where webhooks go whatever host they name."""
+    `webhook_origin`: where webhooks go whatever host they name; `payment_webhook`: where every Stripe account's
+    events go, and the secret that signs them."""
 
     pace: Pace
     studio: Studio
@@ -24,6 +25,7 @@ class Ground:
     archive: Archive
     public_url: str | None = None
     webhook_origin: str | None = None
+    payment_webhook: tuple[str, str] | None = None
 
     def base_url(self, request: Request, prefix: str) -> str:
         """The address of a face as this client knows it."""
