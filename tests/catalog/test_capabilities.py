@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gesso.catalog.allowed import check_model
 from gesso.catalog.capabilities import check, form_fields, from_form
 from gesso.catalog.editions import load_edition
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.schema import problems
-from gesso.core.errors import InvalidInput
+from gesso.core.errors import InvalidInput, PlanLimit
 from gesso.core.ids import new_id
 from tests.catalog.helpers import COUNT, PROMPT, model
 
@@ -168,6 +169,53 @@ def test_locked_choices_stay_visible_and_impossible_ones_are_left_out() -> None:
     assert (fields["steps"].maximum, fields["steps"].default, fields["seed"].locked_by) == (20, 20, "Pro")
     alone = {field.name: field for field in form_fields(PLANNED, FREE, (FREE,))}
     assert [choice.value for choice in alone["count"].choices] == [1, 2]
+
+
+BASIC = Plan(id=new_id(), key="basic", name="Basic", limits={"steps": 20}, advanced=False, models=("sketcher",))
+FOLDED = model(
+    {
+        "steps": {"type": "integer", "minimum": 1, "maximum": 50, "default": 28},
+        "guidance": {"type": "number", "minimum": 1, "maximum": 9, "default": 3.5},
+        "negative_prompt": {"type": "string", "maxLength": 100},
+        "raw": {"type": "boolean", "default": False, "x-advanced": True},
+        "strength": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.5},
+    }
+)  # fmt: skip
+
+
+def test_without_advanced_what_is_under_the_fold_keeps_its_default_but_for_what_limits_name() -> None:
+    plans = (BASIC, PRO)
+    for name, value in (("guidance", 4), ("negative_prompt", "fog"), ("raw", True)):
+        with pytest.raises(PlanLimit) as caught:
+            check(FOLDED, {"prompt": "x", name: value}, BASIC, plans)
+        assert caught.value.fields[name].endswith("cannot be changed on the Basic plan. Pro opens it.")
+        assert caught.value.facts == {"plan": "basic", "opened_by": "pro"}
+        check(FOLDED, {"prompt": "x", name: value}, PRO, plans)
+    at_default = {"prompt": "x", "guidance": 3.5, "negative_prompt": "", "raw": False, "steps": 12, "strength": 0.9}
+    assert check(FOLDED, at_default, BASIC, plans)["steps"] == 12
+    fields = {field.name: field for field in form_fields(FOLDED, BASIC, plans)}
+    assert {name: field.locked_by for name, field in fields.items() if field.locked_by} == {
+        "guidance": "Pro", "negative_prompt": "Pro", "raw": "Pro",
+    }  # fmt: skip
+    assert (fields["steps"].maximum, fields["steps"].raised_by) == (20, "Pro")
+    assert {field.name for field in form_fields(FOLDED, BASIC, (BASIC,))} == {"prompt", "count", "steps", "strength"}
+
+
+def test_a_wrong_value_beside_a_locked_one_is_no_matter_of_the_plan_alone() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check(FOLDED, {"prompt": "x", "raw": True, "strength": 7}, BASIC, (BASIC, PRO))
+    assert not isinstance(caught.value, PlanLimit)
+    assert set(caught.value.fields) == {"raw", "strength"}
+
+
+def test_a_model_of_another_plan_is_refused_with_the_plan_that_has_it() -> None:
+    check_model(FOLDED, PRO, (BASIC, PRO))
+    with pytest.raises(PlanLimit, match=r"Painter is not part of the Basic plan. Pro opens it.") as caught:
+        check_model(FOLDED, BASIC, (BASIC, PRO))
+    assert caught.value.facts["opened_by"] == "pro"
+    with pytest.raises(PlanLimit, match=r"Choose another model") as caught:
+        check_model(FOLDED, BASIC, (BASIC,))
+    assert caught.value.facts["opened_by"] is None
 
 
 # ── forms ────────────────────────────────────────────────────────────────────────────────────────

@@ -54,6 +54,7 @@ async def test_models_say_what_they_accept_and_cost(
     first = items[0]
     assert set(first) == {
         "key", "kind", "name", "description", "capabilities", "price", "typical_seconds", "tags", "sample_url",
+        "locked_by",
     }  # fmt: skip
     assert first["price"] == {"credits": "1", "allowances": {}, "outputs": [{"credits": "1"}]}
     assert Price.from_json(first["price"]).credits == 1_000_000

@@ -9,9 +9,10 @@ from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
+from gesso.catalog.allowed import opener, pinned, plan_allows, unpinned_by
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.rules import choices_of
-from gesso.core.errors import InvalidInput
+from gesso.core.errors import InvalidInput, PlanLimit
 
 LABELS = {
     "prompt": "Prompt", "negative_prompt": "Leave out", "size": "Size", "aspect_ratio": "Shape",
@@ -32,10 +33,12 @@ def check(
     """The parameters with defaults filled in, in the schema's order, ready for pricing and the provider.
 
     A value of None counts as not given. With a `plan`, its limits hold too, and `plans` (cheapest first) let
-    the message name the plan that opens a setting. Raises InvalidInput with one message per field.
+    the message name the plan that opens a setting. Raises InvalidInput with one message per field; PlanLimit when the
+    plan is all that is in the way.
     """
     given = {name: value for name, value in params.items() if value is not None}
     wrong: dict[str, str] = {}
+    opened: list[Plan | None] = []
     for error in model.validator.iter_errors(given):
         for name, message in _explain(model, error, given):
             wrong.setdefault(name, message)
@@ -44,9 +47,14 @@ def check(
             continue
         problem = _text_problem(model, name, value)
         if problem is None and plan is not None:
-            problem = _plan_problem(model, name, value, plan, plans)
+            problem, found = _plan_problem(model, name, value, plan, plans)
+            opened += [found] if problem is not None else []
         if problem is not None:
             wrong[name] = problem
+    if plan is not None and wrong and len(wrong) == len(opened):
+        best = max((found for found in opened if found), key=plans.index, default=None) if all(opened) else None
+        sentences = " ".join(list(wrong.values())[:3])
+        raise PlanLimit(sentences, fields=wrong, plan=plan.key, opened_by=best.key if best else None)
     if wrong:
         raise InvalidInput(" ".join(list(wrong.values())[:3]), fields=wrong)
     cleaned: dict[str, Any] = {}
@@ -61,29 +69,10 @@ def check(
 def default_of(name: str, prop: Mapping[str, Any], plan: Plan | None = None) -> Any:
     """The setting's default, or the nearest the plan allows; None when there is none."""
     default = prop.get("default")
-    if plan is None or default is None or plan_allows(plan, name, default, default):
+    if plan is None or default is None or plan_allows(plan, name, default, prop):
         return default
     limit = plan.max_count if name == "count" else plan.limits[name]
     return limit[0] if isinstance(limit, tuple) else limit
-
-
-def plan_allows(plan: Plan, name: str, value: Any, default: Any) -> bool:
-    """Whether the plan lets this value through."""
-    if name == "count":
-        return not isinstance(value, int) or value <= plan.max_count
-    limit = plan.limits.get(name)
-    if limit is None:
-        return True
-    if limit is False:
-        return bool(value == default)
-    if isinstance(limit, tuple):
-        return value in limit
-    return bool(value <= limit)
-
-
-def opened_by(plans: Sequence[Plan], name: str, value: Any, default: Any) -> str | None:
-    """The name of the first plan that lets this value through."""
-    return next((plan.name for plan in plans if plan_allows(plan, name, value, default)), None)
 
 
 def from_form(model: Model, form: Mapping[str, str | Sequence[str]]) -> dict[str, Any]:
@@ -204,21 +193,25 @@ def _text_problem(model: Model, name: str, value: Any) -> str | None:
     return None
 
 
-def _plan_problem(model: Model, name: str, value: Any, plan: Plan, plans: Sequence[Plan]) -> str | None:
+def _plan_problem(
+    model: Model, name: str, value: Any, plan: Plan, plans: Sequence[Plan]
+) -> tuple[str | None, Plan | None]:
+    """What the plan has against this value, and the plan that opens it."""
     prop = model.settings[name]
-    default = prop.get("default")
-    if plan_allows(plan, name, value, default):
-        return None
+    if plan_allows(plan, name, value, prop):
+        return None, None
     label = label_of(name, prop)
-    opener = opened_by(plans, name, value, default)
-    way_out = f" {opener} opens it." if opener else ""
+    if name != "count" and pinned(plan, name, prop):
+        found = opener(plans, name, value, prop) or unpinned_by(plans, name, prop)
+        return f"{label} cannot be changed on the {plan.name} plan.{_way_out(found)}", found
+    found = opener(plans, name, value, prop)
     limit = plan.max_count if name == "count" else plan.limits[name]
-    if limit is False:
-        return f"{label} cannot be changed on the {plan.name} plan.{way_out}"
-    if isinstance(limit, tuple):
-        allowed = ", ".join(map(str, limit))
-        return f"{label} must be {allowed} on the {plan.name} plan; you sent {_shown(value)}.{way_out}"
-    return f"{label} can be at most {limit} on the {plan.name} plan; you sent {_shown(value)}.{way_out}"
+    rule = f"must be {', '.join(map(str, limit))}" if isinstance(limit, tuple) else f"can be at most {limit}"
+    return f"{label} {rule} on the {plan.name} plan; you sent {_shown(value)}.{_way_out(found)}", found
+
+
+def _way_out(found: Plan | None) -> str:
+    return f" {found.name} opens it." if found is not None else ""
 
 
 def _range(prop: Mapping[str, Any]) -> str:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any, Literal
 
-from gesso.catalog.checks import default_of, label_of, opened_by, plan_allows
+from gesso.catalog.allowed import is_advanced, opener, pinned, plan_allows, raised_by, unpinned_by
+from gesso.catalog.checks import default_of, label_of
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.rules import choices_of, size_of
 
 FieldKind = Literal["segmented", "slider", "number", "select", "text", "switch", "size", "seed", "count", "references"]
-_ADVANCED = frozenset({"negative_prompt", "steps", "guidance", "seed", "output_format"})
 _SEGMENTS = 4
 
 
@@ -31,7 +31,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Field:
-    """One control. `name` is the request's parameter; `max_length` is in characters."""
+    """One control. `name` is the request's parameter; `max_length` is in characters.
+
+    `locked_by` names the plan on which it can be changed at all, `raised_by` the one on which `maximum` is higher.
+    """
 
     name: str
     kind: FieldKind
@@ -48,14 +51,20 @@ class Field:
     choices: tuple[Choice, ...] = ()
     advanced: bool = False
     locked_by: str | None = None
+    raised_by: str | None = None
 
 
 def form_fields(model: Model, plan: Plan | None = None, plans: Sequence[Plan] = ()) -> tuple[Field, ...]:
     """The model's controls in the schema's order, the prompt among them.
 
-    `plans` are all plans, cheapest first: the first that allows a locked choice is named on it.
+    `plans` are all plans, cheapest first: the first that allows a locked choice is named on it. What no plan lets
+    anybody change is not among them.
     """
-    return tuple(_field(model, name, plan, plans) for name in model.settings)
+    return tuple(
+        _field(model, name, plan, plans)
+        for name, prop in model.settings.items()
+        if plan is None or not pinned(plan, name, prop) or unpinned_by(plans, name, prop) is not None
+    )
 
 
 def _field(model: Model, name: str, plan: Plan | None, plans: Sequence[Plan]) -> Field:
@@ -63,13 +72,13 @@ def _field(model: Model, name: str, plan: Plan | None, plans: Sequence[Plan]) ->
     choices = _choices(name, prop, plan, plans)
     default = default_of(name, prop, plan)
     maximum = prop.get("maximum")
-    locked_by = None
+    locked_by = more = None
     if plan is not None:
         limit = plan.limits.get(name)
-        if limit is False:
-            free = (other.name for other in plans if other.limits.get(name) is not False)
-            locked_by = next(free, plan.name)
+        if pinned(plan, name, prop):
+            locked_by = unpinned_by(plans, name, prop)
         elif isinstance(limit, int) and maximum is not None:
+            more = raised_by(plans, name, limit, maximum)
             maximum = min(maximum, limit)
         if name == "count" and maximum is not None:
             maximum = min(maximum, plan.max_count)
@@ -87,8 +96,9 @@ def _field(model: Model, name: str, plan: Plan | None, plans: Sequence[Plan]) ->
         min_items=prop.get("minItems"),
         max_items=prop.get("maxItems"),
         choices=choices,
-        advanced=bool(prop.get("x-advanced", name in _ADVANCED)),
-        locked_by=locked_by,
+        advanced=is_advanced(name, prop),
+        locked_by=locked_by.name if locked_by else None,
+        raised_by=more.name if more else None,
     )
 
 
@@ -115,14 +125,14 @@ def _choices(name: str, prop: dict[str, Any], plan: Plan | None, plans: Sequence
     if name == "count":
         values = range(1, prop["maximum"] + 1)
     titles = {choice["const"]: choice.get("title") for choice in prop.get("oneOf", ())}
-    default = prop.get("default")
     drawn = []
     for value in values:
         locked_by = None
-        if plan is not None and not plan_allows(plan, name, value, default):
-            locked_by = opened_by(plans, name, value, default)
-            if locked_by is None:
+        if plan is not None and not plan_allows(plan, name, value, prop):
+            found = opener(plans, name, value, prop)
+            if found is None:
                 continue
+            locked_by = found.name
         pixels = size_of(value) if name == "size" else None
         drawn.append(Choice(value, str(titles.get(value) or value), _aspect(name, value), pixels, locked_by))
     return tuple(drawn)

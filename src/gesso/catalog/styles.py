@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gesso.catalog.checks import plan_allows
+from gesso.catalog.allowed import plan_allows
 from gesso.catalog.items import Model, Plan, StylePreset
 from gesso.catalog.rules import choices_of
 from gesso.catalog.schema import validator
@@ -53,7 +53,7 @@ def fitting(model: Model, style: StylePreset, plan: Plan) -> dict[str, Any]:
         for name, value in style.settings.items()
         if (prop := model.settings.get(name)) is not None
         and not any(validator(prop).iter_errors(value))
-        and plan_allows(plan, name, value, prop.get("default"))
+        and plan_allows(plan, name, value, prop)
     }
 
 

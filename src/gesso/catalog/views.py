@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from gesso.catalog.items import Model, StylePreset
+from gesso.catalog.allowed import model_opener, opens
+from gesso.catalog.items import Model, Plan, StylePreset
 from gesso.catalog.pricing import usual_price
 from gesso.catalog.styles import SETTING as STYLE
 from gesso.catalog.styles import offered, takes_styles
@@ -44,10 +45,18 @@ class ModelItem(BaseModel):
     typical_seconds: int = Field(description="How long one output usually takes.")
     tags: list[str]
     sample_url: str | None = Field(description="A picture that shows what it makes.")
+    locked_by: str | None = Field(description="Key of the plan that opens it; null: it can be asked for.")
 
     @classmethod
-    def of(cls, model: Model, styles: Sequence[StylePreset] = ()) -> "ModelItem":
-        """The model with the styles it can wear as the choices of its `style`."""
+    def of(
+        cls,
+        model: Model,
+        styles: Sequence[StylePreset] = (),
+        plan: Plan | None = None,
+        plans: Sequence[Plan] = (),
+    ) -> "ModelItem":
+        """The model with the styles it can wear as the choices of its `style`; locked where `plan` does not open it."""
+        found = None if plan is None or opens(plan, model) else model_opener(plans, model)
         return cls.model_validate(
             {
                 "key": model.key,
@@ -59,6 +68,7 @@ class ModelItem(BaseModel):
                 "typical_seconds": model.typical_seconds,
                 "tags": list(model.tags),
                 "sample_url": sample_url(model),
+                "locked_by": found.key if found else None,
             }
         )
 

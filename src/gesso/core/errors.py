@@ -2,7 +2,8 @@
 
     GessoError
     ├── InvalidInput       422  correct the named fields
-    │   └── Blocked        422  the content policy forbids it; ask for something else
+    │   ├── Blocked        422  the content policy forbids it; ask for something else
+    │   └── PlanLimit      422  the plan does not open it; choose otherwise, or a plan that does
     ├── NotSignedIn        401  sign in
     ├── OutOfCredits       402  get credits, or wait
     ├── PaymentFailed      402  pay in another way
@@ -46,6 +47,12 @@ class Blocked(InvalidInput):
     """The content policy forbids the request. Nothing was charged."""
 
     code, title = "content_policy", "This is not allowed here"
+
+
+class PlanLimit(InvalidInput):
+    """The workspace's plan does not open it. Facts: plan, opened_by (keys of plans; null: none opens it)."""
+
+    code, title = "plan_limit", "Not part of your plan"
 
 
 class NotSignedIn(GessoError):

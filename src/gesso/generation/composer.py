@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from gesso.catalog.allowed import model_opener, opens
 from gesso.catalog.capabilities import Choice, Field, form_fields
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.pricing import usual_price
@@ -38,7 +39,7 @@ _WORDY = frozenset({"text"})
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A model to choose. `facts`: "1 credit · 9 s", or that it cannot be used now."""
+    """A model to choose. `facts`: "1 credit · 9 s", or that it cannot be used now. `plan` opens a locked one."""
 
     key: str
     name: str
@@ -46,6 +47,7 @@ class ModelCard:
     facts: str
     sample: str
     checked: bool
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Control:
     percent: float = 0.0
     max_length: int = 0
     locked_by: str = ""
+    raised_by: str = ""
 
     @property
     def chosen(self) -> Option | None:
@@ -217,8 +220,11 @@ def model_cards(
     chosen: Model,
     measured: Mapping[str, float] | None = None,
     closed: Collection[UUID] = (),
+    plan: Plan | None = None,
+    plans: Sequence[Plan] = (),
 ) -> tuple[ModelCard, ...]:
-    """All models as cards, in their order. One without a price cannot be used and has none.
+    """All models as cards, in their order. One without a price cannot be used and has none; one that `plan` does not
+    have is locked.
 
     `measured`: seconds that recent runs took, by model; without one the catalogue's word counts. `closed`: connections
     that take no calls now.
@@ -234,9 +240,19 @@ def model_cards(
         about = "~" if model.kind == "video" else ""  # else it would pass for the video's length
         facts = f"{price} · {about}{seconds} s" if usable else "Not available now"
         cards.append(
-            ModelCard(model.key, model.name, model.description, facts, sample_url(model) or "", model is chosen)
-        )
+            ModelCard(
+                model.key, model.name, model.description, facts, sample_url(model) or "", model is chosen,
+                _opened_by(model, plan, plans),
+            )
+        )  # fmt: skip
     return tuple(cards)
+
+
+def _opened_by(model: Model, plan: Plan | None, plans: Sequence[Plan]) -> str:
+    if plan is None or opens(plan, model):
+        return ""
+    found = model_opener(plans, model)
+    return found.name if found is not None else ""
 
 
 def closed_words(chosen: Model, models: Sequence[Model], closed: Collection[UUID]) -> str:
@@ -344,6 +360,7 @@ def _control(field: Field, typed: Typed, errors: Mapping[str, str]) -> Control:
         percent=_percent(field, value),
         max_length=field.max_length or 0,
         locked_by=field.locked_by or "",
+        raised_by=field.raised_by or "",
     )
 
 

@@ -37,7 +37,7 @@ from gesso.generation import composer as compose
 from gesso.generation import repository, service, views
 from gesso.generation.composer import Composer, Quote
 from gesso.generation.inputs import ids_of, known_references, read, take_uploads
-from gesso.generation.prefill import model_of, prefilled
+from gesso.generation.prefill import model_of, offered, prefilled
 from gesso.generation.rooms import room_for, room_of
 from gesso.generation.service import Ask
 from gesso.generation.styling import restyled, style_cards
@@ -103,10 +103,10 @@ async def change_composer(request: Request, actor: CurrentActor) -> Response:
     typed = await read(request)
     errors = await take_uploads(request, actor, typed)
     catalog = await shown_catalog(request)
-    model = model_of(catalog, text_of(typed, "model"), room_of(request).kind)
+    plan = catalog.plan(actor.plan_key)
+    model = model_of(catalog, text_of(typed, "model"), room_of(request).kind, plan)
     if model is not None:
         before = catalog.snapshot.models.get(text_of(typed, "was"))
-        plan = catalog.plan(actor.plan_key)
         typed = restyled(fitted(typed, model, plan, catalog.plans(), before), model, catalog.style_presets(), plan)
     async with _tx(request, actor) as tx:
         composer = await _composer(request, actor, tx, typed, errors=errors)
@@ -282,15 +282,15 @@ async def _composer(
     """The composer as it stands with these values; None when no model is on."""
     catalog, errors = await shown_catalog(request), errors or {}
     room = room_of(request)
-    model = model_of(catalog, text_of(typed, "model"), room.kind)
+    plan, plans = catalog.plan(actor.plan_key), catalog.plans()
+    model = model_of(catalog, text_of(typed, "model"), room.kind, plan)
     if model is None:
         return None
-    plan, plans = catalog.plan(actor.plan_key), catalog.plans()
     main, advanced = compose.controls(model, typed, errors, plan, plans)
-    offered = catalog.models(room.kind)
+    shown = offered(catalog, room.kind)
     closed = await gate.closed(tx)
-    measured = await repository.typical_seconds_of(tx, [one.key for one in offered])
-    cards = compose.model_cards(offered, model, measured, closed)
+    measured = await repository.typical_seconds_of(tx, [one.key for one in shown])
+    cards = compose.model_cards(shown, model, measured, closed, plan, plans)
     pictures = await media.by_ids(tx, ids_of(texts_of(typed, "references")))
     fold = text_of(typed, "fold")
     return Composer(
@@ -316,7 +316,7 @@ async def _composer(
         labels={name: capabilities.label_of(name, prop) for name, prop in model.settings.items()} | {"model": "Model"},
         notice=notice,
         styles=style_cards(model, typed, catalog.style_presets()),
-        closed=compose.closed_words(model, offered, closed),
+        closed=compose.closed_words(model, shown, closed),
     )
 
 

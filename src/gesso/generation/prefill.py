@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from gesso.accounts.access import Actor
-from gesso.catalog.items import Model
+from gesso.catalog.allowed import model_opener, opens
+from gesso.catalog.items import Model, Plan
 from gesso.catalog.registry import Catalog
 from gesso.core.errors import NotFound
 from gesso.db import WorkspaceSession
@@ -39,23 +40,33 @@ async def prefilled(
         elif wanted := query.get("from_generation"):
             params = await _of_generation(tx, actor, wanted)
         if wanted := query.get("input"):
-            return await _with_input(tx, wanted, params | _given(query), catalog, kind)
+            return await _with_input(tx, wanted, params | _given(query), actor, catalog, kind)
     except NotFound as error:
         notice = error.detail
     params |= _given(query)
     key = str(params.get("model", ""))
     if params.get("model_name") and not any(model.key == key for model in catalog.models(kind)):
         notice = f"{params['model_name']} is not offered any more. Its settings were taken over as far as they fit."
+    notice = notice or _locked(key, actor, catalog, kind)
     return _fit(params, actor, catalog, kind), notice
 
 
-def model_of(catalog: Catalog, key: str, kind: Kind) -> Model | None:
-    """The model of this key if it makes `kind`, else the one that is chosen first; None without any."""
-    usable = catalog.models(kind)
+def model_of(catalog: Catalog, key: str, kind: Kind, plan: Plan) -> Model | None:
+    """The model of this key if it makes `kind` and the plan has it, else the one that is chosen first.
+
+    Where the plan has none, one that another plan has; None without any.
+    """
+    known = offered(catalog, kind)
+    usable = [model for model in known if opens(plan, model)] or known
     found = next((model for model in usable if model.key == key), None)
     if found is None and (default := catalog.default_model) in usable:
         found = default
     return found or next(iter(usable), None)
+
+
+def offered(catalog: Catalog, kind: Kind) -> tuple[Model, ...]:
+    """The models of this kind that are on, but for those that no plan has."""
+    return tuple(model for model in catalog.models(kind) if model_opener(catalog.plans(), model) is not None)
 
 
 def _given(query: Mapping[str, str]) -> dict[str, str]:
@@ -86,7 +97,7 @@ async def _of_generation(tx: WorkspaceSession, actor: Actor, wanted: str) -> dic
 
 
 async def _with_input(
-    tx: WorkspaceSession, wanted: str, params: dict[str, Any], catalog: Catalog, kind: Kind
+    tx: WorkspaceSession, wanted: str, params: dict[str, Any], actor: Actor, catalog: Catalog, kind: Kind
 ) -> Prefilled:
     """A picture to work from, in a model that takes one."""
     try:
@@ -95,8 +106,9 @@ async def _with_input(
         return typed_of(params), error.detail
     if asset.kind != "image":
         return typed_of(params), _NO_STILL
-    chosen = model_of(catalog, str(params.get("model", "")), kind)
-    takers = [model for model in catalog.models(kind) if "references" in model.settings]
+    plan = catalog.plan(actor.plan_key)
+    chosen = model_of(catalog, str(params.get("model", "")), kind, plan)
+    takers = [model for model in catalog.models(kind) if "references" in model.settings and opens(plan, model)]
     if not takers:
         return typed_of(params), _NO_MODEL
     if chosen not in takers:
@@ -110,8 +122,19 @@ async def _with_input(
 def _fit(params: dict[str, Any], actor: Actor, catalog: Catalog, kind: Kind) -> dict[str, str | list[str]]:
     params.pop("model_name", None)
     typed = typed_of(params)
-    model = model_of(catalog, str(params.get("model", "")), kind)
-    return fitted(typed, model, catalog.plan(actor.plan_key), catalog.plans()) if model is not None else typed
+    plan = catalog.plan(actor.plan_key)
+    model = model_of(catalog, str(params.get("model", "")), kind, plan)
+    return fitted(typed, model, plan, catalog.plans()) if model is not None else typed
+
+
+def _locked(key: str, actor: Actor, catalog: Catalog, kind: Kind) -> str:
+    """What to tell of a model that the plan does not have; "" when it has it."""
+    plan = catalog.plan(actor.plan_key)
+    wanted = next((model for model in offered(catalog, kind) if model.key == key), None)
+    if wanted is None or opens(plan, wanted):
+        return ""
+    opener = model_opener(catalog.plans(), wanted)
+    return f"{wanted.name} is part of {opener.name}. Its settings were taken over as far as they fit." if opener else ""
 
 
 def _id(text: str, missing: str) -> UUID:

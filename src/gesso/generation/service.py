@@ -15,6 +15,7 @@ from gesso import jobs
 from gesso.accounts.access import Actor
 from gesso.billing.renewal import next_grant_at
 from gesso.catalog import capabilities, pricing, styles
+from gesso.catalog.allowed import check_model, pinned
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.registry import Catalog
 from gesso.core.errors import GessoError, InvalidInput, NotFound, OutOfCredits, TooManyRequests
@@ -270,10 +271,14 @@ async def rerun(
     now: datetime,
     waiting_limit: int,
 ) -> Submitted:
-    """Ask for the same again, with the seed it had or a new one. Raises what `submit` does, and NotFound."""
+    """Ask for the same again, with the seed it had or a new one. Raises what `submit` does, and NotFound.
+
+    On a plan that lets nobody choose a seed it is a new one.
+    """
     earlier = await find(tx, actor, generation_id)
     params = {name: value for name, value in earlier.params.items() if name != "seed"}
-    if not new_seed and earlier.seed is not None:
+    prop = catalog.model(earlier.model_key).settings.get("seed", {})
+    if not new_seed and earlier.seed is not None and not pinned(catalog.plan(actor.plan_key), "seed", prop):
         params["seed"] = earlier.seed
     ask = Ask(earlier.kind, earlier.model_key, params, source, rerun_of=earlier.id)
     return await submit(tx, actor, ask, catalog, now=now, waiting_limit=waiting_limit)
@@ -293,7 +298,11 @@ def _model(catalog: Catalog, ask: Ask) -> Model:
 def _checked(
     model: Model, params: Mapping[str, Any], plan: Plan, catalog: Catalog
 ) -> tuple[dict[str, Any], tuple[OutputAsk, ...]]:
-    """(clean parameters, one ask per output). A style's settings stand where nothing was given."""
+    """(clean parameters, one ask per output). A style's settings stand where nothing was given.
+
+    Raises InvalidInput; PlanLimit for what the plan does not open.
+    """
+    check_model(model, plan, catalog.plans())
     style = styles.chosen(model, params, catalog.style_presets())
     cleaned = capabilities.check(model, styles.filled(model, params, style, plan), plan, catalog.plans())
     return cleaned, pricing.quote(model, cleaned, cleaned.get("count", 1))

@@ -46,7 +46,10 @@ def fitted(
         if field.default is not None and text_of(kept, field.name) == form_text(field.default):
             del kept[field.name]
     shape = _shape_of(kept)
-    for field in form_fields(model, plan, plans):
+    fields = form_fields(model, plan, plans)
+    hidden = set(model.settings) - {field.name for field in fields}
+    kept = {name: value for name, value in kept.items() if name not in hidden}
+    for field in fields:
         if field.kind == "references":
             if field.max_items is not None and field.name in kept:
                 kept[field.name] = texts_of(kept, field.name)[: field.max_items]
@@ -73,6 +76,8 @@ def form_text(value: Any) -> str:
 
 
 def _fits(field: Field, text: str) -> bool:
+    if field.locked_by is not None:
+        return False
     if field.choices:
         return any(form_text(choice.value) == text and choice.locked_by is None for choice in field.choices)
     if field.kind in ("slider", "number", "seed") and text:
