@@ -56,7 +56,7 @@ from gesso.core.telemetry.process import telling
 from gesso.home import home
 from gesso.media.storage import redirect_origin
 from gesso.prompts.writing import Studio
-from gesso.runtime import Runtime, open_runtime
+from gesso.runtime import Runtime, open_runtime, terms_of
 from gesso.shell import shell_of
 from gesso.web import errors
 from gesso.web.brand import Brand, brand_css, corrections
@@ -142,6 +142,7 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.brand = lambda: _brand(runtime.catalog)
     state.modules = lambda: runtime.catalog.edition.modules
     state.welcome = lambda: runtime.catalog.edition.welcome
+    state.terms = terms_of(runtime.catalog)
     state.adult = lambda: runtime.catalog.edition.policy.adult
 
 

@@ -15,6 +15,7 @@ from gesso.db.limits import Limits as DatabaseLimits
 from gesso.media.ingest import Limits
 from gesso.media.service import Ingest
 from gesso.media.storage import Storage
+from gesso.media.terms import Terms, TermsOf
 from gesso.media.video import VideoLimits
 
 
@@ -31,6 +32,16 @@ class Runtime:
     ingest: Ingest
     mailer: Mailer
     hooks: AccountHooks
+
+
+def terms_of(catalog: Catalog) -> TermsOf:
+    """What plans say of pictures, for the room that keeps them."""
+
+    def terms(plan_key: str) -> Terms:
+        plan = catalog.plan(plan_key)
+        return Terms(plan.watermark, plan.retention_days)
+
+    return terms
 
 
 def open_database(settings: Settings) -> Database:

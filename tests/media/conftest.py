@@ -16,12 +16,22 @@ from gesso.db import Database
 from gesso.media import files, pages, routes
 from gesso.media.service import Ingest
 from gesso.media.storage import Storage
+from gesso.media.terms import Terms
 from gesso.web import errors
 from gesso.web.errors import Problem
 from gesso.web.security import SecurityMiddleware
 from gesso.web.shell import NavItem, Shell
 from tests.bucket import Bucket, moto_server
 from tests.cast import make_user, sign_in
+
+PLANS = {
+    "free": Terms(),
+    "marked": Terms(marked=True),
+    "month": Terms(days=30),
+    "marked-month": Terms(marked=True, days=30),
+    "year": Terms(days=365),
+}.__getitem__
+"""Terms of the plans in this room's tests."""
 
 NewClient = Callable[[Actor | None], Awaitable[httpx2.AsyncClient]]
 
@@ -42,6 +52,7 @@ def media_app(db: Database, storage: Storage, ingest: Ingest, clock: Clock) -> F
     app.state.shell = shell
     app.state.modules = lambda: ("image", "video", "gallery")
     app.state.welcome = Welcome
+    app.state.terms = PLANS
     app.state.settings = Settings(
         site=SiteSettings(env="test", base_url="http://gesso.test"),
         storage=StorageSettings(max_upload_bytes=2**20),

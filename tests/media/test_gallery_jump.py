@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +12,7 @@ import pytest
 from gesso.accounts.access import Actor
 from gesso.core.errors import InvalidInput
 from gesso.db import Database
-from gesso.media import gallery, repository, timeline
+from gesso.media import bin, gallery, repository, timeline
 from gesso.media.inputs import parse_place, zone_of
 from gesso.media.models import Asset, Filters, first_id
 from tests.cast import make_user
@@ -123,7 +123,8 @@ async def test_months_are_counted_with_every_change(
         await repository.restore(tx, doomed[:3], now)
     assert (await months())["2026-01"] == 3
     async with db.elevated("test") as tx:
-        assert await repository.remove(tx, doomed) == 8
+        binned = [one for one in await bin.due(tx, now + timedelta(days=1), now, None, 10_000) if one.id in doomed]
+        assert (await bin.remove(tx, binned, now.date(), {})).pictures == 8
     await add(db, ada, row(ada, id_at(utc(2025, 12, 31, 23, 59)), source="upload"))  # uploads are no part of it
     await asyncio.gather(*(add(db, ada, row(ada, id_at(utc(2023, 7, 1)))) for _ in range(8)))
     assert await months() == {**all_of_them, "2025-12": 9, "2026-01": 3, "2023-07": 8}

@@ -10,8 +10,8 @@ import pytest
 from gesso.core.errors import NotFound
 from gesso.core.ids import new_id
 from gesso.db import Database
-from gesso.media import repository
-from gesso.media.models import Asset, Filters, Usage
+from gesso.media import bin, repository
+from gesso.media.models import Asset, Doomed, Filters, Usage
 from tests.cast import make_user
 from tests.media.pictures import add, id_at, row, utc
 
@@ -271,7 +271,8 @@ async def test_totals_follow_every_change(db: Database) -> None:
         assert await repository.usage(tx) == Usage(2, 0, 30)
         await repository.delete(tx, [two.id], now)
     async with db.elevated("test") as tx:
-        assert await repository.remove(tx, [one.id, two.id]) == 1  # only what is in the bin
+        doomed = [Doomed(asset.id, ada.workspace_id, "person", (), now) for asset in (one, two)]
+        assert (await bin.remove(tx, doomed, now.date(), {})).rows == 1  # only what is in the bin
     async with db.workspace(ada.workspace_id, ada.user_id) as tx:
         assert await repository.usage(tx) == Usage(1, 0, 10)
     bob = await make_user(db, "Bob")

@@ -12,6 +12,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings
@@ -65,6 +66,9 @@ class SiteSettings(BaseSettings):
     security_contact: str | None = Field(None, pattern=r"^(mailto:[^@\s]+@[^@\s]+|https://\S+)$")
     """`mailto:security@example.com` or an https address: where weaknesses are reported, told at
     `/.well-known/security.txt`."""
+    time_zone: str = "UTC"
+    """The site's time zone, such as `Europe/Berlin`: its nights, in which the clean-up runs at 03:00, and the days of
+    its reports."""
     release: str = __version__
     """What is deployed, such as a tag or a commit: `/healthz` says it, so that a roll-out can be watched."""
 
@@ -77,6 +81,20 @@ class SiteSettings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an address such as https://art.example.com")
         return value.rstrip("/")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("must be a time zone such as Europe/Berlin") from None
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's time zone."""
+        return ZoneInfo(self.time_zone)
 
     @property
     def url(self) -> str:

@@ -97,7 +97,8 @@ async def bring_home(
         return fetched
     crashpoints.reach("result.fetched")
     try:
-        prepared = await tools.ingest.prepare(fetched, kind=generation.kind)
+        words = tools.catalog.edition.brand.name if generation.watermark else None
+        prepared = await tools.ingest.prepare(fetched, kind=generation.kind, words=words)
     except HostileFile as error:
         log.warning("result.unusable", generation_id=str(generation.id), index=output.index, reason=str(error))
         return policy.bad_file(str(error))

@@ -23,6 +23,7 @@ from gesso.generation.patience import while_store_is_away
 from gesso.generation.request import Step, chain
 from gesso.generation.tools import Tools
 from gesso.media import repository as media
+from gesso.media.terms import Terms, opened
 from gesso.providers.base import InputFile
 from gesso.providers.errors import ProviderError, Rejected
 
@@ -123,11 +124,11 @@ class Drive:
         if not wanted:
             return ()
         async with self.transaction() as tx:
-            found = await media.by_ids(tx, wanted)
+            found = await media.inputs(tx, wanted)
         if len(found) < len(set(wanted)):
             raise Rejected(policy.INPUT_GONE[1], field="references")
         files = []
-        for asset in (found[asset_id] for asset_id in wanted):
+        for asset in (opened(found[asset_id], Terms(self.generation.watermark)) for asset_id in wanted):
             read = partial(self.tools.storage.get, asset.storage_key)
             try:
                 data = await while_store_is_away(read, clock=self.tools.clock, deadline=self.deadline_at)

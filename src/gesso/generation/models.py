@@ -16,7 +16,8 @@ Source = Literal["page", "api"]
 @dataclass(frozen=True, slots=True)
 class Generation:
     """One request. `params` are the model's checked parameters; `charged` is set when it has ended. `origin` names the
-    request and the trace it came from (`core.telemetry.origin`), for logs and traces only."""
+    request and the trace it came from (`core.telemetry.origin`), for logs and traces only. `watermark`: the plan it was
+    asked for under marks pictures."""
 
     id: UUID
     workspace_id: UUID
@@ -50,6 +51,7 @@ class Generation:
     deadline_at: datetime | None
     finished_at: datetime | None
     origin: Mapping[str, Any] | None = None
+    watermark: bool = False
 
     @property
     def ended(self) -> bool:
@@ -125,6 +127,7 @@ class NewGeneration:
     asset_ids: tuple[UUID, ...]
     seeds: tuple[int | None, ...] = field(default=())
     origin: Mapping[str, Any] | None = None
+    watermark: bool = False
 
 
 def charged(outputs: tuple[Output, ...]) -> Price:

@@ -255,6 +255,17 @@ async def expected_assets(tx: ElevatedSession, asset_ids: Sequence[UUID]) -> set
     return {row["asset_id"] for row in rows}
 
 
+async def assets_in_use(tx: ElevatedSession, asset_ids: Sequence[UUID]) -> set[UUID]:
+    """Those among `asset_ids` that a generation which has not ended works from."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT used.id FROM generation g CROSS JOIN LATERAL unnest(g.inputs) used (id) "
+        "WHERE g.state IN ('queued', 'running') AND g.inputs <> '{}' AND g.inputs && $1::uuid[] "
+        "AND used.id = ANY ($1)",
+        list(asset_ids),
+    )
+    return {row["id"] for row in rows}
+
+
 async def forget_events(tx: ElevatedSession, before: datetime) -> int:
     """Delete events older than `before`: they serve pages that reconnect, and nobody is away that long."""
     return await tx.execute_raw("DELETE FROM generation_event WHERE created_at < $1", before)

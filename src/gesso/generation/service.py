@@ -150,7 +150,7 @@ async def _submit(
         negative_prompt=params.get("negative_prompt") or None, params=params, inputs=inputs, seed=output_seeds[0],
         priority=plan.queue_priority, parallel=plan.parallel, hold_id=hold_id, price=price, warnings=(),
         created_at=now, queue_deadline_at=now + QUEUE_TIME, asset_ids=tuple(new_id() for _ in asks),
-        seeds=output_seeds, origin=origin.current(),
+        seeds=output_seeds, origin=origin.current(), watermark=plan.watermark,
     )  # fmt: skip
     job = settlement.job(tx.workspace_id, generation_id)
     placed = await turns.insert(tx, new, job, waiting_limit=waiting_limit)

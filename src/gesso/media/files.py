@@ -1,7 +1,9 @@
 """`/media/{asset}/{variant}`: the bytes of a picture, for whoever may see it.
 
 Stable addresses, authorised by the session's cookie. A file never changes, so a browser may keep it for good
-(privately); another workspace's, a deleted or an unknown one all answer 404. Where `GESSO_STORAGE_REDIRECT` says so,
+(privately); another workspace's, a deleted or an unknown one all answer 404. A picture with the site's mark and a clean
+file behind it is asked for again each time, since the plan may change, unless its address says `marked`: what that
+leads to stays what it is. Where `GESSO_STORAGE_REDIRECT` says so,
 the answer to GET is a signed address of the bucket itself, which serves for a quarter of an hour.
 """
 
@@ -13,14 +15,15 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from gesso.accounts.access import CurrentActor
 from gesso.core.errors import NotFound
-from gesso.media import repository, service
+from gesso.media import repository, service, unlock
 from gesso.media.ingest import THUMB_SIDES
 from gesso.media.inputs import parse_id
 from gesso.media.models import Asset
 from gesso.media.ranges import Part, Unsatisfiable, requested_part, unchanged, whole_instead
 from gesso.media.storage import Storage
 from gesso.media.storage_sign import SIGNED_SECONDS, Signer
-from gesso.media.views import file_name
+from gesso.media.terms import opened
+from gesso.media.views import MARKED, file_name
 from gesso.web.security import FILE_POLICY
 
 router = APIRouter(include_in_schema=False)
@@ -41,8 +44,16 @@ async def media_file(
         raise NotFound("There is no such size of a picture.")
     state = request.app.state
     async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        asset = await repository.get(tx, parse_id(asset_id))
-    headers = _headers(asset, variant, download)
+        found = await repository.get(tx, parse_id(asset_id))
+        asset = opened(found, state.terms(actor.plan_key))
+        if asset is not found:
+            await unlock.ask(tx)
+    # until a worker has made its thumbnails, an unlocked file stands for them
+    whole = asset is not found and variant != "original"
+    variant, size_asked = ("original", f"{variant}-whole") if whole else (variant, variant)
+    headers = _headers(asset, variant, size_asked, download)
+    if found.clean is not None and (asset is not found or MARKED not in request.query_params):
+        headers["Cache-Control"] = "private, no-cache"
     if unchanged(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
 
@@ -51,7 +62,7 @@ async def media_file(
     headers["Content-Type"] = asset.media_type if variant == "original" else _THUMB_TYPE
     signer = storage.signer if variant in _REDIRECTED[state.settings.storage.redirect] else None
     if signer is not None and request.method == "GET":
-        return _elsewhere(signer, key, state.clock.now(), headers)
+        return _elsewhere(signer, key, state.clock.now(), headers, kept=found.clean is None)
     size = asset.size_bytes if variant == "original" else (await storage.head(key)).size
     asked = None if whole_instead(request.headers.get("if-range"), headers["ETag"]) else request.headers.get("range")
     try:
@@ -64,11 +75,12 @@ async def media_file(
     return await _send(storage, key, part, size, headers)
 
 
-def _elsewhere(signer: Signer, key: str, now: datetime, headers: dict[str, str]) -> Response:
-    """To the bucket, which shall say of the file what we would have said. A range goes along by itself."""
+def _elsewhere(signer: Signer, key: str, now: datetime, headers: dict[str, str], *, kept: bool) -> Response:
+    """To the bucket, which shall say of the file what we would have said. A range goes along by itself. `kept`:
+    whether a browser may keep the way there, since it will always be the same."""
     answer = {name.lower(): headers[name] for name in ("Content-Type", "Content-Disposition", "Cache-Control")}
-    kept = f"private, max-age={_REDIRECT_KEPT_SECONDS}"
-    return RedirectResponse(signer.url(key, now, answer), status_code=302, headers={"Cache-Control": kept})
+    control = f"private, max-age={_REDIRECT_KEPT_SECONDS}" if kept else "private, no-store"
+    return RedirectResponse(signer.url(key, now, answer), status_code=302, headers={"Cache-Control": control})
 
 
 async def _send(storage: Storage, key: str, part: Part | None, size: int, headers: dict[str, str]) -> Response:
@@ -81,12 +93,13 @@ async def _send(storage: Storage, key: str, part: Part | None, size: int, header
     return StreamingResponse(chunks, status_code=206, headers=headers | span)
 
 
-def _headers(asset: Asset, variant: str, download: bool) -> dict[str, str]:
-    """Headers that the file has whatever is answered. Names are ASCII, so the header needs no second form."""
+def _headers(asset: Asset, variant: str, tagged: str, download: bool) -> dict[str, str]:
+    """Headers that the file has whatever is answered; `tagged` ends its ETag. Names are ASCII, so the header needs no
+    second form."""
     disposition = "attachment" if download else "inline"
     name = file_name(asset) if variant == "original" else f"{file_name(asset).rpartition('.')[0]}-{variant}.webp"
     return {
-        "ETag": f'"{asset.sha256.hex()[:32]}-{variant}"',
+        "ETag": f'"{asset.sha256.hex()[:32]}-{tagged}"',
         "Cache-Control": "private, max-age=31536000, immutable",
         "Accept-Ranges": "bytes",
         "Content-Security-Policy": FILE_POLICY,

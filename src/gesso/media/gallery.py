@@ -12,6 +12,7 @@ from gesso.db.paging import encode_cursor
 from gesso.media import repository
 from gesso.media.inputs import filters_of, query_of
 from gesso.media.models import Around, Asset, Filters, Usage
+from gesso.media.terms import Terms, opened
 from gesso.media.views import Day, day_title, tile
 from gesso.web.render import bytes_text
 
@@ -70,6 +71,7 @@ class Asked:
     query: Mapping[str, str]
     zone: tzinfo
     today: date
+    terms: Terms
 
     @property
     def filters(self) -> Filters:
@@ -117,7 +119,8 @@ async def wall_above(tx: WorkspaceSession, asked: Asked, after: UUID) -> Wall:
 
 async def _days(tx: WorkspaceSession, asked: Asked, found: Sequence[Asset]) -> tuple[Day, ...]:
     query = query_of(asked.query)
-    by_day = [(day, tuple(tile(asset, query) for asset in assets)) for day, assets in groupby(found, key=asked.day_of)]
+    shown = [opened(asset, asked.terms) for asset in found]
+    by_day = [(day, tuple(tile(asset, query) for asset in assets)) for day, assets in groupby(shown, key=asked.day_of)]
     counts = [""] * len(by_day)
     if not asked.filters.q:
         spans = [_span(day, asked.zone) for day, _ in by_day]

@@ -62,9 +62,9 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
         font = ImageFont.truetype(path, size)
         font.set_variation_by_axes([_WEIGHT])
         return font
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)
-    return font
+    built_in = ImageFont.load_default(size)
+    assert isinstance(built_in, ImageFont.FreeTypeFont)
+    return built_in
 
 
 def encode(picture: Image.Image, media_type: str, *, lossless: bool) -> tuple[str, bytes]:

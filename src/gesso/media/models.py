@@ -3,13 +3,34 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID
 
 Kind = Literal["image", "video"]
 Source = Literal["generated", "upload"]
 
+Reason = Literal["person", "retention", "unused", "orphan", "sample"]
+"""Why something was deleted: a person wanted it, the plan keeps it no longer, an upload served nothing, a file had no
+row, an operator's sample was shown nowhere any more."""
+
 _LOWEST, _HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """The file as it was made, behind a delivered one with the site's mark. `sha256` has 32 bytes."""
+
+    key: str
+    sha256: bytes
+    size_bytes: int
+    media_type: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"key": self.key, "sha256": self.sha256.hex(), "bytes": self.size_bytes, "media_type": self.media_type}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        return cls(found["key"], bytes.fromhex(found["sha256"]), found["bytes"], found["media_type"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +59,7 @@ class NewAsset:
     params: Mapping[str, Any] = field(default_factory=dict)
     charged: Mapping[str, Any] | None = None
     took_ms: int | None = None
+    clean: Clean | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +69,8 @@ class Asset(NewAsset):
     `id` is a UUIDv7 whose time is when it was asked for; `created_at` is when it arrived. `width` and `height` in
     pixels, upright; `duration_ms` for videos; `charged` is an output's price as JSON (`{"credits": "1"}` or
     `{"credits": "0", "allowances": {"image": 1}}`); `took_ms` from hand-over to arrival; `params` what was asked
-    besides prompt and model.
+    besides prompt and model. `clean` is there where the file delivered so far carries the site's mark: what may be
+    handed out is decided by `terms.opened`, and by nothing else.
     """
 
     workspace_id: UUID
@@ -91,15 +114,25 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """Since when a workspace is known to keep what it makes for so many days."""
+
+    days: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """What is said above a gallery. `models` as (key, name) by name; `months` as (first day, how many), newest first.
 
-    Months are those of UTC, and count what `Usage` counts as pictures and videos.
+    Months are those of UTC, and count what `Usage` counts as pictures and videos. `going`: how many made pictures and
+    videos are below the id that was asked about, counted up to a limit.
     """
 
     usage: Usage
     models: tuple[tuple[str, str], ...]
     months: tuple[tuple[date, int], ...]
+    going: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +152,13 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """A row whose files are to be removed."""
+    """A row whose files are to be removed, and why. `keys`: all of its files."""
 
     id: UUID
-    storage_key: str
-    size_bytes: int
+    workspace_id: UUID
+    reason: Reason
+    keys: tuple[str, ...]
+    deleted_at: datetime
 
 
 def first_id(moment: datetime) -> UUID:

@@ -14,10 +14,11 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from gesso.accounts.access import Actor, CurrentActor
 from gesso.core.errors import InvalidInput, NotFound
 from gesso.db import Database, WorkspaceSession
-from gesso.media import archive, gallery, repository, timeline
+from gesso.media import archive, gallery, keeping, repository, timeline
 from gesso.media.inputs import filters_of, parse_id, parse_place, picks_of, query_of, zone_of
 from gesso.media.models import Asset, Kind
 from gesso.media.routes import before_cursor
+from gesso.media.terms import Keeping, Terms, opened
 from gesso.media.views import media_url, picture, things, tile
 from gesso.web.render import fragment, is_htmx, local_path, page, redirect, toast
 
@@ -36,7 +37,8 @@ async def gallery_page(request: Request, actor: CurrentActor) -> Response:
 
     A script gets further pages (`cursor` down, `after` up) and other filters as fragments.
     """
-    asked, query = _asked(request), request.query_params
+    asked, query = _asked(request, actor), request.query_params
+    now = request.app.state.clock.now()
     before, after = before_cursor(query.get("cursor")), before_cursor(query.get("after"))
     if before is None and after is None:
         before = _place(request)
@@ -49,12 +51,13 @@ async def gallery_page(request: Request, actor: CurrentActor) -> Response:
             wall = await gallery.wall(tx, asked, before, query.get("day", "") if further else "")
         if further:
             return fragment(request, "media/_wall.html", wall=wall, up=after is not None, down=after is None)
-        overview = await repository.overview(tx)
+        overview = await repository.overview(tx, keeping.going_below(asked.terms, now))
         months = await timeline.matching(tx, overview.months, asked.filters, asked.zone)
     rows = gallery.row_height(query.get("rows") or request.cookies.get(ROWS_COOKIE))
     context: dict[str, Any] = {
         "wall": wall, "bar": gallery.bar(asked, overview.models, overview.usage),
         "summary": gallery.summary(overview.usage),
+        "kept": keeping.notice(asked.terms, overview.going, now, asked.zone),
         "rows": rows, "heights": [(f"/gallery{query_of(query, rows=name)}", name) for name in gallery.ROW_HEIGHTS],
         "calendar": timeline.calendar(months, dict(query)), "up": True, "down": True,
         "welcome": request.app.state.welcome(), "asked": asked, "selecting": query.get("select") == "1",
@@ -73,16 +76,20 @@ async def gallery_page(request: Request, actor: CurrentActor) -> Response:
 async def lightbox(request: Request, actor: CurrentActor, asset_id: str) -> Response:
     """One picture with all that is known of it: a page, or what a script lays over the gallery."""
     query = request.query_params
+    terms, zone, now = _terms(request, actor), _zone(request), request.app.state.clock.now()
     async with _tx(request, actor) as tx:
-        around = await repository.around(tx, parse_id(asset_id), filters_of(query, _zone(request)), span=_NEIGHBOURS)
-    asset, kept = around.asset, query_of(query)
-    strip = (*reversed(around.newer), asset, *around.older)
+        around = await repository.around(tx, parse_id(asset_id), filters_of(query, zone), span=_NEIGHBOURS)
+        known = await repository.known_term(tx) if terms.days is not None else None
+    asset, kept = opened(around.asset, terms), query_of(query)
+    newer, older = ([opened(one, terms) for one in side] for side in (around.newer, around.older))
+    strip = (*reversed(newer), asset, *older)
+    until = keeping.until_words(Keeping.of(terms, known, now), asset, zone)
     context: dict[str, Any] = {
-        "picture": picture(asset),
+        "picture": picture(asset, until),
         "place": gallery.place(around),
-        "newer": tile(around.newer[0], kept) if around.newer else None,
-        "older": tile(around.older[0], kept) if around.older else None,
-        "ahead": [picture(one) for one in (*around.older[:2], *around.newer[:1])],
+        "newer": tile(newer[0], kept) if newer else None,
+        "older": tile(older[0], kept) if older else None,
+        "ahead": [picture(one) for one in (*older[:2], *newer[:1])],
         "strip": [tile(one, kept) for one in strip] if len(strip) > 1 else [],
         "query": kept,
         "close_href": gallery.way_back(query, around),
@@ -104,7 +111,8 @@ async def selection(request: Request, actor: CurrentActor, verb: str) -> Respons
     back = local_path(str(form.get("back", "")), "/gallery")
     async with _tx(request, actor) as tx:
         if verb == "download":
-            chosen = tuple((await repository.by_ids(tx, picks)).values())
+            terms = _terms(request, actor)
+            chosen = tuple(opened(one, terms) for one in (await repository.by_ids(tx, picks)).values())
         elif verb in ("favourite", "unfavourite"):
             changed = await repository.favourite(tx, picks, verb == "favourite")
             kinds = await repository.kinds_of(tx, changed)
@@ -214,6 +222,12 @@ def _place(request: Request) -> UUID | None:
         return None
 
 
-def _asked(request: Request) -> gallery.Asked:
+def _asked(request: Request, actor: Actor) -> gallery.Asked:
     zone = _zone(request)
-    return gallery.Asked(request.query_params, zone, request.app.state.clock.now().astimezone(zone).date())
+    today = request.app.state.clock.now().astimezone(zone).date()
+    return gallery.Asked(request.query_params, zone, today, _terms(request, actor))
+
+
+def _terms(request: Request, actor: Actor) -> Terms:
+    terms: Terms = request.app.state.terms(actor.plan_key)
+    return terms

@@ -7,13 +7,14 @@ from uuid import UUID
 from fastapi import APIRouter, File, Query, Request, UploadFile
 from pydantic import BaseModel, Field
 
-from gesso.accounts.access import CurrentActor
+from gesso.accounts.access import Actor, CurrentActor
 from gesso.core.errors import InvalidInput, NotFound, TooLarge
 from gesso.db import WorkspaceSession
 from gesso.db.paging import decode_cursor, encode_cursor
 from gesso.media import repository, service
 from gesso.media.inputs import QUERY_LENGTH, parse_moment, parse_place
 from gesso.media.models import Asset, Filters, Kind
+from gesso.media.terms import Terms, opened
 from gesso.media.views import asset_json
 from gesso.web.errors import ANY_BODY, problems
 from gesso.web.ratelimit import hit
@@ -111,8 +112,10 @@ async def read_media(
             # a cursor is the last picture that was seen, a place the first that may be
             after = place if cursor else UUID(int=max(place.int - 1, 0))
             found, following = await repository.page_newer(tx, filters, after=after, limit=limit)
+    terms = _terms(request, actor)
     return MediaPage(
-        items=[AssetItem.of(asset) for asset in found], next=encode_cursor(following) if following else None
+        items=[AssetItem.of(opened(asset, terms)) for asset in found],
+        next=encode_cursor(following) if following else None,
     )
 
 
@@ -165,7 +168,7 @@ async def upload(
 async def read_asset(request: Request, actor: CurrentActor, asset_id: UUID) -> AssetItem:
     """One picture."""
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        return AssetItem.of(await repository.get(tx, asset_id))
+        return AssetItem.of(opened(await repository.get(tx, asset_id), _terms(request, actor)))
 
 
 @router.delete("/{asset_id}", status_code=204, responses=problems(401, 403, 404, 422))
@@ -181,7 +184,7 @@ async def restore_asset(request: Request, actor: CurrentActor, asset_id: UUID) -
     """Bring a deleted picture back. One that is not deleted is answered as it is."""
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         await repository.restore(tx, [asset_id], request.app.state.clock.now())
-        return AssetItem.of(await repository.get(tx, asset_id))
+        return AssetItem.of(opened(await repository.get(tx, asset_id), _terms(request, actor)))
 
 
 @router.put("/{asset_id}/favourite", responses=problems(401, 403, 404, 422))
@@ -199,7 +202,12 @@ async def unmark_favourite(request: Request, actor: CurrentActor, asset_id: UUID
 async def _favourite(request: Request, actor: CurrentActor, asset_id: UUID, value: bool) -> AssetItem:
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         await repository.favourite(tx, [asset_id], value)
-        return AssetItem.of(await repository.get(tx, asset_id))
+        return AssetItem.of(opened(await repository.get(tx, asset_id), _terms(request, actor)))
+
+
+def _terms(request: Request, actor: Actor) -> Terms:
+    terms: Terms = request.app.state.terms(actor.plan_key)
+    return terms
 
 
 async def _missing(tx: WorkspaceSession, asset_id: UUID) -> None:

@@ -38,15 +38,16 @@ async def keep(storage: Storage, pool: Ingest, data: bytes, declared_type: str |
     return name
 
 
-async def remove_unused(db: Database, storage: Storage, named: Named, before: datetime) -> int:
-    """Remove what was stored before a moment and is shown by nothing. Returns how many."""
+async def remove_unused(
+    db: Database, storage: Storage, named: Named, before: datetime, *, dry_run: bool = False
+) -> int:
+    """Remove what was stored before a moment and is shown by nothing. Returns how many. `dry_run`: only count."""
     async with db.elevated("samples: which are shown") as tx:
         shown = {_key(name) for name in await named(tx)}
     removed = 0
     async for batch in storage.batches(FOLDER):
-        removed += await storage.delete(
-            found.key for found in batch if found.key not in shown and found.modified_at < before
-        )
+        unused = [found.key for found in batch if found.key not in shown and found.modified_at < before]
+        removed += len(unused) if dry_run else await storage.delete(unused)
     return removed
 
 

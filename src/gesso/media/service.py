@@ -16,19 +16,33 @@ from gesso.core.telemetry import metrics, tracing
 from gesso.db import Database
 from gesso.media import ingest, repository
 from gesso.media.ingest import HostileFile, Limits, Prepared
-from gesso.media.models import Asset, Kind, NewAsset, Source
+from gesso.media.models import Asset, Clean, Kind, NewAsset, Source
 from gesso.media.storage import Storage
 from gesso.media.video import VideoLimits, prepare_video
 
 T = TypeVar("T")
 
 
+def _beside(name: str, variant: str | int) -> str:
+    return str(variant) if name == "original" else f"{name}-{variant}"
+
+
+CLEAN = "clean"
+"""Name of the file behind a marked one."""
+NAMES = frozenset(
+    name for first in ("original", CLEAN) for name in (first, *(_beside(first, side) for side in ingest.THUMB_SIDES))
+)
+"""What an asset's files are called, the last part of their keys."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFiles:
-    """Where `store` put things: `key` of the original (thumbnails stand beside it), and all `keys`."""
+    """Where `store` put things: `key` of the file to deliver (thumbnails stand beside it), and all `keys`. `clean`:
+    the one behind it, where that carries the site's mark."""
 
     key: str
     keys: tuple[str, ...]
+    clean: Clean | None = None
 
 
 def asset_key(workspace_id: UUID, asset_id: UUID, variant: str = "original") -> str:
@@ -38,12 +52,13 @@ def asset_key(workspace_id: UUID, asset_id: UUID, variant: str = "original") -> 
 
 
 def variant_key(storage_key: str, variant: str) -> str:
-    """The key beside an original's `storage_key`."""
-    return f"{storage_key.rpartition('/')[0]}/{variant}"
+    """The key beside an original's `storage_key`. Beside a file that was behind a marked one, names say so."""
+    folder, _, name = storage_key.rpartition("/")
+    return f"{folder}/{_beside(name, variant)}"
 
 
 def all_keys(storage_key: str) -> tuple[str, ...]:
-    """Every key that belongs to the asset with this `storage_key`."""
+    """A file to deliver and its thumbnails."""
     return (storage_key, *(variant_key(storage_key, str(side)) for side in ingest.THUMB_SIDES))
 
 
@@ -54,14 +69,20 @@ async def store(storage: Storage, workspace_id: UUID, asset_id: UUID, prepared: 
     a file would be a broken picture.
     """
     key = asset_key(workspace_id, asset_id)
-    files = {key: data} | {variant_key(key, str(side)): thumb for side, thumb in prepared.thumbs.items()}
+    delivered = data if prepared.marked is None else prepared.marked
+    files = {key: delivered} | {variant_key(key, str(side)): thumb for side, thumb in prepared.thumbs.items()}
+    clean = None
+    if prepared.clean is not None:
+        told = prepared.clean
+        clean = Clean(asset_key(workspace_id, asset_id, CLEAN), told.sha256, told.size_bytes, told.media_type)
+        files[clean.key] = data
 
     async def put(name: str, content: bytes) -> None:
         await storage.put(name, content)
         crashpoints.reach("file.stored")
 
     await asyncio.gather(*(put(name, content) for name, content in files.items()))
-    return StoredFiles(key, tuple(files))
+    return StoredFiles(key, tuple(files), clean)
 
 
 class Ingest:
@@ -83,12 +104,17 @@ class Ingest:
         self.uploads = uploads or Limits(max_bytes=20 * 2**20)
         self.films = films or VideoLimits()
 
-    async def prepare(self, data: bytes, *, kind: Kind = "image", declared_type: str | None = None) -> Prepared:
-        """`ingest.prepare`, or `video.prepare_video`, of a provider's file. Raises `HostileFile`."""
+    async def prepare(
+        self, data: bytes, *, kind: Kind = "image", declared_type: str | None = None, words: str | None = None
+    ) -> Prepared:
+        """`ingest.prepare`, or `video.prepare_video`, of a provider's file. Raises `HostileFile`.
+
+        `words` mark a picture; films are not marked.
+        """
         if kind == "video":
             return await self._run("output", partial(prepare_video, data, limits=self.films))
         return await self._run(
-            "output", partial(ingest.prepare, data, declared_type=declared_type, limits=self.outputs)
+            "output", partial(ingest.prepare, data, declared_type=declared_type, limits=self.outputs, words=words)
         )
 
     async def prepare_upload(self, data: bytes, *, declared_type: str | None = None) -> tuple[bytes, Prepared]:
@@ -158,5 +184,6 @@ def new_asset(
         height=prepared.height,
         thumbhash=prepared.thumbhash,
         duration_ms=prepared.duration_ms,
+        clean=stored.clean,
         source=source,
     )

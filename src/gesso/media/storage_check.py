@@ -43,15 +43,9 @@ async def check_files(
 
 async def _problems(storage: Storage, row: FileRow) -> Sequence[tuple[str, str]]:
     original, *thumbs = all_keys(row.storage_key)
-    found: list[tuple[str, str]] = []
-    try:
-        size = (await storage.head(original)).size
-        if size != row.size_bytes:
-            found.append((original, f"It has {size:,} bytes instead of {row.size_bytes:,}."))
-        elif await digest(storage, original) != row.sha256:
-            found.append((original, "It is not what was stored: the checksum differs."))
-    except NotFound:
-        found.append((original, "It is not there."))
+    found = await _wrong(storage, original, row.size_bytes, row.sha256)
+    if row.clean is not None:
+        found += await _wrong(storage, row.clean.key, row.clean.size_bytes, row.clean.sha256)
     for key in thumbs:
         try:
             if not (await storage.head(key)).size:
@@ -59,3 +53,15 @@ async def _problems(storage: Storage, row: FileRow) -> Sequence[tuple[str, str]]
         except NotFound:
             found.append((key, "It is not there."))
     return found
+
+
+async def _wrong(storage: Storage, key: str, size_bytes: int, sha256: bytes) -> list[tuple[str, str]]:
+    try:
+        size = (await storage.head(key)).size
+        if size != size_bytes:
+            return [(key, f"It has {size:,} bytes instead of {size_bytes:,}.")]
+        if await digest(storage, key) != sha256:
+            return [(key, "It is not what was stored: the checksum differs.")]
+    except NotFound:
+        return [(key, "It is not there.")]
+    return []

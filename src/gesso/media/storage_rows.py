@@ -4,20 +4,24 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from gesso.db import Database
+from asyncpg import Record
 
-_COLUMNS = "id, storage_key, sha256, size_bytes"
+from gesso.db import Database
+from gesso.media.models import Clean
+
+_COLUMNS = "id, storage_key, sha256, size_bytes, clean"
 _PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """An original as its row has it."""
+    """A delivered file as its row has it, and the one behind it where that carries the site's mark."""
 
     id: UUID
     storage_key: str
     sha256: bytes
     size_bytes: int
+    clean: Clean | None = None
 
 
 async def hashes(db: Database, keys: Sequence[str]) -> dict[str, bytes]:
@@ -44,7 +48,7 @@ async def every(db: Database) -> AsyncIterator[tuple[FileRow, ...]]:
             )  # fmt: skip
         if not rows:
             return
-        yield tuple(FileRow(**dict(row)) for row in rows)
+        yield tuple(_file(row) for row in rows)
         after = rows[-1]["id"]
 
 
@@ -55,4 +59,9 @@ async def some(db: Database, size: int) -> tuple[FileRow, ...]:
             f"SELECT {_COLUMNS} FROM asset WHERE deleted_at IS NULL ORDER BY random() LIMIT $1",
             size,
         )
-    return tuple(FileRow(**dict(row)) for row in rows)
+    return tuple(_file(row) for row in rows)
+
+
+def _file(row: Record) -> FileRow:
+    clean = Clean.from_json(row["clean"]) if row["clean"] is not None else None
+    return FileRow(row["id"], row["storage_key"], row["sha256"], row["size_bytes"], clean)

@@ -24,9 +24,18 @@ _TYPE_NAMES = {
 }  # fmt: skip
 
 
+MARKED = "marked"
+"""In the address of a picture with the site's mark: this file is meant, whatever the plan is by now."""
+
+
 def media_url(asset_id: UUID, variant: str | int = "original", base: str = "") -> str:
     """The stable address of one file, under `base` (an origin without trailing slash, or "" for a path)."""
     return f"{base}/media/{asset_id}/{variant}"
+
+
+def _shown(asset: Asset, variant: str | int) -> str:
+    """Where a page finds a file that browsers may keep: with the site's mark, as long as there is a clean one."""
+    return media_url(asset.id, variant) + (f"?{MARKED}" if asset.clean is not None else "")
 
 
 def asset_json(asset: Asset, base: str = "") -> dict[str, Any]:
@@ -151,8 +160,8 @@ def tile(asset: Asset, query: str) -> Tile:
         id=asset.id,
         alt=title_of(asset),
         href=f"/gallery/{asset.id}{query}",
-        src=media_url(asset.id, 640),
-        small=media_url(asset.id, 320),
+        src=_shown(asset, 640),
+        small=_shown(asset, 320),
         srcset=_srcset(asset, (320, 640, 1280)),
         sizes=sizes,
         width=asset.width,
@@ -172,13 +181,13 @@ def length_of(asset: Asset) -> str:
     return f"{minutes}:{seconds:02d}"
 
 
-def picture(asset: Asset) -> Picture:
-    """Everything the lightbox says about an asset."""
+def picture(asset: Asset, until: str = "") -> Picture:
+    """Everything the lightbox says about an asset. `until`: the day until which it is kept, "" for good."""
     return Picture(
         id=asset.id,
         alt=title_of(asset),
-        glow=media_url(asset.id, 320),
-        src=media_url(asset.id, 1280),
+        glow=_shown(asset, 320),
+        src=_shown(asset, 1280),
         srcset=_srcset(asset, (640, 1280)),
         full=media_url(asset.id),
         download=f"{media_url(asset.id)}?download=1",
@@ -189,7 +198,7 @@ def picture(asset: Asset) -> Picture:
         generated=asset.source == "generated",
         prompt=asset.prompt,
         negative_prompt=asset.negative_prompt,
-        facts=_facts(asset),
+        facts=(*_facts(asset), *((("Kept until", until),) if until else ())),
         created_at=asset.created_at,
         length=length_of(asset),
     )
@@ -201,7 +210,7 @@ def _srcset(asset: Asset, sides: Sequence[int]) -> str:
     sources: dict[int, str] = {}
     for side in sides:
         width = max(1, round(asset.width * min(side, longest) / longest))
-        sources.setdefault(width, f"{media_url(asset.id, side)} {width}w")
+        sources.setdefault(width, f"{_shown(asset, side)} {width}w")
     return ", ".join(sources.values())
 
 
