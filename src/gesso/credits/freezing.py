@@ -1,8 +1,15 @@
 """Frozen wallets: nothing can be reserved until they thaw. What is held already is settled as ever."""
 
+from typing import cast
 from uuid import UUID
 
-from gesso.db import ElevatedSession
+from gesso.db import ElevatedSession, WorkspaceSession
+
+
+async def frozen(tx: WorkspaceSession) -> str | None:
+    """Why the workspace can spend nothing; None when it can."""
+    sql = "SELECT reason FROM credit_freeze WHERE workspace_id = $1"
+    return cast(str | None, await tx.fetchval(sql, tx.workspace_id))
 
 
 async def freeze(tx: ElevatedSession, workspace_id: UUID, reason: str) -> None:

@@ -8,6 +8,8 @@ from gesso.billing.inbox import Event
 from gesso.billing.stripe import reading
 from gesso.billing.stripe.line import Line, Obj
 
+PORTAL = "1"
+"""Which set of rights: another number makes another configuration."""
 _MONEY_BACK = ("charge.refund", "refund.")
 
 
@@ -70,6 +72,22 @@ async def _of_payment(line: Line, ref: str) -> list[Fact]:
 async def _of_dispute(line: Line, ref: str) -> list[Fact]:
     fact = reading.dispute(await line.call("disputes.retrieve", ref))
     return [fact, *await _of_payment(line, fact.payment_ref)] if fact is not None else []
+
+
+async def portal_configuration(line: Line) -> str:
+    """What our customers may do on Stripe's own pages, set up on first need: all but a change of plan, whose price we
+    show before it is made."""
+    listed = await line.call("billing_portal.configurations.list", params={"active": True, "limit": 100})
+    for found in listed["data"]:
+        if (found.get("metadata") or {}).get("gesso") == PORTAL:
+            return str(found["id"])
+    features = {
+        "payment_method_update": {"enabled": True}, "invoice_history": {"enabled": True},
+        "customer_update": {"enabled": True, "allowed_updates": ["email", "name", "address", "tax_id"]},
+        "subscription_cancel": {"enabled": True, "mode": "at_period_end"},
+    }  # fmt: skip
+    params = {"features": features, "metadata": {"gesso": PORTAL}}
+    return str((await line.call("billing_portal.configurations.create", params=params, key=f"portal:{PORTAL}"))["id"])
 
 
 async def _invoice(line: Line, ref: str) -> Obj:

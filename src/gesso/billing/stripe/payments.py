@@ -127,7 +127,8 @@ class StripePayments:
             customer = await repository.customer(tx, workspace_id, NAME)
         if customer is None:
             raise Conflict("There is nothing to manage yet: nothing was bought.")
-        params = {"customer": customer, "return_url": f"{self._site}/billing"}
+        configuration = await objects.portal_configuration(self._line)
+        params = {"customer": customer, "return_url": f"{self._site}/billing", "configuration": configuration}
         return str((await self._line.call("billing_portal.sessions.create", params=params))["url"])
 
     # --- changing --------------------------------------------------------------------------------------

@@ -1,0 +1,24 @@
+"""Amounts of money and lengths of time in words. Pure."""
+
+from datetime import datetime
+
+from gesso.billing.facts import Interval
+
+_SIGNS = {"usd": "$", "eur": "€", "gbp": "£"}
+
+
+def money(cents: int, currency: str) -> str:
+    """“$9.99”, “−€4.00”, “12.50 CHF”; whole amounts too carry their hundredths, but for nothing: “$0”."""
+    sign, amount = ("−" if cents < 0 else ""), f"{abs(cents) / 100:,.2f}" if cents else "0"
+    known = _SIGNS.get(currency)
+    return f"{sign}{known}{amount}" if known else f"{sign}{amount} {currency.upper()}"
+
+
+def a_period(interval: Interval) -> str:
+    """ "a month", "a year"."""
+    return f"a {interval}"
+
+
+def day(moment: datetime) -> str:
+    """“3 May 2026”."""
+    return f"{moment.day} {moment:%B %Y}"
