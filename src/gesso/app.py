@@ -28,6 +28,8 @@ import gesso.admin.rooms
 import gesso.admin.styles_api
 import gesso.admin.styles_pages
 import gesso.analytics.pages
+import gesso.billing.pages
+import gesso.billing.routes
 import gesso.catalog.routes
 import gesso.credits.routes
 import gesso.generation.events
@@ -46,6 +48,7 @@ from gesso import __version__
 from gesso.api import docs, health
 from gesso.api.metrics import Exposition, listening
 from gesso.api.metrics import router as metrics_router
+from gesso.billing.till import WEBHOOK_PATH
 from gesso.calls.chain import Chains
 from gesso.calls.pool import ProviderPool
 from gesso.catalog.registry import Catalog
@@ -118,7 +121,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         origin=settings.site.url,
         secure=settings.site.secure_cookies,
         max_body_bytes=settings.storage.max_upload_bytes + 2**20,
-        exempt=(WEBHOOK_PREFIX,),
+        exempt=(WEBHOOK_PREFIX, WEBHOOK_PATH),
         files_origin=redirect_origin(settings),
         host_rule=host_rule(settings.site),
     )
@@ -132,6 +135,7 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.db, state.clock, state.catalog = runtime.db, runtime.clock, runtime.catalog
     state.storage, state.ingest = runtime.storage, runtime.ingest
     state.mailer, state.account_hooks = runtime.mailer, runtime.hooks
+    state.payments = runtime.payments
     state.listener = runtime.listener
     state.events = EventHub(runtime.listener)
     state.pool = ProviderPool(runtime.settings.sealer, runtime.settings.site.sandbox_url)
@@ -158,6 +162,8 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.media.routes.router,
         gesso.prompts.routes.router,
         gesso.credits.routes.router,
+        gesso.billing.routes.router,
+        gesso.billing.pages.router,
         gesso.admin.connections_api.router,
         gesso.admin.models_api.router,
         gesso.admin.styles_api.router,

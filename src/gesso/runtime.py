@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from gesso.accounts.hooks import AccountHooks
 from gesso.accounts.mail import Mailer
+from gesso.billing.port import Payments
 from gesso.billing.renewal import sign_up_grants
+from gesso.billing.till import open_till
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock
 from gesso.core.settings import Settings
@@ -32,6 +34,7 @@ class Runtime:
     ingest: Ingest
     mailer: Mailer
     hooks: AccountHooks
+    payments: Payments
 
 
 def terms_of(catalog: Catalog) -> TermsOf:
@@ -86,7 +89,8 @@ async def open_runtime(settings: Settings, clock: Clock) -> AsyncIterator[Runtim
     hooks.on_sign_up.append(sign_up_grants(catalog, clock))
     storage = Storage.from_url(settings.storage_url, settings.storage)
     try:
-        yield Runtime(settings, clock, db, listener, catalog, storage, ingest, mailer, hooks)
+        payments = open_till(settings, db, catalog, clock)
+        yield Runtime(settings, clock, db, listener, catalog, storage, ingest, mailer, hooks, payments)
     finally:
         await mailer.drain()
         await catalog.close()

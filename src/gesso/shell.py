@@ -16,6 +16,7 @@ _PAGES = {
     "video": ("video", NavItem("Video", "/video", "film")),
     "gallery": ("gallery", NavItem("Gallery", "/gallery", "image")),
     "dashboard": ("dashboard", NavItem("Dashboard", "/dashboard", "chart-column")),
+    "billing": ("billing", NavItem("Billing", "/billing", "credit-card", tab=False)),
 }
 """Modules of an edition: its word for their page, and where that is. A module without a page here has no entry."""
 
@@ -47,7 +48,8 @@ async def shell_of(request: Request) -> Shell | None:
 
 def _nav(request: Request, actor: Actor, catalog: Catalog) -> list[NavItem]:
     words = catalog.edition.words
-    found = [_PAGES[module] for module in catalog.edition.modules if module in _PAGES]
+    shown = [module for module in catalog.edition.modules if module != "billing" or actor.role == "admin"]
+    found = [_PAGES[module] for module in shown if module in _PAGES]
     pages = [replace(page, label=words[word]) for word, page in found]
     if actor.is_operator:
         pages.append(NavItem("Operator", "/admin", "shield-check", tab=False))

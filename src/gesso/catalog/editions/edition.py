@@ -13,10 +13,10 @@ __all__ = [
     "Feature", "Landing", "Policy", "Welcome",
 ]  # fmt: skip
 
-BUILT = ("image", "video", "gallery", "dashboard")
+BUILT = ("image", "video", "gallery", "dashboard", "billing")
 """Parts of the product that this release has. What is not in an edition's list has no route, page or menu entry."""
 MODULES = (
-    *BUILT, "billing", "chat", "characters", "presets", "prompts", "pipeline", "members", "sharing", "analytics",
+    *BUILT, "chat", "characters", "presets", "prompts", "pipeline", "members", "sharing", "analytics",
     "api-keys", "own-keys",
 )  # fmt: skip
 """Parts an edition may want. One that this release has not got is absent everywhere, and comes with the release that

@@ -1,10 +1,10 @@
 // News from the server. One tab holds the event stream and passes each event on to the others: a browser
 // opens only six connections to a host, and seven open tabs must not starve.
 //
-// On document: `gesso:generation`, `gesso:credits`, `gesso:asset` with detail {id}, and `gesso:resync`
+// On document: `gesso:generation`, `gesso:credits`, `gesso:asset`, `gesso:billing` with detail {id}, and `gesso:resync`
 // after a gap, when anything may have changed.
 
-const KINDS = ["generation", "credits", "asset"];
+const KINDS = ["generation", "credits", "asset", "billing"];
 const LOCK = "gesso-events";
 
 const others = new BroadcastChannel(LOCK);
