@@ -10,13 +10,16 @@ from gesso.billing.port import Payments
 from gesso.billing.renewal import sign_up_grants
 from gesso.billing.till import open_till
 from gesso.catalog.registry import Catalog
+from gesso.catalog.rows import samples_named
 from gesso.core.clock import Clock
 from gesso.core.settings import Settings
 from gesso.db import Database, Listener
 from gesso.db.limits import Limits as DatabaseLimits
+from gesso.generation.repository import assets_in_use, expected_assets
 from gesso.media.ingest import Limits
 from gesso.media.service import Ingest
 from gesso.media.storage import Storage
+from gesso.media.tasks import Others
 from gesso.media.terms import Terms, TermsOf
 from gesso.media.video import VideoLimits
 
@@ -35,6 +38,11 @@ class Runtime:
     mailer: Mailer
     hooks: AccountHooks
     payments: Payments
+
+
+def others_of(catalog: Catalog) -> Others:
+    """What other rooms tell the one that keeps pictures, for its clean-up."""
+    return Others(expected_assets, assets_in_use, samples_named, terms_of(catalog))
 
 
 def terms_of(catalog: Catalog) -> TermsOf:

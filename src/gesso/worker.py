@@ -17,13 +17,11 @@ import gesso.media.tasks
 import gesso.prompts.tasks
 import gesso.safety.tasks
 from gesso.api.metrics import Exposition, listening
-from gesso.catalog.rows import samples_named
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.settings import Settings
 from gesso.core.telemetry.process import telling
-from gesso.generation.repository import assets_in_use, expected_assets
 from gesso.jobs import Tasks, Worker, forget_log
-from gesso.runtime import Runtime, open_runtime, terms_of
+from gesso.runtime import Runtime, open_runtime, others_of
 from gesso.web import idempotency, ratelimit
 
 log = structlog.get_logger()
@@ -57,8 +55,7 @@ async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: T
         gesso.accounts.tasks.register(tasks, runtime)
         gesso.credits.tasks.register(tasks, runtime)
         gesso.billing.tasks.register(tasks, runtime)
-        others = gesso.media.tasks.Others(expected_assets, assets_in_use, samples_named, terms_of(runtime.catalog))
-        gesso.media.tasks.register(tasks, runtime, others)
+        gesso.media.tasks.register(tasks, runtime, others_of(runtime.catalog))
         gesso.analytics.rollup.register(tasks, runtime)
         gesso.calls.tasks.register(tasks, runtime)
         gesso.prompts.tasks.register(tasks, runtime)

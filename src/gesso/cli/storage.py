@@ -1,4 +1,4 @@
-"""`gesso storage …`: copy all files into another store, and see whether they are what the rows say."""
+"""`gesso storage …`: copy all files into another store, see whether they are what the rows say, and clean up."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -19,15 +19,20 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from gesso.catalog.registry import Catalog
 from gesso.cli.common import console, errors, fail, run_with_database
+from gesso.core.clock import SystemClock
 from gesso.core.settings import Settings, SettingsError, read_settings
 from gesso.core.settings_data import StorageSettings
 from gesso.db import Database
 from gesso.media import storage_rows
+from gesso.media.deletions import Count
 from gesso.media.storage import Storage, redirect_origin
 from gesso.media.storage_check import Checked, check_files
 from gesso.media.storage_move import Move, Moved, survey
 from gesso.media.storage_rows import FileRow
+from gesso.media.tasks import Cleaned, clean
+from gesso.runtime import others_of
 from gesso.web.render import bytes_text
 
 Result = TypeVar("Result")
@@ -142,6 +147,43 @@ def check(
     if checked.problems:
         fail(f"{len(checked.problems):,} files are missing or damaged.")
     console.print("Every file is what its row says.")
+
+
+@storage.command("clean")
+def clean_up(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, only say what would go.")] = False,
+) -> None:
+    """Do now what is done every night at 03:00: what plans keep no longer and unused uploads go into the bin; what was
+    in it long enough goes for good, and so do files nobody refers to. All of it is counted in the panel's report."""
+
+    async def run(db: Database, settings: Settings) -> Cleaned:
+        catalog, store, clock = (
+            await Catalog.load(db),
+            Storage.from_url(settings.storage_url, settings.storage),
+            SystemClock(),
+        )
+        today = clock.now().astimezone(settings.site.zone).date()
+        with console.status("Looking at what there is …" if dry_run else "Cleaning up …"):
+            return await clean(db, store, clock, today, others_of(catalog), dry_run=dry_run)
+
+    cleaned = _run(run)
+    table = Table("What", "Pictures", "Videos", "Uploads", "Files", "Size")
+    for what, count in (
+        ("Kept no longer by its plan, into the bin", cleaned.binned),
+        ("Unused uploads, into the bin", cleaned.unused),
+        ("Out of the bin, for good", cleaned.purged),
+        ("Files nobody refers to, for good", cleaned.orphans),
+        ("Samples shown nowhere, for good", Count(files=cleaned.samples)),
+    ):
+        rows = (
+            f"{number:,}" if number else "–" for number in (count.pictures, count.videos, count.uploads, count.files)
+        )
+        table.add_row(what, *rows, bytes_text(count.bytes) if count.bytes else "–")
+    console.print(table)
+    if cleaned.came_back:
+        console.print(f"{cleaned.came_back:,} came back out of the bin: their plan keeps them now.", highlight=False)
+    if dry_run:
+        console.print("Nothing was changed. What goes into the bin stays there for a day or two.")
 
 
 async def _page(rows: tuple[FileRow, ...]) -> AsyncIterator[tuple[FileRow, ...]]:
