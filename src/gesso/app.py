@@ -50,6 +50,7 @@ from gesso.api.metrics import Exposition, listening
 from gesso.api.metrics import router as metrics_router
 from gesso.billing.till import WEBHOOK_PATH
 from gesso.calls.chain import Chains
+from gesso.calls.judging import Judges
 from gesso.calls.pool import ProviderPool
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock, SystemClock
@@ -60,6 +61,7 @@ from gesso.home import home
 from gesso.media.storage import redirect_origin
 from gesso.prompts.writing import Studio
 from gesso.runtime import Runtime, open_runtime, terms_of
+from gesso.safety.moderation import Moderation
 from gesso.shell import shell_of
 from gesso.web import errors
 from gesso.web.brand import Brand, brand_css, corrections
@@ -140,6 +142,9 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.events = EventHub(runtime.listener)
     state.pool = ProviderPool(runtime.settings.sealer, runtime.settings.site.sandbox_url)
     state.chains = Chains(runtime.db, runtime.catalog, state.pool, runtime.clock)
+    state.moderation = Moderation(
+        runtime.db, Judges(runtime.db, runtime.catalog, state.pool), runtime.settings.safety, runtime.clock
+    )
     state.prompts = Studio(runtime.db, runtime.storage, state.chains, runtime.clock)
     state.metrics = Exposition(runtime.settings, runtime.db, role="web", streams=state.events.count)
     state.shell = shell_of

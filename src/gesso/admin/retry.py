@@ -9,6 +9,8 @@ from gesso.admin import jobs
 from gesso.admin.frame import Deed
 from gesso.core.errors import Conflict
 from gesso.generation import service
+from gesso.generation.moderating import heard_again
+from gesso.web.idempotency import Once
 
 _NO_SESSION = UUID(int=0)
 _OWNER = """
@@ -26,7 +28,7 @@ async def retry(app: FastAPI, deed: Deed, generation_id: UUID) -> UUID:
     no more than the price its owner agreed to.
 
     Raises NotFound; Conflict when it did not fail, was asked for again already, its owner has left, or it costs more
-    now; and what `service.submit` raises, OutOfCredits among it.
+    now; and what `service.submit` and the judge of prompts raise, OutOfCredits among it.
     """
     state = app.state
     async with state.db.elevated("operator: whose a generation is") as tx:
@@ -37,7 +39,10 @@ async def retry(app: FastAPI, deed: Deed, generation_id: UUID) -> UUID:
     if row is None:
         raise Conflict("Whoever asked for it has left the workspace.")
     owner = Actor(**row, session_id=_NO_SESSION)
-    async with state.db.workspace(job.workspace_id, owner.user_id) as work:
+    async with (
+        heard_again(state, owner, job.id, state.catalog, Once.of("retry", None, {})) as prompt,
+        state.db.workspace(job.workspace_id, owner.user_id) as work,
+    ):
         # two operators who press at once wait for each other
         await work.fetchval(
             "SELECT 1 FROM generation WHERE workspace_id = $1 AND id = $2 FOR UPDATE", work.workspace_id, job.id
@@ -48,6 +53,7 @@ async def retry(app: FastAPI, deed: Deed, generation_id: UUID) -> UUID:
             work, owner, job.id, state.catalog, new_seed=False, source="page", now=deed.at,
             waiting_limit=state.settings.limits.waiting_generations,
         )  # fmt: skip
+        await prompt.keep(work, made.id)
         if made.price.credits > job.price.credits:
             raise Conflict("It costs more now than its owner agreed to. Only they can ask for it at the new price.")
     async with state.db.elevated("operator: note the retry") as tx:

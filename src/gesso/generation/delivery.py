@@ -14,7 +14,7 @@ from gesso.core import crashpoints
 from gesso.core.errors import Unavailable
 from gesso.core.fetch import FetchFailed, FetchRefused, FetchTooLarge, SafeFetcher
 from gesso.db import WorkspaceSession
-from gesso.generation import policy, repository, settlement
+from gesso.generation import moderating, policy, repository, settlement
 from gesso.generation.models import Generation, Kind, Output
 from gesso.generation.patience import while_store_is_away
 from gesso.generation.policy import Failure
@@ -84,7 +84,7 @@ async def bring_home(
     *,
     deadline: datetime | None = None,
 ) -> NewAsset | Failure:
-    """Fetch, check and store one result; the row to add, or why there is none. Touches no database.
+    """Fetch, check, judge and store one result; the row to add, or why there is none. Only judging writes rows.
 
     A store that is away is waited for until the deadline; without one, raises `Unavailable` at once.
     """
@@ -102,6 +102,9 @@ async def bring_home(
     except HostileFile as error:
         log.warning("result.unusable", generation_id=str(generation.id), index=output.index, reason=str(error))
         return policy.bad_file(str(error))
+    failure = await moderating.result_failure(tools, generation, output, prepared, deadline=deadline)
+    if failure is not None:
+        return failure
     store = partial(media.store, tools.storage, generation.workspace_id, output.asset_id, prepared, fetched)
     try:
         stored = await (while_store_is_away(store, clock=tools.clock, deadline=deadline) if deadline else store())

@@ -37,6 +37,7 @@ from gesso.generation import composer as compose
 from gesso.generation import repository, service, views
 from gesso.generation.composer import Composer, Quote
 from gesso.generation.inputs import ids_of, known_references, read, take_uploads
+from gesso.generation.moderating import heard
 from gesso.generation.prefill import model_of, offered, prefilled
 from gesso.generation.rooms import room_for, room_of
 from gesso.generation.service import Ask
@@ -44,6 +45,7 @@ from gesso.generation.styling import restyled, style_cards
 from gesso.generation.typed import Typed, fitted, text_of, texts_of
 from gesso.media import repository as media
 from gesso.prompts import service as prompts
+from gesso.safety.moderation import NotChecked
 from gesso.web.idempotency import Answer, Once
 from gesso.web.render import credits_words, fragment, is_htmx, page, redirect
 
@@ -52,7 +54,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(shown_catalog)
 
 RUNS = 12
 """Generations on a page of results."""
-_REFUSALS = (InvalidInput, OutOfCredits, TooManyRequests, Forbidden)
+_REFUSALS = (InvalidInput, OutOfCredits, TooManyRequests, Forbidden, NotChecked)
 _TWIN_TRIES, _TWIN_PAUSE_SECONDS = 50, 0.1
 
 
@@ -214,29 +216,31 @@ def _on_top(response: Response, generation_id: UUID) -> Response:
 async def _once(request: Request, actor: Actor, route: str, key: str, ask: Ask) -> UUID:
     """Submit, or find what the same form has made already. A form that was changed since is another one.
 
-    Raises what `service.submit` does.
+    Raises what `service.submit` does, and NotChecked.
     """
     state = request.app.state
     body = {"model": ask.model, "params": dict(ask.params)}
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()
     once = Once.of(route, f"{key[:100]}/{digest}" if key else None, body)
-    for last in (False,) * _TWIN_TRIES + (True,):
-        try:
-            async with _tx(request, actor) as tx:
-                answer = await once.before(tx)
-                if answer is None:
-                    submitted = await service.submit(
-                        tx, actor, ask, state.catalog, now=state.clock.now(),
-                        waiting_limit=state.settings.limits.waiting_generations,
-                    )  # fmt: skip
-                    answer = Answer(202, {"id": str(submitted.id)})
-                    await once.after(tx, answer)
-            return UUID(answer.body["id"])
-        except Conflict:
-            # its twin is being worked on at this moment: wait for that one's answer
-            if last:
-                raise
-            await asyncio.sleep(_TWIN_PAUSE_SECONDS)
+    async with heard(state, actor, ask, state.catalog, once) as prompt:
+        for last in (False,) * _TWIN_TRIES + (True,):
+            try:
+                async with _tx(request, actor) as tx:
+                    answer = await once.before(tx)
+                    if answer is None:
+                        submitted = await service.submit(
+                            tx, actor, ask, state.catalog, now=state.clock.now(),
+                            waiting_limit=state.settings.limits.waiting_generations,
+                        )  # fmt: skip
+                        await prompt.keep(tx, submitted.id)
+                        answer = Answer(202, {"id": str(submitted.id)})
+                        await once.after(tx, answer)
+                return UUID(answer.body["id"])
+            except Conflict:
+                # its twin is being worked on at this moment: wait for that one's answer
+                if last:
+                    raise
+                await asyncio.sleep(_TWIN_PAUSE_SECONDS)
     raise AssertionError("unreachable")
 
 
@@ -248,7 +252,7 @@ async def _refused(request: Request, actor: Actor, typed: Typed, error: GessoErr
         if isinstance(error, OutOfCredits) and composer is not None and composer.quote.missing:
             composer = replace(composer, errors={})
     response = await _answer(request, actor, composer, error.status)
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | NotChecked):
         response.headers["Retry-After"] = str(error.facts.get("retry_after", 1))
     return response
 

@@ -99,6 +99,16 @@ RESULT_REFUSED: Failure = ("result_refused", "The model named an address we do n
 RESULT_TOO_LARGE: Failure = ("result_too_large", "The model sent a file that is too large.")
 
 
+NOT_CHECKED: Failure = (
+    "not_checked", "It was made, but the check that comes before anything is shown did not answer.",
+)  # fmt: skip
+
+
+def held_back(shows: str) -> Failure:
+    """Our own judge objects to a result; `shows` are its words for what it saw. Named as a provider's own filter is."""
+    return FLAGGED[0], f"It was held back: it was judged to show {shows}, which is not delivered here."
+
+
 def bad_file(reason: str) -> Failure:
     """The provider's file is not what it should be; `reason` is ingest's own sentence."""
     return "bad_file", f"The model sent a file we cannot use. {reason}"

@@ -12,6 +12,7 @@ from gesso.core import crashpoints
 from gesso.db.paging import decode_cursor, encode_cursor
 from gesso.generation import service
 from gesso.generation.models import Kind
+from gesso.generation.moderating import heard, heard_again
 from gesso.generation.schemas import (
     EstimateAnswer,
     EstimateRequest,
@@ -78,13 +79,18 @@ async def _generate(
     state = request.app.state
     once = Once.of(f"generate/{kind}", idempotency_key, body.model_dump(mode="json"))
     catalog = await shown_catalog(request)
-    async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+    ask = Ask(kind, body.model, body.params(), "api")
+    async with (
+        heard(state, actor, ask, catalog, once) as prompt,
+        state.db.workspace(actor.workspace_id, actor.user_id) as tx,
+    ):
         answer = await once.before(tx)
         if answer is None:
             submitted = await service.submit(
-                tx, actor, Ask(kind, body.model, body.params(), "api"), catalog,
-                now=state.clock.now(), waiting_limit=state.settings.limits.waiting_generations,
+                tx, actor, ask, catalog, now=state.clock.now(),
+                waiting_limit=state.settings.limits.waiting_generations,
             )  # fmt: skip
+            await prompt.keep(tx, submitted.id)
             answer = Answer(202, SubmittedAnswer.of(submitted).model_dump(mode="json"))
             await once.after(tx, answer)
             crashpoints.reach("request.stored")
@@ -150,13 +156,17 @@ async def rerun_generation(
     state, wish = request.app.state, body or RerunRequest()
     once = Once.of(f"generate/{generation_id}/rerun", idempotency_key, wish.model_dump(mode="json"))
     catalog = await shown_catalog(request)
-    async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+    async with (
+        heard_again(state, actor, generation_id, catalog, once) as prompt,
+        state.db.workspace(actor.workspace_id, actor.user_id) as tx,
+    ):
         answer = await once.before(tx)
         if answer is None:
             submitted = await service.rerun(
                 tx, actor, generation_id, catalog, new_seed=wish.new_seed, source="api",
                 now=state.clock.now(), waiting_limit=state.settings.limits.waiting_generations,
             )  # fmt: skip
+            await prompt.keep(tx, submitted.id)
             answer = Answer(202, SubmittedAnswer.of(submitted).model_dump(mode="json"))
             await once.after(tx, answer)
             crashpoints.reach("request.stored")

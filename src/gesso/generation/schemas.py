@@ -10,6 +10,7 @@ from gesso.core.money import format_credits
 from gesso.credits.schemas import PriceJson
 from gesso.generation.service import Estimate, Standing, Submitted
 from gesso.generation.state import GenerationState
+from gesso.media import taken
 from gesso.media.views import asset_json
 
 Text = Annotated[StrictStr, Field(max_length=20_000)]
@@ -163,7 +164,7 @@ class StatusAnswer(BaseModel):
             eta_seconds=standing.eta_seconds,
             price=PriceJson.of(generation.price),
             charged=PriceJson.of(standing.charged),
-            warnings=list(generation.warnings),
+            warnings=[*generation.warnings, *([taken.SENTENCE] if _any_down(standing) else [])],
             error=_error(generation.error_code, generation.error_message),
             assets=[AssetJson.model_validate(asset_json(asset)) for _, asset in sorted(standing.assets.items())],
             outputs=[
@@ -196,6 +197,10 @@ class HistoryAnswer(BaseModel):
 
     items: list[StatusAnswer]
     next: str | None = Field(description="Cursor of the next page; null at the end.")
+
+
+def _any_down(standing: Standing) -> bool:
+    return any(output.asset_id in standing.taken_down for output in standing.outputs)
 
 
 def _error(code: str | None, message: str | None) -> ErrorJson | None:

@@ -6,7 +6,7 @@ for it and to the workspace's admins; for everybody else it is not there.
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -30,6 +30,7 @@ from gesso.generation.request import SEED_LIMIT, seeds
 from gesso.generation.state import GENERATION_STATES, GenerationState
 from gesso.generation.turns import Place
 from gesso.media import repository as media
+from gesso.media import taken
 from gesso.media.models import Asset
 from gesso.safety import policy as safety
 
@@ -49,6 +50,14 @@ class Ask:
     params: Mapping[str, Any]
     source: Source
     rerun_of: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the provider would be told, and by which rules it is judged."""
+
+    prompt: str
+    policy: safety.Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,8 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A generation with everything one may want to know about it. `assets` by output index."""
+    """A generation with everything one may want to know about it. `assets` by output index; `taken_down`: ids of
+    those that the site's operators took away."""
 
     generation: Generation
     outputs: tuple[Output, ...]
@@ -83,6 +93,7 @@ class Standing:
     progress: float
     queue_position: int | None
     eta_seconds: int | None
+    taken_down: frozenset[UUID] = frozenset()
 
 
 async def estimate(tx: WorkspaceSession, actor: Actor, ask: Ask, catalog: Catalog) -> Estimate:
@@ -94,6 +105,13 @@ async def estimate(tx: WorkspaceSession, actor: Actor, ask: Ask, catalog: Catalo
     balances = await credits.balances(tx)
     seconds = max(1, round(await expected_seconds(tx, model.key, catalog)))
     return Estimate(price, balances.balance, balances.allowances, enough, seconds)
+
+
+def words(actor: Actor, ask: Ask, catalog: Catalog) -> Words:
+    """What an ask says, once the built-in rules let it pass. Raises InvalidInput, Blocked. Pure."""
+    model = _model(catalog, ask)
+    params, _ = _checked(model, ask.params, catalog.plan(actor.plan_key), catalog)
+    return _ruled(model, params, catalog)
 
 
 async def submit(
@@ -125,13 +143,8 @@ async def _submit(
     plan = catalog.plan(actor.plan_key)
     model = _model(catalog, ask)
     params, asks = _checked(model, ask.params, plan, catalog)
-    adult = catalog.connection(model.connection_id).adult
-    said = _said(model, params, catalog)
-    # Only adult models may be asked for more, and only who confirmed their age finds one in the catalogue.
-    safety.check(*said, "adult" if adult else "general")
-    if adult:
-        safety.check_for_adult_model(*said)
-    inputs = await _inputs(tx, params, now, uploads=not adult)
+    said = _ruled(model, params, catalog)
+    inputs = await _inputs(tx, params, now, uploads=said.policy != "adult")
     chosen = secrets.randbelow(SEED_LIMIT)
     output_seeds = seeds(model, params.get("seed"), len(asks), chosen)
     generation_id, hold_id = new_id(), new_id()
@@ -208,6 +221,8 @@ async def standings(
     outputs = await repository.outputs_of(tx, [generation.id for generation in generations])
     wanted = [output.asset_id for group in outputs.values() for output in group if output.state == "delivered"]
     assets = await media.by_ids(tx, wanted) if wanted else {}
+    gone = [asset_id for asset_id in wanted if asset_id not in assets]
+    down = await taken.taken_down(tx, gone) if gone else frozenset()
     expected: dict[str, float] = {}
     found = []
     for generation in generations:
@@ -216,7 +231,8 @@ async def standings(
             expected[key] = await expected_seconds(tx, key, catalog)
         place = await turns.place(tx, generation) if generation.state == "queued" else None
         group = outputs.get(generation.id, ())
-        found.append(_standing(generation, group, assets, place, expected.get(key, 0.0), now))
+        standing = _standing(generation, group, assets, place, expected.get(key, 0.0), now)
+        found.append(replace(standing, taken_down=down) if down else standing)
     return found
 
 
@@ -306,6 +322,17 @@ def _checked(
     style = styles.chosen(model, params, catalog.style_presets())
     cleaned = capabilities.check(model, styles.filled(model, params, style, plan), plan, catalog.plans())
     return cleaned, pricing.quote(model, cleaned, cleaned.get("count", 1))
+
+
+def _ruled(model: Model, params: Mapping[str, Any], catalog: Catalog) -> Words:
+    """What is said, if the built-in rules let it pass. Raises InvalidInput, Blocked."""
+    said = _said(model, params, catalog)
+    # Only adult models may be asked for more, and only who confirmed their age finds one in the catalogue.
+    policy: safety.Policy = "adult" if catalog.connection(model.connection_id).adult else "general"
+    safety.check(*said, policy)
+    if policy == "adult":
+        safety.check_for_adult_model(*said)
+    return Words(said[0], policy)
 
 
 def _said(model: Model, params: Mapping[str, Any], catalog: Catalog) -> tuple[str, str | None]:

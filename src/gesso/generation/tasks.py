@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 
 from gesso import jobs
+from gesso.calls.judging import Judges
 from gesso.calls.pool import ProviderPool
 from gesso.calls.shares import Shares
 from gesso.calls.waker import Waker
@@ -26,6 +27,7 @@ from gesso.generation.tools import Tools
 from gesso.jobs import Tasks
 from gesso.media.service import Ingest
 from gesso.media.storage import Storage
+from gesso.safety.moderation import Moderation
 
 log = structlog.get_logger()
 
@@ -60,6 +62,9 @@ async def registered(tasks: Tasks, runtime: Runtime) -> AsyncIterator[None]:
         db=runtime.db, settings=runtime.settings, clock=runtime.clock, catalog=runtime.catalog.adults,
         storage=runtime.storage, ingest=runtime.ingest, pool=pool, waker=waker, keeper=Keeper(runtime.db, waker),
         shares=Shares(runtime.settings.worker.concurrency),
+        moderation=Moderation(
+            runtime.db, Judges(runtime.db, runtime.catalog, pool), runtime.settings.safety, runtime.clock
+        ),
         stopping=tasks.stopping,
     )  # fmt: skip
     sweeps = Sweeps(runtime.db, runtime.clock)

@@ -17,6 +17,7 @@ from gesso.db import Database
 from gesso.generation.lease import Keeper
 from gesso.media.service import Ingest
 from gesso.media.storage import Storage
+from gesso.safety.moderation import Moderation
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Tools:
     waker: Waker
     keeper: Keeper
     shares: Shares
+    moderation: Moderation
     stopping: asyncio.Event
 
 

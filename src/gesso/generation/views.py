@@ -13,6 +13,7 @@ from gesso.generation.estimates import ALMOST
 from gesso.generation.models import Output
 from gesso.generation.rooms import Room, room_for
 from gesso.generation.service import Standing
+from gesso.media import taken
 from gesso.media.models import Asset
 from gesso.media.views import media_url, title_of
 from gesso.web.render import credits_words
@@ -235,6 +236,8 @@ def _was(output: Output) -> str:
 
 def _delivered(standing: Standing, output: Output, shape: str, now: datetime) -> Tile:
     asset = standing.assets.get(output.index)
+    if asset is None and output.asset_id in standing.taken_down:
+        return Tile(output.asset_id, output.index, "cancelled", shape, "Taken down", taken.SENTENCE)
     if asset is None:
         note = f"You deleted this {room_for(standing.generation.kind).one}."
         return Tile(output.asset_id, output.index, "cancelled", shape, "Deleted", note)

@@ -1,6 +1,6 @@
 """Pictures and videos that the site's operators took down: in the bin for good reason, and not their owner's to fetch.
 
-They are nowhere to be seen from that moment on. Their files are kept for `UNDO` longer, so that a mistake can be undone.
+They are nowhere to be seen from that moment on. Their files are kept for `UNDO`, so that a mistake can be undone.
 """
 
 from collections.abc import Sequence

@@ -14,6 +14,7 @@ from gesso.core.errors import GessoError
 from gesso.core.money import OutputPrice, Price
 from gesso.credits.schemas import PriceJson
 from gesso.prompts import service
+from gesso.prompts.hearing import heard
 from gesso.prompts.models import Kind, PromptRecord
 from gesso.prompts.service import Ask
 from gesso.prompts.writing import Flow
@@ -121,8 +122,9 @@ async def describe_picture(
 
 async def _answer(request: Request, actor: Actor, ask: Ask, once: Once) -> Response:
     state = request.app.state
-    async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+    async with heard(state, actor, ask, once) as keep, state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         begun = await service.begin(tx, actor, ask, state.catalog, once, now=state.clock.now())
+        await keep(tx, begun)
     streamed = EVENTS in request.headers.get("accept", "")
     if isinstance(begun, PromptRecord):
         return _streamed(begun, None) if streamed else _json(begun)

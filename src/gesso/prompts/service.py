@@ -30,6 +30,8 @@ from gesso.prompts.wording import INPUT_MAX
 from gesso.safety import policy as safety
 from gesso.web.idempotency import Once
 
+CONTENT: safety.Policy = "general"
+"""Texts are written by ordinary models, in every edition."""
 ALLOWANCE = "prompt"
 SCOPES = frozenset({ALLOWANCE})
 SLACK = timedelta(seconds=90)
@@ -85,15 +87,13 @@ async def begin(
     key, said = None, None
     if once.key is not None:
         await once.before(tx)
-        key, said = hashlib.sha256(f"{once.route}/{once.key}".encode()).digest(), once.body_hash
+        key, said = _named(once), once.body_hash
         if earlier := await _earlier(tx, key, said, now):
             return earlier
-    content: safety.Policy = "general"  # texts are written by ordinary models, in every edition
+    content, asset = CONTENT, None
     text = ask.text.strip()
-    asset = None
     if ask.kind == "improve":
-        _check_text(text)
-        safety.check(text, None, content)
+        check(ask)
     else:
         assert ask.asset_id is not None
         asset = await media.get(tx, ask.asset_id)
@@ -123,6 +123,21 @@ async def begin(
     record = await repository.get(tx, record_id)
     assert record is not None
     return Begun(record, asset, content)
+
+
+async def answered(tx: WorkspaceSession, once: Once, now: datetime) -> bool:
+    """Whether the same request made a text before. Raises as `begin` does of such a one."""
+    if once.key is None:
+        return False
+    await once.before(tx)
+    return await _earlier(tx, _named(once), once.body_hash, now) is not None
+
+
+def check(ask: Ask) -> None:
+    """Whether this text may be improved, by the built-in rules. Raises InvalidInput, Blocked."""
+    text = ask.text.strip()
+    _check_text(text)
+    safety.check(text, None, CONTENT)
 
 
 async def finish(tx: WorkspaceSession, begun: Begun, text: str, written: Written, *, now: datetime) -> PromptRecord:
@@ -157,6 +172,10 @@ def _quote(model: Model) -> tuple[OutputAsk]:
     defaults = {name: prop["default"] for name, prop in model.settings.items() if "default" in prop}
     (ask,) = pricing.quote(model, defaults, 1)
     return (OutputAsk(ask.credits, ALLOWANCE, 1),)
+
+
+def _named(once: Once) -> bytes:
+    return hashlib.sha256(f"{once.route}/{once.key}".encode()).digest()
 
 
 def _check_text(text: str) -> None:
