@@ -167,7 +167,7 @@ async def returned(
         except GessoError:
             pass  # its notice settles it as well
     again = "/billing/return?" + urlencode({"session_id": session_id, "look": min(look + 1, LOOKS)})
-    context = {"said": said, "again": again, "asks": look < LOOKS}
+    context: dict[str, Any] = {"said": said, "again": again, "asks": look < LOOKS}
     if is_htmx(request):
         return fragment(request, "billing/_checkout.html", **context)
     return await page(request, "billing/return.html", **context)
