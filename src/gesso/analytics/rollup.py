@@ -4,12 +4,14 @@ A generation ends within a day or so of being asked for, and a late picture come
 summed up once they lie two days back, and not looked at again; what is younger is read from its own rows.
 """
 
-from datetime import UTC, date, datetime, time, timedelta
+import asyncio
+import time
+from datetime import UTC, date, timedelta
 from typing import Protocol
 
 import structlog
 
-from gesso.analytics.repository import MADE, SUMS, first_id
+from gesso.analytics.facts import CAPTURES, FIGURES, GENERATIONS, PROMPTS, SUMS, first_id, start_of
 from gesso.core.clock import Clock
 from gesso.db import Database
 from gesso.jobs import Tasks
@@ -17,28 +19,29 @@ from gesso.jobs import Tasks
 log = structlog.get_logger()
 
 FINAL_AFTER = timedelta(days=2)
-AT_ONCE = timedelta(days=31)
-"""Days in one transaction when there are many to catch up with."""
+REST = 0.5
+"""Of the time a day took, this share passes before the next when there are many to catch up with: others want the
+database, too."""
 
-# The day is the id's, as everywhere; a workspace after the other, along the primary key.
+# Requests along the primary key, a workspace after the other; movements along their block ranges.
 _ROLL = f"""
-INSERT INTO usage_day AS u (workspace_id, day, user_id, model_key, model_name, requests, succeeded, seconds, spent,
-    delivered, missed)
-SELECT w.id, d.day, d.user_id, d.model_key, d.model_name, d.requests, d.succeeded, d.seconds, d.spent, d.delivered,
-    d.missed
-FROM workspace w CROSS JOIN LATERAL (
-    SELECT day, user_id, model_key, max(model_name) AS model_name, {SUMS}
-    FROM ({
-    MADE.format(
-        columns='''g.user_id, (to_timestamp((('x' || left(replace(g.id::text, '-', ''), 12))::bit(48)
-        ::bigint) / 1000.0) AT TIME ZONE 'UTC')::date AS day'''
-    )
+INSERT INTO usage_day (workspace_id, day, user_id, kind, model_key, model_name, {", ".join(FIGURES)})
+SELECT workspace_id, $1, user_id, kind, model_key, max(model_name), {SUMS}
+FROM (
+    SELECT made.* FROM workspace w CROSS JOIN LATERAL (
+        {GENERATIONS} WHERE g.workspace_id = w.id AND g.id >= $2 AND g.id < $3
+        UNION ALL {PROMPTS} WHERE p.workspace_id = w.id AND p.id >= $2 AND p.id < $3) made
+    UNION ALL {CAPTURES.format(where="c.created_at >= $4 AND c.created_at < $5 AND c.id >= $6")}
+) facts
+GROUP BY workspace_id, user_id, kind, model_key
+ON CONFLICT (workspace_id, day, user_id, kind, model_key) DO UPDATE SET model_name = excluded.model_name, {
+    ", ".join(f"{name} = excluded.{name}" for name in FIGURES)
 }
-        WHERE g.workspace_id = w.id AND g.id >= $1 AND g.id < $2) made
-    GROUP BY day, user_id, model_key) d
-ON CONFLICT (workspace_id, day, user_id, model_key) DO UPDATE SET
-    model_name = excluded.model_name, requests = excluded.requests, succeeded = excluded.succeeded,
-    seconds = excluded.seconds, spent = excluded.spent, delivered = excluded.delivered, missed = excluded.missed
+"""
+# Where nothing has moved since, the former place is still right.
+_NEXT = """
+UPDATE usage_rolled SET until = $1, movement = greatest(movement,
+    (SELECT min(id) FROM credit_journal WHERE created_at >= $2 AND id >= movement))
 """
 
 
@@ -63,17 +66,20 @@ def register(tasks: Tasks, ctx: Context) -> None:
 
 
 async def roll_up(db: Database, clock: Clock) -> int:
-    """Sum up every day that has become final since the last time. Returns how many lines that were."""
+    """Sum up every day that has become final since the last time, each in a transaction of its own. Returns how many
+    lines that were. Stopped halfway, it goes on where it was; twice at once, one waits for the other."""
     final, lines = (clock.now().astimezone(UTC) - FINAL_AFTER).date(), 0
     while True:
+        begun = time.monotonic()
         async with db.elevated("sum up what was used") as tx:
-            start: date = await tx.fetchval("SELECT until FROM usage_rolled FOR UPDATE")
-            end = min(final, start + AT_ONCE)
-            if end <= start:
+            row = await tx.fetchrow("SELECT until, movement FROM usage_rolled FOR UPDATE")
+            assert row is not None
+            day: date = row["until"]
+            if day >= final:
                 return lines
-            lines += await tx.execute_raw(_ROLL, first_id(_start_of(start)), first_id(_start_of(end)))
-            await tx.execute_raw("UPDATE usage_rolled SET until = $1", end)
-
-
-def _start_of(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
+            start, end = start_of(day), start_of(day + timedelta(days=1))
+            lines += await tx.execute_raw(
+                _ROLL, day, first_id(start), first_id(end), start, end, row["movement"]
+            )  # fmt: skip
+            await tx.execute_raw(_NEXT, end.date(), end)
+        await asyncio.sleep(REST * (time.monotonic() - begun))
