@@ -28,6 +28,7 @@ _MAKING = (
     NavItem("Chains", "/admin/chains", "link", tab=False),
     NavItem("Jobs", "/admin/jobs", "list"),
     NavItem("Bills", "/admin/bills", "coins", tab=False),
+    NavItem("Deletions", "/admin/deletions", "trash-2", tab=False),
 )
 _LEAVE = (NavItem("Back to the site", "/create", "arrow-left", tab=False),)
 

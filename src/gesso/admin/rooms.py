@@ -2,11 +2,12 @@
 
 from fastapi import APIRouter
 
-from gesso.admin import people_api, people_pages, workspaces_api, workspaces_pages
+from gesso.admin import deletions, people_api, people_pages, workspaces_api, workspaces_pages
 
 ROUTERS: tuple[APIRouter, ...] = (
     people_api.router,
     workspaces_api.router,
     people_pages.router,
     workspaces_pages.router,
+    deletions.router,
 )
