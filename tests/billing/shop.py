@@ -1,0 +1,158 @@
+"""A till before the sandbox's Stripe: people who buy there, events as Stripe tells them, and a clock for all of it."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import stripe
+
+from gesso.accounts.access import Actor
+from gesso.billing import repository, service
+from gesso.billing.facts import Interval
+from gesso.billing.port import Received
+from gesso.billing.renewal import renew_due, sign_up_grants
+from gesso.billing.stripe.line import Access
+from gesso.billing.stripe.payments import StripePayments
+from gesso.catalog.registry import Catalog
+from gesso.core.clock import FixedClock
+from gesso.core.ids import new_id
+from gesso.core.money import MICRO
+from gesso.credits import service as credits
+from gesso.credits.tasks import sweep
+from gesso.credits.types import Balances
+from gesso.db import Database
+from tests.cast import make_user
+
+SECRET = "whsec_for_tests_only"
+GOOD, FAILS_LATER, DECLINED = "4242424242424242", "4000000000000341", "4000000000000002"
+SITE = "http://shop.test"
+
+
+@dataclass
+class Shop:
+    """One account at the sandbox's Stripe, and the site that sells through it. Nothing is delivered by itself."""
+
+    db: Database
+    catalog: Catalog
+    clock: FixedClock
+    sandbox: str
+    key: str = field(default_factory=lambda: f"sk_test_{new_id().hex}")
+    seen: set[str] = field(default_factory=set)
+    test_clock: str | None = None
+
+    def __post_init__(self) -> None:
+        access = Access(self.key, SECRET, f"{self.sandbox}/stripe")
+        self.payments = StripePayments(
+            access, db=self.db, catalog=self.catalog, clock=self.clock, site_url=SITE, grace=timedelta(days=7)
+        )
+        self.http = httpx2.AsyncClient(timeout=30, headers={"Authorization": f"Bearer {self.key}"})
+
+    async def person(self, plan: str = "free") -> Actor:
+        grants = [sign_up_grants(self.catalog, self.clock)]
+        return await make_user(self.db, "Ada", plan=plan, on_sign_up=grants, at=self.clock.now())
+
+    # --- what people do --------------------------------------------------------------------------------
+
+    async def pay(self, url: str, card: str = GOOD) -> int:
+        """Fill in the hosted page; the status it answers (303: paid)."""
+        form = {"number": card, "expiry": "12 / 40", "cvc": "123", "name": "Ada Test"}
+        return (await httpx2.AsyncClient(timeout=30).post(url, data=form)).status_code
+
+    async def subscribe(self, ada: Actor, plan: str, interval: Interval = "month", card: str = GOOD) -> None:
+        who = service.buyer(ada, "test", None)
+        url = await service.subscribe(self.payments, self.db, self.catalog, who, plan, interval)
+        assert await self.pay(url, card) == 303
+
+    async def buy(self, ada: Actor, pack: str, card: str = GOOD) -> UUID:
+        who = service.buyer(ada, "test", None)
+        purchase_id, url = await service.buy(self.payments, self.db, self.catalog, who, pack)
+        assert await self.pay(url, card) == 303
+        return purchase_id
+
+    # --- what Stripe tells -----------------------------------------------------------------------------
+
+    async def news(self) -> list[dict[str, Any]]:
+        """Events that were not handed out yet, oldest first."""
+        rows: list[dict[str, Any]] = []
+        after: dict[str, str] = {}
+        while True:
+            page = (await self.get("events", limit=100, **after)).json()
+            rows += page["data"]
+            if not page["has_more"]:
+                break
+            after = {"starting_after": rows[-1]["id"]}
+        new = [row for row in reversed(rows) if row["id"] not in self.seen]
+        self.seen |= {row["id"] for row in new}
+        return new
+
+    async def deliver(self, events: Iterable[dict[str, Any]]) -> list[Received]:
+        """As their notices: signed, and told one after the other."""
+        return [await self.tell(event) for event in events]
+
+    async def tell(self, event: dict[str, Any]) -> Received:
+        body = httpx2.Request("POST", SITE, json=event).content
+        header = stripe.WebhookSignature.generate_signature_header(body.decode(), SECRET)
+        return await self.payments.receive({"stripe-signature": header}, body)
+
+    async def catch_up(self) -> list[Received]:
+        return await self.deliver(await self.news())
+
+    async def get(self, path: str, **params: Any) -> httpx2.Response:
+        return await self.http.get(f"{self.sandbox}/stripe/v1/{path}", params=params)
+
+    async def post(self, path: str, **form: Any) -> dict[str, Any]:
+        answer = await self.http.post(f"{self.sandbox}/stripe/v1/{path}", data=form)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def control(self, path: str, **body: Any) -> dict[str, Any]:
+        answer = await self.http.post(f"{self.sandbox}/stripe/_control/{path}", json=body)
+        assert answer.status_code < 300, answer.text
+        return answer.json() if answer.content else {}
+
+    async def start_clock(self) -> None:
+        """All customers go by a test clock from now on."""
+        made = await self.control("clock", frozen_time=int(self.clock.now().timestamp()))
+        self.test_clock = made["id"]
+
+    async def travel(self, to: datetime) -> None:
+        """Let time pass at Stripe and here; the site's own clockwork runs once, Stripe's news are not told."""
+        await self.post(f"test_helpers/test_clocks/{self.test_clock}/advance", frozen_time=int(to.timestamp()))
+        async with asyncio.timeout(60):
+            while (await self.get(f"test_helpers/test_clocks/{self.test_clock}")).json()["status"] != "ready":
+                await asyncio.sleep(0.02)
+        self.clock.set(to)
+        await renew_due(self.db, self.clock, self.catalog)
+        await sweep(self.db, self.clock)
+
+    # --- how it stands ---------------------------------------------------------------------------------
+
+    async def balances(self, ada: Actor) -> Balances:
+        async with self.db.workspace(ada.workspace_id, ada.user_id) as tx:
+            return await credits.balances(tx, now=self.clock.now())
+
+    async def balance(self, ada: Actor) -> int:
+        """Whole credits that can be spent."""
+        return (await self.balances(ada)).balance // MICRO
+
+    async def plan(self, ada: Actor) -> str:
+        async with self.db.workspace(ada.workspace_id, ada.user_id) as tx:
+            return str(await tx.fetchval("SELECT plan_key FROM workspace"))
+
+    async def live(self, ada: Actor) -> repository.Subscription | None:
+        async with self.db.workspace(ada.workspace_id, ada.user_id) as tx:
+            return await repository.live_subscription(tx, ada.workspace_id)
+
+    async def purchase(self, purchase_id: UUID) -> repository.Purchase:
+        async with self.db.elevated("test") as tx:
+            found = await repository.purchase_by_id(tx, purchase_id)
+        assert found is not None
+        return found
+
+    async def rows(self, sql: str, *args: Any) -> Sequence[Any]:
+        async with self.db.elevated("test") as tx:
+            return await tx.fetch(sql, *args)
