@@ -2,13 +2,18 @@
 
 from fastapi import APIRouter, Request, Response
 
+from gesso.billing.months import first_month
+from gesso.billing.views import offers
+from gesso.catalog import pricing
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.registry import Catalog
 from gesso.credits.types import CREDIT
 from gesso.generation.composer import model_cards
+from gesso.generation.rooms import CREATE
 from gesso.web import landing
-from gesso.web.landing import PlanCard
+from gesso.web.landing import PlanCard, StartPage
 from gesso.web.render import credits_words
+from gesso.web.wording import unit_words
 
 home = APIRouter(include_in_schema=False)
 
@@ -17,10 +22,9 @@ home = APIRouter(include_in_schema=False)
 async def index(request: Request) -> Response:
     """The landing page."""
     catalog: Catalog = request.app.state.catalog
-    plan = catalog.default_plan
     models = _makers(catalog)
     prices = model_cards(models, models[0]) if models else ()
-    return await landing.landing(request, [_card(plan, catalog)], _offer(plan), prices)
+    return await landing.landing(request, _start_page(catalog), _plans(catalog), prices)
 
 
 @home.get("/start")
@@ -34,19 +38,36 @@ def _makers(catalog: Catalog) -> tuple[Model, ...]:
     return (*catalog.models("image"), *catalog.models("video"))
 
 
-def _offer(plan: Plan) -> str:
-    given = plan.signup_grants.get(CREDIT, 0)
-    return f"{credits_words(given)} free. No card." if given else "Free to start. No card."
-
-
-def _card(plan: Plan, catalog: Catalog) -> PlanCard:
-    ticks = [
-        f"{credits_words(plan.signup_grants[CREDIT])} at sign-up" if plan.signup_grants.get(CREDIT) else "",
-        f"{credits_words(plan.monthly_grants[CREDIT])} more every month" if plan.monthly_grants.get(CREDIT) else "",
-        f"All {len(_makers(catalog))} models",
-        f"Up to {plan.max_count} pictures at once",
-        "Failed pictures cost nothing",
-    ]
-    return PlanCard(
-        name=plan.name, text=plan.description, price="$0", period="for good", ticks=[tick for tick in ticks if tick]
+def _start_page(catalog: Catalog) -> StartPage:
+    edition = catalog.edition
+    own = edition.landing
+    rows = [[picture for picture in own.pictures if picture.row == number] for number in (1, 2)]
+    model = catalog.default_model
+    return StartPage(
+        headline=own.headline,
+        lead=own.lead or edition.brand.description,
+        placeholder=own.placeholder,
+        rows=[row for row in rows if row],
+        features=[one for one in own.features if one.module is None or one.module in edition.modules],
+        idea=(edition.welcome.image or CREATE.ideas)[0],
+        offer=_offer(catalog.default_plan),
+        total=credits_words(3 * pricing.usual_price(model).credits) if model is not None else "",
     )
+
+
+def _offer(plan: Plan) -> str:
+    """What an account begins with, in a line: "3 images free. No card."."""
+    given = {**plan.signup_grants, **first_month(plan)}
+    words = [credits_words(amount) if unit == CREDIT else unit_words(unit, amount) for unit, amount in given.items()]
+    return f"{' and '.join(words)} free. No card." if words else "Free to start. No card."
+
+
+def _plans(catalog: Catalog) -> list[PlanCard]:
+    """Every plan where plans are sold, else the one that everybody begins with."""
+    sells = "billing" in catalog.edition.modules
+    cards = offers(catalog, "month", on=None, live=None, sells=sells)
+    return [
+        PlanCard(card.name, card.text, card.price, card.period, card.ticks, card.action, card.href, card.best)
+        for card in cards
+        if sells or card.key == catalog.default_plan.key
+    ]

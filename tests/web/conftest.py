@@ -13,11 +13,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
+from gesso.catalog.editions.edition import DemoPicture, Feature
 from gesso.core.clock import FixedClock
 from gesso.core.errors import NotFound
 from gesso.web import errors, shell, stylepage
 from gesso.web.brand import Brand, brand_css
-from gesso.web.landing import PlanCard, landing, start
+from gesso.web.landing import PlanCard, StartPage, landing, start
 from gesso.web.render import STATIC, fragment, page, problem_page, redirect, toast
 from gesso.web.security import SecurityMiddleware
 
@@ -27,7 +28,17 @@ NAV = (
     shell.NavItem("Gallery", "/gallery", "image"),
     shell.NavItem("Dashboard", "/dashboard", "chart-column"),
 )
-FREE = PlanCard("Free", "Look around.", "$0", "for good", ["25 credits at sign-up", "10 more every month"])
+START = StartPage(
+    headline="From a thought to a finished picture", lead="See the price before you press.",
+    placeholder="A perfume bottle on wet slate",
+    rows=[
+        [DemoPicture("still-noir", "Dark bottle", 480, 640), DemoPicture("dunes-dawn", "Dunes", 640, 400)],
+        [DemoPicture("ink-gorge", "Mountains", 480, 640, row=2)],
+    ],
+    features=[Feature("layers", "Every model, one form", "Controls are drawn from what each model can do.")],
+    idea="Rose serum on a plaster plinth", offer="25 credits to start. No card.", total="3 credits",
+)  # fmt: skip
+FREE = PlanCard("Free", "Look around.", "$0", "for good", [("25 credits at sign-up", True), ("Advanced options", False)])
 
 
 async def someone(request: Request) -> shell.Shell | None:
@@ -55,7 +66,7 @@ def site() -> FastAPI:
 
     @app.get("/")
     async def index(request: Request) -> Response:
-        return await landing(request, [FREE], "25 credits to start. No card.")
+        return await landing(request, START, [FREE])
 
     @app.get("/brand.css")
     async def brand(request: Request) -> Response:

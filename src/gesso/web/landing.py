@@ -12,30 +12,32 @@ from gesso.web.render import page, redirect
 
 @dataclass(frozen=True, slots=True)
 class PlanCard:
-    """A plan that can be had now. `price` and `period` as words: "$0", "for good"."""
+    """A plan that can be had now. `price` and `period` as words: "$0", "for good". `ticks`: what it gives (True) and
+    what it lacks."""
 
     name: str
     text: str
     price: str
     period: str
-    ticks: Sequence[str]
+    ticks: Sequence[tuple[str, bool]]
     action: str = "Start free"
     href: str = "/signup"
     best: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One picture of the demo grid; `ratio` is width ÷ height."""
-
-    name: str
-    alt: str
-    width: int
-    height: int
+class Picture(Protocol):
+    """One picture of the demo grid, of static/pictures; `ratio` is width ÷ height."""
 
     @property
-    def ratio(self) -> float:
-        return round(self.width / self.height, 4)
+    def name(self) -> str: ...
+    @property
+    def alt(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def ratio(self) -> float: ...
 
 
 class ModelLine(Protocol):
@@ -51,29 +53,44 @@ class ModelLine(Protocol):
     def sample(self) -> str: ...
 
 
-# Painted by the sandbox's painter; shown in two rows, in this order.
-DEMO: tuple[tuple[Picture, ...], ...] = (
-    (
-        Picture("still-noir", "Dark bottle with a gold ring on a violet plinth", 480, 640),
-        Picture("dunes-dawn", "Dunes at dawn under a pale sun", 640, 400),
-        Picture("glass-lagoon", "Stained glass in blue and turquoise", 420, 560),
-        Picture("paper-cave", "Layers of cut paper around a bright opening", 640, 640),
-        Picture("paper-night", "Paper pines and hills by night", 480, 640),
-    ),
-    (
-        Picture("aurora-fjord", "Green aurora mirrored in a fjord", 640, 400),
-        Picture("ink-gorge", "Ink-wash mountains with a red sun", 480, 640),
-        Picture("still-serum", "Rose serum bottles between soft shapes", 640, 400),
-        Picture("bauhaus-primary", "Quarter circles and bars in primary colours", 640, 640),
-    ),
-)
+class Feature(Protocol):
+    """Something the product can do, with a Lucide icon."""
+
+    @property
+    def icon(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StartPage:
+    """The edition's own words and pictures. `rows` of demo pictures; `idea`: a prompt such as people write here.
+
+    `offer`: what a new account gets, in words; `total`: what three pictures of the first model cost.
+    """
+
+    headline: str
+    lead: str
+    placeholder: str
+    rows: Sequence[Sequence[Picture]]
+    features: Sequence[Feature]
+    idea: str
+    offer: str
+    total: str = ""
+
+    @property
+    def samples(self) -> Sequence[Picture]:
+        """Three pictures for the little demonstrations."""
+        return [picture for row in self.rows for picture in row][:3]
 
 
 async def landing(
-    request: Request, plans: Sequence[PlanCard], offer: str, models: Sequence[ModelLine] = ()
+    request: Request, start: StartPage, plans: Sequence[PlanCard], models: Sequence[ModelLine] = ()
 ) -> Response:
-    """Draw `/`. `offer`: what a new account gets, in words ("25 credits at sign-up"); `models`: the price list."""
-    return await page(request, "landing/index.html", plans=plans, models=models, demo=DEMO, offer=offer)
+    """Draw `/`. `plans`: those that can be had; `models`: the price list."""
+    return await page(request, "landing/index.html", start=start, plans=plans, models=models)
 
 
 async def start(request: Request) -> Response:
