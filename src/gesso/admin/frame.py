@@ -16,10 +16,15 @@ from gesso.web.render import page
 from gesso.web.shell import NavItem, Shell
 
 _SITE = (NavItem("Overview", "/admin", "gauge", exact=True),)
+_AUDIT = NavItem("Audit log", "/admin/audit", "scroll-text", tab=False)
 _OUTBOX = NavItem("Outbox", "/admin/outbox", "mail", tab=False)
 _PEOPLE = (
     NavItem("Users", "/admin/users", "user-round", tab=False),
     NavItem("Workspaces", "/admin/workspaces", "users", tab=False),
+)
+_SELLING = (
+    NavItem("Plans", "/admin/plans", "gift", tab=False),
+    NavItem("Packs", "/admin/packs", "credit-card", tab=False),
 )
 _MAKING = (
     NavItem("Connections", "/admin/connections", "plug"),
@@ -69,8 +74,9 @@ def sealer_of(request: Request) -> Sealer:
 def groups(*, has_outbox: bool) -> tuple[Group, ...]:
     """The panel's pages."""
     return (
-        Group("Site", (*_SITE, _OUTBOX) if has_outbox else _SITE),
+        Group("Site", (*_SITE, _AUDIT, *((_OUTBOX,) if has_outbox else ()))),
         Group("People", _PEOPLE),
+        Group("Selling", _SELLING),
         Group("Making", _MAKING),
         Group("Elsewhere", _LEAVE),
     )
