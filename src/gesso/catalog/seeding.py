@@ -71,11 +71,20 @@ async def seed(tx: ElevatedSession, settings: Settings, edition: Edition) -> See
 
 
 def check_policy(edition: Edition, settings: Settings) -> None:
-    """Raises InvalidInput when an edition wants adult models and the operator has not confirmed that."""
+    """Raises InvalidInput when an edition wants adult models and the operator has not confirmed that, or sells
+    through a provider who forbids it."""
     if edition.face.policy.adult and not settings.site.adult_content:
         raise InvalidInput(
             f"The edition {edition.name} has the content policy “adult”. Set GESSO_ADULT_CONTENT=true to confirm that "
             "you run a site for adults only and that the law allows it where you and your users are."
+        )
+    billing = settings.billing
+    if edition.face.policy.adult and (
+        billing.provider == "stripe" or (billing.provider == "auto" and billing.secret_key is not None)
+    ):
+        raise InvalidInput(
+            f"The edition {edition.name} has the content policy “adult”, and Stripe takes no payments for adult content "
+            "(stripe.com/legal/restricted-businesses). Take STRIPE_SECRET_KEY away, or set GESSO_BILLING=manual."
         )
 
 
