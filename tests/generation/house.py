@@ -93,6 +93,7 @@ class House:
     db: Database
     url: str
     sandbox_url: str
+    app: Any
     clients: list[httpx2.AsyncClient] = field(default_factory=list)
 
     async def person(self, name: str = "Ada", *, credits_: int = 100) -> Person:
@@ -140,10 +141,11 @@ async def opened(settings: Settings, *, worker: bool = True) -> AsyncIterator[Ho
     await product.seeded(settings)
     db = open_database(settings)
     async with contextlib.AsyncExitStack() as stack:
-        url = await stack.enter_async_context(served(create_app(settings)))
+        app = create_app(settings)
+        url = await stack.enter_async_context(served(app))
         if worker:
             await stack.enter_async_context(working(settings))
-        house = House(settings, db, url, settings.site.sandbox_url or "")
+        house = House(settings, db, url, settings.site.sandbox_url or "", app)
         yield house
         for client in house.clients:
             await client.aclose()

@@ -165,6 +165,14 @@ class Pack:
 
 
 @dataclass(frozen=True)
+class Shop:
+    """Where this site sells what the catalogue has: the addresses of its pages for plans and for packs."""
+
+    plans: str = "/pricing"
+    packs: str = "/pricing#packs"
+
+
+@dataclass(frozen=True)
 class StylePreset:
     """A look to choose: words that join the prompt and what is to be left out, and settings it comes with.
 

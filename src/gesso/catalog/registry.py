@@ -26,6 +26,7 @@ from gesso.catalog.items import (
     Model,
     Pack,
     Plan,
+    Shop,
     StylePreset,
 )
 from gesso.core.errors import InvalidInput, NotFound, Unavailable
@@ -61,6 +62,7 @@ class Catalog:
 
     def __init__(self, database: Database, snapshot: Snapshot) -> None:
         self._database = database
+        self._shop: Shop | None = None
         self._keep(snapshot)
         self._follower: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -213,6 +215,15 @@ class Catalog:
         """The packs that are sold, in their order."""
         return tuple(pack for pack in self._snapshot.packs if not pack.hidden)
 
+    def open_shop(self, shop: Shop | None) -> None:
+        """Say where plans and packs are sold in this process; None: nobody can buy anything here."""
+        self._shop = shop
+
+    @property
+    def shop(self) -> Shop | None:
+        """Where plans and packs are sold; None where they are not, so that nothing may lead there."""
+        return self._shop
+
     def style_presets(self) -> tuple[StylePreset, ...]:
         """All style presets in their order."""
         return self._snapshot.style_presets
@@ -231,6 +242,10 @@ class _ForAdults(Catalog):
     @property
     def adults(self) -> Catalog:
         return self
+
+    @property
+    def shop(self) -> Shop | None:
+        return self._source.shop
 
     async def refresh(self) -> None:
         await self._source.refresh()

@@ -6,7 +6,6 @@ model does not take stays in the form unseen, so that going back to another mode
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from gesso.catalog.styles import SETTING as STYLE
 from gesso.catalog.styles import takes_styles
 from gesso.catalog.views import sample_url
 from gesso.core.errors import InvalidInput
+from gesso.generation.quotes import Quote
 from gesso.generation.rooms import Room
 from gesso.generation.styling import StyleCard
 from gesso.generation.typed import Typed, form_text, text_of, texts_of
@@ -122,40 +122,6 @@ class References:
     @property
     def full(self) -> bool:
         return len(self.slots) >= self.most
-
-
-@dataclass(frozen=True, slots=True)
-class PromptTool:
-    """A helper at the prompt: "improve" or "describe", and what one use costs, in words; "" when it is free."""
-
-    kind: str
-    price: str
-
-
-@dataclass(frozen=True, slots=True)
-class Support:
-    """Who to ask: an address and how to call it."""
-
-    href: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """The foot of the composer. Without `price` there is none to name (something in the form is wrong).
-
-    `missing` is empty unless the balance does not cover the price. `tools` are the helpers at the prompt.
-    """
-
-    price: str = ""
-    balance: str = ""
-    after: str = ""
-    seconds: int = 0
-    missing: str = ""
-    grant: str = ""
-    grant_at: datetime | None = None
-    support: Support | None = None
-    tools: tuple[PromptTool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,13 +295,6 @@ def left_over(model: Model, typed: Typed) -> tuple[tuple[str, str], ...]:
     """Pictures to work from, words to leave out and a style that this model does not take, kept for one that does."""
     kept = ((name, text) for name in ("references", "negative_prompt", STYLE) for text in texts_of(typed, name))
     return tuple(pair for pair in kept if pair[0] not in model.settings)
-
-
-def support_of(support: str | None) -> Support | None:
-    """An edition's e-mail address or link for help."""
-    if not support:
-        return None
-    return Support(support, "Get help") if "://" in support else Support(f"mailto:{support}", support)
 
 
 # --- one control ---------------------------------------------------------------------------------------

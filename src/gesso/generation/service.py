@@ -13,7 +13,7 @@ from uuid import UUID
 
 from gesso import jobs
 from gesso.accounts.access import Actor
-from gesso.billing.renewal import next_grant_at
+from gesso.billing.ways import explain
 from gesso.catalog import capabilities, pricing, styles
 from gesso.catalog.allowed import check_model, pinned
 from gesso.catalog.items import Model, Plan
@@ -154,8 +154,7 @@ async def _submit(
             scopes=_scopes(model),
         )  # fmt: skip
     except OutOfCredits as error:
-        grant_at = await next_grant_at(tx, catalog, now)
-        error.facts["next_grant_at"] = grant_at.isoformat() if grant_at else None
+        await explain(error, tx, actor, catalog, now, unit=ask.kind)
         raise
     new = NewGeneration(
         id=generation_id, user_id=actor.user_id, kind=ask.kind, source=ask.source, rerun_of=ask.rerun_of,

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from gesso.accounts.access import Actor
-from gesso.billing.renewal import next_grant_at
+from gesso.billing.ways import explain
 from gesso.calls.chain import NotWritten, Written
 from gesso.catalog import pricing
 from gesso.catalog.items import Model
@@ -110,8 +110,7 @@ async def begin(
             tx, hold_id=hold_id, subject_id=record_id, asks=_quote(links[0][0]), expires_at=expires_at, scopes=SCOPES
         )
     except OutOfCredits as error:
-        grant_at = await next_grant_at(tx, catalog, now)
-        error.facts["next_grant_at"] = grant_at.isoformat() if grant_at else None
+        await explain(error, tx, actor, catalog, now, unit=ALLOWANCE)
         raise
     new = NewRecord(
         id=record_id, user_id=actor.user_id, kind=ask.kind, input_text=text, asset_id=ask.asset_id, hold_id=hold_id,
