@@ -38,7 +38,9 @@ START = StartPage(
     features=[Feature("layers", "Every model, one form", "Controls are drawn from what each model can do.")],
     idea="Rose serum on a plaster plinth", offer="25 credits to start. No card.", total="3 credits",
 )  # fmt: skip
-FREE = PlanCard("Free", "Look around.", "$0", "for good", [("25 credits at sign-up", True), ("Advanced options", False)])
+FREE = PlanCard(
+    "Free", "Look around.", "$0", "for good", [("25 credits at sign-up", True), ("Advanced options", False)]
+)
 
 
 async def someone(request: Request) -> shell.Shell | None:

@@ -8,10 +8,11 @@ from rich.table import Table
 
 from gesso.calls import gate
 from gesso.catalog import pricing, service
+from gesso.catalog.editions import edition_names
 from gesso.catalog.items import Connection
 from gesso.catalog.registry import Catalog
 from gesso.cli.common import console, fail, run_with_database
-from gesso.cli.setup import edition_or_fail, show_changes
+from gesso.cli.setup import edition_or_fail, show_changes, show_missing
 from gesso.core.settings import Settings
 from gesso.db import Database
 from gesso.web.render import credits_words
@@ -166,6 +167,16 @@ def _switch_model(key: str, *, enabled: bool) -> None:
     console.print(f"{key} is {'on' if enabled else 'off'}, in every process within a second.")
 
 
+@editions.command("list")
+def list_editions() -> None:
+    """Show the editions that come with gesso, what is in them, and what they want that this release has not got."""
+    table = Table("name", "product", "has", "not in this release", box=None, header_style="dim")
+    for name in edition_names():
+        face = edition_or_fail(name).face
+        table.add_row(name, face.brand.name, ", ".join(face.modules), ", ".join(face.missing))
+    console.print(table)
+
+
 @editions.command("diff")
 def diff(file: File) -> None:
     """Show what applying an edition would change, and whom it touches."""
@@ -174,6 +185,7 @@ def diff(file: File) -> None:
     async def run(db: Database, _: Settings) -> None:
         async with db.elevated("edition diff") as tx:
             show_changes(await service.edition_diff(tx, edition))
+        show_missing(edition)
 
     run_with_database(run)
 
@@ -187,5 +199,6 @@ def apply(file: File) -> None:
         service.check_policy(edition, settings)
         async with db.elevated("edition apply") as tx:
             show_changes(await service.edition_apply(tx, edition))
+        show_missing(edition)
 
     run_with_database(run)

@@ -11,6 +11,8 @@ from gesso.core.settings import Settings
 from gesso.db.migrate import MigrationError, migrate
 from gesso.runtime import database_limits, open_database
 
+_PRICES = frozenset({"month_cents", "year_cents", "currency"})
+
 
 async def prepare_database(settings: Settings) -> Seeded:
     """Migrate, then seed the edition and the connections from the environment. Again changes nothing."""
@@ -49,6 +51,39 @@ def show_changes(changes: tuple[Change, ...]) -> None:
         touched = "" if change.touches is None else str(change.touches)
         table.add_row(change.verb, where, _short(change.before), _short(change.after), touched)
     console.print(table)
+    for sentence in consequences(changes):
+        console.print(sentence)
+
+
+def consequences(changes: tuple[Change, ...]) -> list[str]:
+    """What the table does not say of itself: what stays as it was bought, and where those go whose plan is gone."""
+    told = []
+    plans = [change for change in changes if change.table == "plan"]
+    if any(change.verb == "change" and change.column in _PRICES for change in plans):
+        told.append(
+            "Running subscriptions keep the price they were bought at; whoever subscribes from now on pays the new."
+        )
+    gone = [change for change in plans if change.verb == "remove" and change.touches]
+    for change in gone:
+        told.append(
+            f"The plan {change.key} goes: {_count(change.touches or 0)} on it are served as on the default plan, and keep"
+            " what they have."
+        )
+    if any(change.table == "model" and change.verb == "remove" for change in changes):
+        told.append("Models that go are switched off, not deleted: what was made with them stays as it is.")
+    return told
+
+
+def show_missing(edition: Edition) -> None:
+    """Say which parts an edition wants that this release has not got."""
+    if edition.face.missing:
+        console.print(
+            f"Not in this release, and so absent everywhere until one has it: {', '.join(edition.face.missing)}."
+        )
+
+
+def _count(workspaces: int) -> str:
+    return "1 workspace" if workspaces == 1 else f"{workspaces:,} workspaces"
 
 
 def _short(value: object) -> str:
