@@ -69,21 +69,29 @@ def proration_line(desk: Desk, subscription: Obj, item: Obj, at: int, *, credit:
 
 def hold(desk: Desk, subscription: Obj, lines: Sequence[Obj]) -> None:
     """Keep lines for the subscription's next invoice."""
-    now = desk.now(subscription["test_clock"])
+    customer = desk.get(subscription["customer"], "customer")
     for one in lines:
-        item = desk.save({
-            "id": new_id("ii"), "object": "invoiceitem", "amount": one["amount"], "currency": one["currency"],
-            "customer": subscription["customer"], "date": now, "description": one["description"],
-            "discountable": False, "discounts": [], "invoice": None, "livemode": False, "metadata": {},
-            "net_amount": one["amount"], "parent": {"type": "subscription_details", "subscription_details": {
-                "subscription": subscription["id"],
-                "subscription_item": one["parent"]["subscription_item_details"]["subscription_item"]}},
-            "period": one["period"], "pricing": one["pricing"], "proration": True,
-            "proration_details": {"discount_amounts": []}, "quantity": one["quantity"],
-            "quantity_decimal": one["quantity_decimal"], "tax_rates": [], "test_clock": subscription["test_clock"],
-            "_line": one, "_subscription": subscription["id"],
-        })  # fmt: skip
-        desk.tell("invoiceitem.created", item)
+        _item(desk, customer, one, subscription["id"])
+
+
+def _item(desk: Desk, customer: Obj, one: Obj, subscription: str | None, invoice: str | None = None) -> Obj:
+    """An invoice item: a line that is not a period's price."""
+    details = one["parent"]["subscription_item_details"]
+    parent = None
+    if subscription is not None:
+        named = {"subscription": subscription, "subscription_item": details["subscription_item"] if details else None}
+        parent = {"type": "subscription_details", "subscription_details": named}
+    item = desk.save({
+        "id": new_id("ii"), "object": "invoiceitem", "amount": one["amount"], "currency": one["currency"],
+        "customer": customer["id"], "date": desk.now(customer["test_clock"]), "description": one["description"],
+        "discountable": False, "discounts": [], "invoice": invoice, "livemode": False, "metadata": {},
+        "net_amount": one["amount"], "parent": parent, "period": one["period"], "pricing": one["pricing"],
+        "proration": details is not None, "proration_details": {"discount_amounts": []} if details else None,
+        "quantity": one["quantity"], "quantity_decimal": one["quantity_decimal"], "tax_rates": [],
+        "test_clock": customer["test_clock"], "_line": one, "_subscription": subscription,
+    })  # fmt: skip
+    desk.tell("invoiceitem.created", item)
+    return item
 
 
 def held_lines(desk: Desk, subscription: Obj) -> list[Obj]:
@@ -145,6 +153,9 @@ def draft(
         "_subscription": subscription["id"] if subscription else None, "_intent": None, "_key": new_id("inv"),
     }  # fmt: skip
     if save:
+        for one in numbered:
+            if (bare := one["parent"]["invoice_item_details"]) is not None:
+                bare["invoice_item"] = _item(desk, customer, one, bare["subscription"], name)["id"]
         desk.save(invoice)
         if subscription is not None:
             _collect(desk, subscription, invoice)

@@ -180,12 +180,20 @@ def _charge(
             "type": "authorized" if paid else "issuer_declined",
         },
         "paid": status == "succeeded", "payment_intent": intent["id"], "payment_method": method["id"],
-        "payment_method_details": {"type": kind, kind: method[kind]}, "presentment_details": None,
+        "payment_method_details": {"type": kind, kind: _details(method[kind])}, "presentment_details": None,
         "receipt_email": intent["receipt_email"], "receipt_number": None, "receipt_url": None, "refunded": False,
         "review": None, "shipping": None, "source": None, "source_transfer": None, "statement_descriptor": None,
         "statement_descriptor_suffix": None, "status": status, "transfer_data": None, "transfer_group": None,
         "_clock": intent["_clock"],
     })  # fmt: skip
+
+
+def _details(kept: Obj) -> Obj:
+    """What a charge says of the card that paid; of a bank account, everything."""
+    if "brand" not in kept:
+        return kept
+    said = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "wallet")
+    return {name: kept[name] for name in said} | {"network": kept["brand"], "three_d_secure": None}
 
 
 def open_dispute(desk: Desk, charge: Obj) -> Obj:
@@ -196,10 +204,12 @@ def open_dispute(desk: Desk, charge: Obj) -> Obj:
         "charge": charge["id"], "created": now, "currency": charge["currency"], "enhanced_eligibility_types": [],
         "evidence": {"uncategorized_text": None, "enhanced_evidence": {}},
         "evidence_details": {"due_by": now + 7 * DAY, "enhanced_eligibility": {}, "has_evidence": False,
+                             "submission_method": "manual",
                              "past_due": False, "submission_count": 0},
         "is_charge_refundable": False, "livemode": False, "metadata": {}, "network_reason_code": "10.4",
         "payment_intent": charge["payment_intent"], "reason": "fraudulent", "status": "needs_response",
         "payment_method_details": {"type": "card", "card": {"brand": "visa", "case_type": "chargeback",
+                                                            "network": "visa",
                                                             "network_reason_code": "10.4"}},
         "_clock": charge["_clock"], "_customer": charge["customer"],
     })  # fmt: skip

@@ -76,7 +76,7 @@ def _features(desk: Desk, given: Params, old: Obj) -> Obj:
         "subscription_cancel": {
             "cancellation_reason": {"enabled": False, "feedback_options": [], "options": list(_REASONS)},
             "enabled": False, "mode": "at_period_end", "proration_behavior": "none"},
-        "subscription_pause": {"enabled": False},
+        "subscription_pause": {"enabled": False, "duration": {"interval_options": [], "type": "indefinite"}},
         "subscription_update": {
             "billing_cycle_anchor": None, "default_allowed_updates": [], "enabled": False, "products": [],
             "proration_behavior": "none", "schedule_at_period_end": {"conditions": []},
