@@ -29,6 +29,8 @@ from tests.cast import make_user
 
 SECRET = "whsec_for_tests_only"
 GOOD, FAILS_LATER, DECLINED = "4242424242424242", "4000000000000341", "4000000000000002"
+ASKS_EACH_TIME = "4000002760003184"
+"""Its bank wants to see its holder at every payment."""
 SITE = "http://shop.test"
 
 
@@ -60,7 +62,17 @@ class Shop:
     async def pay(self, url: str, card: str = GOOD) -> int:
         """Fill in the hosted page; the status it answers (303: paid)."""
         form = {"number": card, "expiry": "12 / 40", "cvc": "123", "name": "Ada Test"}
-        return (await httpx2.AsyncClient(timeout=30).post(url, data=form)).status_code
+        async with httpx2.AsyncClient(timeout=30) as browser:
+            return (await browser.post(url, data=form)).status_code
+
+    async def confirm(self, url: str, card: str) -> None:
+        """The same with a card whose bank asks, and is answered."""
+        form = {"number": card, "expiry": "12 / 40", "cvc": "123", "name": "Ada Test"}
+        async with httpx2.AsyncClient(timeout=30) as browser:
+            asked = await browser.post(url, data=form)
+            page = str(httpx2.URL(url).join(asked.headers["location"]))
+            assert "/authenticate/" in page
+            assert (await browser.post(page, data={"outcome": "approve"})).status_code == 303
 
     async def subscribe(self, ada: Actor, plan: str, interval: Interval = "month", card: str = GOOD) -> None:
         who = service.buyer(ada, "test", None)

@@ -144,10 +144,10 @@ class Effects:
         Raises Conflict beside another one that runs.
         """
         live = await repository.live_subscription(tx, workspace_id)
+        if live is not None and live.ref is None and live.status == "incomplete":
+            return live
         if live is None or fact.status == "cancelled":
             return None
-        if live.ref is None and live.status == "incomplete":
-            return live
         if live.provider == "manual":
             await repository.update_subscription(
                 tx, live.id, {"status": "cancelled", "ended_at": self.clock.now(), "checkout_ref": None}
