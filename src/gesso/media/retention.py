@@ -1,7 +1,7 @@
 """What plans keep no longer: into the bin first, and out of it again where a plan came to keep it in time.
 
 Made pictures and films only, favourites too: how long is what a plan sells. They stay in the bin for `UNDO_PERIOD`,
-so that an upgrade on the day after saves them, and go with the purge after that. A term that became stricter takes
+so that an upgrade on the days after saves them, and go with the purge after that. A term that became stricter takes
 nothing away for a week (`terms.TOLD_BEFORE`), in which the gallery says what will go.
 """
 
@@ -16,7 +16,7 @@ from gesso.media.models import first_id
 from gesso.media.terms import TOLD_BEFORE, TermsOf
 
 UNDO_PERIOD = timedelta(hours=48)
-"""How long what a plan keeps no longer stays in the bin: at least one night more than it takes to come back."""
+"""How long what a plan keeps no longer stays in the bin, and can come back from there."""
 WORKSPACES = 100
 BATCH = 500
 

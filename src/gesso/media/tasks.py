@@ -83,12 +83,23 @@ class Cleaned:
     samples: int = 0
     missing: int = 0
 
+    def told(self) -> dict[str, int]:
+        """What there is to tell, flat: `purged_pictures`, `missing` …"""
+        flat: dict[str, int] = {}
+        for name, value in asdict(self).items():
+            parts = value.items() if isinstance(value, dict) else [("", value)]
+            flat |= {f"{name}_{part}".rstrip("_"): number for part, number in parts if number}
+        return flat
+
 
 def register(tasks: Tasks, ctx: Context, others: Others) -> None:
-    """Look every quarter of an hour whether tonight's clean-up is still to be done."""
+    """Look every quarter of an hour whether tonight's clean-up is still to be done, and whom an upgrade gives back what
+    the last one took."""
 
     async def tonight() -> None:
-        await run_night(ctx.db, ctx.storage, ctx.clock, ctx.settings.site.zone, others)
+        if await run_night(ctx.db, ctx.storage, ctx.clock, ctx.settings.site.zone, others) is None:
+            terms = await retention.terms_in_use(ctx.db, others.terms)
+            await retention.bring_back(ctx.db, terms, ctx.clock.now())
 
     tasks.every("media.clean_up", "*/15 * * * *", tonight)
     tasks.add(unlock.TASK, unlock.Unlocking(ctx.db, ctx.storage, ctx.ingest, others.terms, tasks).run_job)
@@ -117,9 +128,7 @@ async def run_night(db: Database, storage: Storage, clock: Clock, zone: tzinfo, 
         await tx.execute_raw(
             "UPDATE clean_up SET ended_at = $2, checked_to = $3 WHERE night = $1", night, clock.now(), place
         )
-    log.info("media.cleaned", night=night.isoformat(), **{
-        name: value for name, value in asdict(cleaned).items() if value
-    })  # fmt: skip
+    log.info("media.cleaned", night=night.isoformat(), **cleaned.told())
     return cleaned
 
 

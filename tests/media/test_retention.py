@@ -1,0 +1,336 @@
+"""Plans keep what is made for so long: told of before, binned by night, gone for good two days later; by a clock that
+walks through months."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gesso.accounts.access import Actor
+from gesso.core.clock import FixedClock
+from gesso.core.errors import Unavailable
+from gesso.db import Database, ElevatedSession
+from gesso.media import deletions, keeping, missing, repository, retention, tasks
+from gesso.media.deletions import Count
+from gesso.media.models import Asset, Known
+from gesso.media.service import all_keys
+from gesso.media.storage import Storage
+from gesso.media.tasks import Others
+from gesso.media.terms import Keeping, Terms
+from tests.cast import make_user
+from tests.conftest import SECRET
+from tests.media.conftest import PLANS, NewClient
+from tests.media.pictures import add, id_at, keep, picture, row
+from tests.product import seeded, settings_for
+
+BEGIN = datetime(2026, 1, 1, 3, 5, tzinfo=UTC)
+GESSO = str(Path(sys.executable).parent / "gesso")
+
+
+async def nobody(tx: ElevatedSession, ids: Sequence[UUID]) -> set[UUID]:
+    return set()
+
+
+async def no_samples(tx: ElevatedSession) -> frozenset[str]:
+    return frozenset()
+
+
+OTHERS = Others(nobody, nobody, no_samples, PLANS)
+
+
+async def on(db: Database, actor: Actor, plan: str) -> None:
+    """Put somebody's workspace on a plan."""
+    async with db.elevated("test") as tx:
+        await tx.execute_raw("UPDATE workspace SET plan_key = $2 WHERE id = $1", actor.workspace_id, plan)
+
+
+async def made(
+    db: Database, storage: Storage, actor: Actor, at: datetime, count: int = 1, **fields: object
+) -> list[Asset]:
+    async with db.workspace(actor.workspace_id, actor.user_id) as tx:
+        return [await keep(tx, storage, picture(20, 20, seed=n), id_at(at), **fields) for n in range(count)]
+
+
+async def seen(db: Database, actor: Actor, assets: Sequence[Asset]) -> int:
+    """How many of these somebody still sees."""
+    async with db.workspace(actor.workspace_id, actor.user_id) as tx:
+        return len(await repository.by_ids(tx, [asset.id for asset in assets]))
+
+
+async def stored(storage: Storage, assets: Sequence[Asset]) -> int:
+    """How many files of these there are."""
+    return sum([await storage.exists(key) for asset in assets for key in all_keys(asset.storage_key)])
+
+
+async def nights(db: Database, storage: Storage, clock: FixedClock, count: int) -> None:
+    for _ in range(count):
+        clock.advance(timedelta(days=1))
+        await tasks.run_night(db, storage, clock, UTC, OTHERS)
+
+
+async def report(db: Database) -> dict[str, Count]:
+    async with db.elevated("test") as tx:
+        lines = await deletions.days(tx, None, 1000)
+    total: dict[str, Count] = {}
+    for line in lines:
+        total[line.reason] = total.get(line.reason, Count()) + line.count
+    return total
+
+
+async def test_each_plan_keeps_what_is_made_as_long_as_it_says(fresh_db: Database, storage: Storage) -> None:
+    clock = FixedClock(BEGIN)
+    ada, bob, cy = [await make_user(fresh_db, name) for name in ("Ada", "Bob", "Cy")]
+    for actor, plan in ((ada, "month"), (bob, "year"), (cy, "free")):
+        await on(fresh_db, actor, plan)
+    hers = [*await made(fresh_db, storage, ada, BEGIN), *await made(fresh_db, storage, ada, BEGIN, prompt="loved")]
+    async with fresh_db.workspace(ada.workspace_id, ada.user_id) as tx:
+        await repository.favourite(tx, [hers[1].id], True)
+    upload = await made(fresh_db, storage, ada, BEGIN, source="upload")
+    async with fresh_db.workspace(ada.workspace_id, ada.user_id) as tx:
+        await repository.mark_used(tx, [upload[0].id], BEGIN)
+    later = await made(fresh_db, storage, ada, BEGIN + timedelta(days=10))
+    his, its = await made(fresh_db, storage, bob, BEGIN), await made(fresh_db, storage, cy, BEGIN)
+
+    await nights(fresh_db, storage, clock, 30)
+    assert await seen(fresh_db, ada, hers) == 2
+    await nights(fresh_db, storage, clock, 1)  # the first night on which they are older than 30 days
+    assert await seen(fresh_db, ada, [*hers, *upload, *later]) == 2
+    assert await stored(storage, hers) == 8, "in the bin"
+    await nights(fresh_db, storage, clock, 3)
+    assert await stored(storage, hers) == 0
+    assert await report(fresh_db) == {
+        "retention": Count(pictures=2, files=8, bytes=sum(asset.size_bytes for asset in hers))
+    }
+    async with fresh_db.elevated("test") as tx:
+        assert await tx.fetchval("SELECT count(*) FROM asset WHERE id = ANY($1)", [one.id for one in hers]) == 0
+    clock.advance(timedelta(days=320))
+    await nights(fresh_db, storage, clock, 3)
+    assert (await seen(fresh_db, bob, his), await seen(fresh_db, cy, its)) == (1, 1)
+    clock.advance(timedelta(days=15))
+    await nights(fresh_db, storage, clock, 4)
+    assert (await stored(storage, his), await stored(storage, its), await stored(storage, upload)) == (0, 4, 4)
+    assert (await report(fresh_db))["retention"].pictures == 4
+
+
+async def test_an_upgrade_on_the_day_after_brings_it_back_and_one_before_saves_it(
+    fresh_db: Database, storage: Storage
+) -> None:
+    clock = FixedClock(BEGIN)
+    ada, bob = await make_user(fresh_db, "Ada"), await make_user(fresh_db, "Bob")
+    for actor in (ada, bob):
+        await on(fresh_db, actor, "month")
+    hers, his = await made(fresh_db, storage, ada, BEGIN), await made(fresh_db, storage, bob, BEGIN)
+    await nights(fresh_db, storage, clock, 30)
+    await on(fresh_db, bob, "year")
+    await nights(fresh_db, storage, clock, 1)
+    assert (await seen(fresh_db, ada, hers), await seen(fresh_db, bob, his)) == (0, 1)
+    await on(fresh_db, ada, "year")
+    await nights(fresh_db, storage, clock, 5)
+    assert (await seen(fresh_db, ada, hers), await stored(storage, hers)) == (1, 4)
+
+
+async def test_a_stricter_plan_takes_nothing_away_for_a_week_and_says_what_will_go(
+    fresh_db: Database, storage: Storage
+) -> None:
+    clock = FixedClock(BEGIN)
+    ada = await make_user(fresh_db)
+    await on(fresh_db, ada, "free")
+    old = await made(fresh_db, storage, ada, BEGIN - timedelta(days=300), 2)
+    await nights(fresh_db, storage, clock, 2)
+    await on(fresh_db, ada, "month")
+    await nights(fresh_db, storage, clock, 7)
+    assert await seen(fresh_db, ada, old) == 2
+    async with fresh_db.workspace(ada.workspace_id, ada.user_id) as tx:
+        known = await repository.known_term(tx)
+        _, going = await repository.stored(tx, keeping.going_below(PLANS("month"), clock.now()))
+    assert known == Known(30, BEGIN + timedelta(days=3)) and going == 2
+    term = Keeping.of(PLANS("month"), known, clock.now())
+    assert term is not None and term.until(old[0]) == BEGIN + timedelta(days=10)
+    await nights(fresh_db, storage, clock, 1)
+    assert await seen(fresh_db, ada, old) == 0
+    await on(fresh_db, ada, "free")  # kept for good again: the next stricter plan has to tell anew
+    await nights(fresh_db, storage, clock, 1)
+    assert await seen(fresh_db, ada, old) == 2
+    await on(fresh_db, ada, "month")
+    await nights(fresh_db, storage, clock, 5)
+    assert await seen(fresh_db, ada, old) == 2
+
+
+async def test_what_a_request_works_from_stays_until_it_has_ended(fresh_db: Database, storage: Storage) -> None:
+    clock, busy = FixedClock(BEGIN + timedelta(days=60)), set[UUID]()
+
+    async def in_use(tx: ElevatedSession, ids: Sequence[UUID]) -> set[UUID]:
+        return busy & set(ids)
+
+    ada = await make_user(fresh_db)
+    await on(fresh_db, ada, "month")
+    free, used, late = await made(fresh_db, storage, ada, BEGIN, 3)
+    terms = await retention.terms_in_use(fresh_db, PLANS)
+    busy.add(used.id)
+    await retention.expire(fresh_db, terms, in_use, clock.now())
+    clock.advance(timedelta(days=8))
+    assert (await retention.expire(fresh_db, terms, in_use, clock.now())).pictures == 2
+    busy.add(late.id)  # asked for in the moment before it went into the bin
+    async with fresh_db.workspace(ada.workspace_id, ada.user_id) as tx:
+        assert set(await repository.inputs(tx, [used.id, late.id])) == {used.id, late.id}
+    clock.advance(timedelta(days=3))
+    assert (await tasks.purge(fresh_db, storage, clock, date(2026, 3, 1), in_use)).rows == 1
+    assert [await stored(storage, [one]) for one in (free, used, late)] == [0, 4, 4]
+    busy.clear()
+    await retention.expire(fresh_db, terms, in_use, clock.now())
+    clock.advance(timedelta(days=3))
+    assert (await tasks.purge(fresh_db, storage, clock, date(2026, 3, 4), in_use)).rows == 2
+
+
+async def test_batches_interruptions_and_two_workers_count_everything_once(
+    fresh_db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (tasks, retention):
+        monkeypatch.setattr(module, "BATCH", 3)
+    storage, clock = Storage.from_url(str(tmp_path / "files")), FixedClock(BEGIN)
+    ada = await make_user(fresh_db)
+    await on(fresh_db, ada, "month")
+    hers = await made(fresh_db, storage, ada, BEGIN, 7)
+    clock.advance(timedelta(days=20))
+    await tasks.run_night(fresh_db, storage, clock, UTC, OTHERS)
+    clock.advance(timedelta(days=11))
+    await asyncio.gather(*(tasks.run_night(fresh_db, storage, clock, UTC, OTHERS) for _ in range(2)))
+    assert await seen(fresh_db, ada, hers) == 0
+    clock.advance(timedelta(days=3))
+    folder = (tmp_path / "files" / hers[4].storage_key).parent
+    folder.rename(tmp_path / "away")
+    folder.write_bytes(b"a file where a folder was: the store answers with an error")
+    with pytest.raises(Unavailable):
+        await tasks.run_night(fresh_db, storage, clock, UTC, OTHERS)
+    folder.unlink()
+    (tmp_path / "away").rename(folder)
+    clock.advance(timedelta(minutes=15))
+    both = await asyncio.gather(*(tasks.run_night(fresh_db, storage, clock, UTC, OTHERS) for _ in range(2)))
+    assert any(both)
+    assert await tasks.run_night(fresh_db, storage, clock, UTC, OTHERS) is None, "the night is done"
+    assert await stored(storage, hers) == 0
+    retained = (await report(fresh_db))["retention"]
+    assert (retained.pictures, retained.bytes) == (7, sum(one.size_bytes for one in hers))
+
+
+async def test_killed_between_files_and_rows_it_goes_on(
+    fresh_db: Database, fresh_database_url: str, tmp_path: Path
+) -> None:
+    storage = Storage.from_url(str(tmp_path / "files"))
+    await seeded(settings_for(fresh_database_url, tmp_path, "http://127.0.0.1:9"))
+    ada = await make_user(fresh_db)
+    long_ago = datetime.now(UTC) - timedelta(days=3)
+    hers = await made(fresh_db, storage, ada, long_ago, 2)
+    async with fresh_db.workspace(ada.workspace_id, ada.user_id) as tx:
+        await repository.delete(tx, [one.id for one in hers], long_ago)
+    environment = {
+        **os.environ, "DATABASE_URL": fresh_database_url, "GESSO_SECRET_KEY": SECRET, "GESSO_ENV": "test",
+        "GESSO_STORAGE_URL": str(tmp_path / "files"), "GESSO_DATA_DIR": str(tmp_path),
+        "GESSO_CRASH_AT": "clean.files_removed",
+    }  # fmt: skip
+    command = [GESSO, "storage", "clean"]
+    killed = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, timeout=60)
+    assert killed.returncode == -9, killed.stderr
+    async with fresh_db.elevated("test") as tx:
+        assert await tx.fetchval("SELECT count(*) FROM asset") == 2
+    assert (await stored(storage, hers), await report(fresh_db)) == (0, {})
+    del environment["GESSO_CRASH_AT"]
+    done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, timeout=60)
+    assert done.returncode == 0 and b"for good" in done.stdout
+    assert (await report(fresh_db))["person"].pictures == 2
+
+
+async def test_a_dry_run_says_what_would_go_and_changes_nothing(fresh_db: Database, storage: Storage) -> None:
+    clock = FixedClock(datetime.now(UTC))
+    ada = await make_user(fresh_db)
+    await on(fresh_db, ada, "month")
+    await made(fresh_db, storage, ada, clock.now() - timedelta(days=29))
+    (binned,) = await made(fresh_db, storage, ada, clock.now())
+    await made(fresh_db, storage, ada, clock.now(), source="upload")
+    day = clock.now().date()
+    await tasks.clean(fresh_db, storage, clock, day, OTHERS)
+    clock.advance(timedelta(days=35))
+    async with fresh_db.workspace(ada.workspace_id, ada.user_id) as tx:
+        await repository.delete(tx, [binned.id], clock.now() - timedelta(days=3))
+    await storage.put(f"{ada.workspace_id}/2026/01/{UUID(int=7)}/original", b"of nobody")
+    would = await tasks.clean(fresh_db, storage, clock, day, OTHERS, dry_run=True)
+    assert (would.binned.pictures, would.unused.uploads, would.purged.pictures, would.orphans.files) == (1, 1, 1, 1)
+    assert await report(fresh_db) == {}
+    did = await tasks.clean(fresh_db, storage, clock, day, OTHERS)
+    assert (did.binned, did.unused, did.orphans) == (would.binned, would.unused, would.orphans)
+    assert did.purged == would.purged + Count(files=4)
+    assert (await report(fresh_db))["orphan"] == Count(files=1, bytes=9)
+
+
+async def test_missing_files_are_told_of_night_by_night_and_found_again(fresh_db: Database, storage: Storage) -> None:
+    clock = FixedClock(BEGIN)
+    ada = await make_user(fresh_db)
+    hers = await made(fresh_db, storage, ada, BEGIN, 3)
+    lost = hers[1]
+    data = await storage.get(lost.storage_key)
+    await storage.delete([lost.storage_key])
+    place, found = None, 0
+    for _ in range(4):  # two pictures a night: it begins anew after the end
+        some, place = await missing.look(fresh_db, storage, place, clock.now(), most=2)
+        found += some
+    async with fresh_db.elevated("test") as tx:
+        total, listed = await deletions.missing(tx, 10)
+    assert (total, listed[0].key, found) == (1, lost.storage_key, 2)
+    assert await seen(fresh_db, ada, hers) == 3, "nothing is deleted for it"
+    await storage.put(lost.storage_key, data)
+    assert await missing.look(fresh_db, storage, None, clock.now()) == (0, None)
+    async with fresh_db.elevated("test") as tx:
+        assert (await deletions.missing(tx, 10))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("utc", "zone", "night"),
+    [
+        ("2026-05-11T02:59", "UTC", None),
+        ("2026-05-11T03:00", "UTC", date(2026, 5, 11)),
+        ("2026-05-11T00:59", "Europe/Berlin", None),
+        ("2026-05-11T01:00", "Europe/Berlin", date(2026, 5, 11)),
+        ("2026-03-29T01:00", "Europe/Berlin", date(2026, 3, 29)),  # from 02:00 to 03:00 in one step
+        ("2026-10-25T01:30", "Europe/Berlin", None),  # 02:30 for the second time
+        ("2026-05-10T21:15", "Asia/Kathmandu", date(2026, 5, 11)),
+    ],
+)
+def test_the_night_begins_at_three_on_the_site_s_clock(utc: str, zone: str, night: date | None) -> None:
+    assert tasks.night_of(datetime.fromisoformat(utc).replace(tzinfo=UTC), ZoneInfo(zone)) == night
+
+
+async def test_the_gallery_says_what_will_go_and_the_lightbox_until_when_it_stays(
+    db: Database, new_client: NewClient
+) -> None:
+    now = datetime.now(UTC)
+    ada, bob = await make_user(db, plan="month"), await make_user(db, "Bob", plan="free")
+    for actor in (ada, bob):
+        await add(db, actor, row(actor, id_at(now - timedelta(days=24))), row(actor, id_at(now - timedelta(days=2))))
+    async with db.elevated("test") as tx:
+        await tx.execute_raw(
+            "INSERT INTO media_retention VALUES ($1, 30, $2)", ada.workspace_id, now - timedelta(days=90)
+        )
+    hers, his = await new_client(ada), await new_client(bob)
+    page = (await hers.get("/gallery")).text
+    assert "1 picture or video will be deleted within 7 days" in page and "kept for 30 days" in page
+    assert "kept for" not in (other := (await his.get("/gallery")).text) and "will be deleted" not in other
+    old = (await hers.get("/api/media")).json()["items"][-1]["id"]
+    lightbox = (await hers.get(f"/gallery/{old}")).text
+    until = now + timedelta(days=6)
+    assert f"{until.day} {until:%B %Y}" in lightbox
+    own = (await his.get("/api/media")).json()["items"][0]["id"]
+    assert "Kept until" not in (await his.get(f"/gallery/{own}")).text
+
+
+def test_terms_in_words() -> None:
+    assert [keeping.days_words(days) for days in (1, 30, 365, 730, 400)] == [
+        "1 day", "30 days", "1 year", "2 years", "400 days",
+    ]  # fmt: skip
+    assert Keeping.of(Terms(), None, BEGIN) is None
