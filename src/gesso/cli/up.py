@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import httpx2
 from rich.panel import Panel
 
+from gesso.billing.till import WEBHOOK_PATH, sandbox_webhook_secret
 from gesso.cli.common import console, database_server, errors, fail, owner_url, sandbox_note, settings_or_fail
 from gesso.cli.setup import prepare_database
 from gesso.cli.storage import require_storage
@@ -128,6 +129,9 @@ def _environment(settings: Settings, sandbox_port: int | None) -> dict[str, str]
         environment["GESSO_SANDBOX_URL"] = f"http://127.0.0.1:{sandbox_port}"
         folder = settings.sandbox.folder or settings.site.data_dir / "sandbox"
         environment["GESSO_SANDBOX_FOLDER"] = str(folder.resolve())  # work under way outlives its restart, too
+        if settings.sandbox.payment_webhook is None:
+            environment["GESSO_SANDBOX_STRIPE_WEBHOOK_URL"] = f"{_web_origin(settings)}{WEBHOOK_PATH}"
+            environment["GESSO_SANDBOX_STRIPE_WEBHOOK_SECRET"] = sandbox_webhook_secret(settings)
     return environment
 
 
@@ -137,18 +141,23 @@ def _needs_sandbox(settings: Settings) -> bool:
 
 
 async def _until_healthy(settings: Settings, stopping: asyncio.Event) -> bool:
-    host = "127.0.0.1" if settings.site.host in _WILDCARDS else settings.site.host
     deadline = time.monotonic() + HEALTHY_TIMEOUT_SECONDS
     async with httpx2.AsyncClient(timeout=2) as client:
         while time.monotonic() < deadline and not stopping.is_set():
             with contextlib.suppress(httpx2.HTTPError):
-                if (await client.get(f"http://{host}:{settings.site.port}/readyz")).status_code == 200:
+                if (await client.get(f"{_web_origin(settings)}/readyz")).status_code == 200:
                     return True
             await asyncio.sleep(0.1)
     if not stopping.is_set():
         errors.print(f"[bold red]gesso:[/] the product did not become ready in {HEALTHY_TIMEOUT_SECONDS:.0f} s.")
         stopping.set()
     return False
+
+
+def _web_origin(settings: Settings) -> str:
+    """Where this machine itself finds the web server."""
+    host = "127.0.0.1" if settings.site.host in _WILDCARDS else settings.site.host
+    return f"http://{host}:{settings.site.port}"
 
 
 def _announce(settings: Settings, sandbox_port: int | None, seconds: float) -> None:
