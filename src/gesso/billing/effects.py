@@ -148,11 +148,6 @@ class Effects:
             return live
         if live is None or fact.status == "cancelled":
             return None
-        if live.provider == "manual":
-            await repository.update_subscription(
-                tx, live.id, {"status": "cancelled", "ended_at": self.clock.now(), "checkout_ref": None}
-            )
-            return None
         raise Conflict(f"The workspace has another subscription, {live.ref}: end one of the two.")
 
     # --- what goes back --------------------------------------------------------------------------------

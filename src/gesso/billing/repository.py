@@ -183,17 +183,15 @@ async def update_subscription(tx: ElevatedSession, row_id: UUID, values: Mapping
 async def open_checkout(tx: ElevatedSession, workspace_id: UUID, ref: str, values: Mapping[str, Any]) -> str | None:
     """Keep that somebody is about to subscribe; the checkout that must not be paid any more, if any. Under the lock.
 
-    That is the one that was open before, or this very one when a paid subscription runs by now. What an operator
-    gave by hand stays until the checkout is paid.
+    That is the one that was open before, or this very one when a subscription runs by now.
     """
     live = await live_subscription(tx, workspace_id)
     if live is None:
         await insert_subscription(tx, workspace_id, {**values, "checkout_ref": ref, "status": "incomplete"})
         return None
-    if live.running and live.provider != "manual":
+    if live.ref is not None:
         return ref
-    fields = {"checkout_ref": ref} if live.running else {**values, "checkout_ref": ref}
-    await update_subscription(tx, live.id, fields)
+    await update_subscription(tx, live.id, {**values, "checkout_ref": ref})
     return live.checkout_ref
 
 
