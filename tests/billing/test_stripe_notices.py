@@ -80,7 +80,9 @@ def test_pauses_grow_up_to_a_limit() -> None:
 
 
 async def test_which_till_a_site_has(shop: Shop) -> None:
-    def access(env: str = "development", *, adult: bool = False, sandbox: bool = True, **billing: object) -> Access | None:
+    def access(
+        env: str = "development", *, adult: bool = False, sandbox: bool = True, **billing: object
+    ) -> Access | None:
         site = site_settings(env).site.model_copy(update={"sandbox_url": "http://box" if sandbox else None})
         return stripe_access(Settings(site=site, billing=BillingSettings.model_validate(billing)), adult=adult)
 

@@ -141,7 +141,7 @@ def ticks(plan: Plan, catalog: Catalog) -> list[tuple[str, bool]]:
         found.append(("Small watermark" if plan.watermark else "No watermark", True))
     if any(one.retention_days for one in others):
         found.append((f"Kept for {plan.retention_days} days" if plan.retention_days else "Kept for good", True))
-    if any(one.advanced for one in others):
+    if not all(one.advanced for one in others):
         found.append(("Advanced options", plan.advanced))
     if any(one.own_keys for one in others):
         found.append(("Your own provider keys", plan.own_keys))
