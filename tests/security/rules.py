@@ -7,8 +7,9 @@ from gesso.core.ids import new_id
 from tests.cast import PASSWORD
 from tests.media.pictures import picture
 
-Access = Literal["public", "stranger", "session", "owned", "made", "personal", "operator", "signature"]
-"""public: anybody · stranger: who is not signed in; others are led on · session: whoever is signed in · owned: an id of
+Access = Literal["public", "stranger", "session", "admin", "owned", "made", "personal", "operator", "signature"]
+"""public: anybody · stranger: who is not signed in; others are led on · session: whoever is signed in ·
+admin: who is an admin of their workspace · owned: an id of
 the workspace, for its members · made: an id of what one member made, for that one and the workspace's admins ·
 personal: an id of one person · operator: who runs the site · signature: who proves themselves by what they send."""
 
@@ -97,6 +98,23 @@ RULES: dict[str, Rule] = {
     "GET /dashboard": Rule("session"),
     "GET /dashboard/history": Rule("session", 200, {"params": {"before": str(new_id())}}),
     "GET /dashboard/history.csv": Rule("session"),
+    "GET /pricing": Rule("public"),
+    "GET /billing": Rule("admin"),
+    "GET /billing/return": Rule("session", 404, {"params": {"session_id": "cs_none"}}),
+    "GET /billing/change": Rule("admin", 303, {"params": {"plan": "pro"}}),
+    "GET /billing/cancel": Rule("admin", 303),
+    "POST /billing/subscribe": Rule("admin", 422, {"data": {"plan": "no-such-plan"}}),
+    "POST /billing/packs": Rule("admin", 422, {"data": {"pack": "no-such-pack"}}),
+    "POST /billing/portal": Rule("admin", 409),
+    "POST /billing/change": Rule("admin", 409, {"data": {"plan": "pro"}}),
+    "POST /billing/cancel": Rule("admin", 409),
+    "POST /billing/resume": Rule("admin", 409),
+    "POST /api/payments/create-subscription": Rule("admin", 422, {"json": {"plan": "no-such-plan"}}),
+    "POST /api/payments/purchase-tokens": Rule("admin", 422, {"json": {"pack": "no-such-pack"}}),
+    "POST /api/payments/cancel-subscription": Rule("admin", 409),
+    "GET /api/payments/billing-history": Rule("admin"),
+    "GET /api/user/subscription": Rule("session"),
+    "POST /api/payments/webhook": Rule("signature"),
     "GET /settings": Rule("session"),
     "POST /settings/name": Rule("session", 303, {"data": {"name": "A Name"}}),
     "POST /settings/email": Rule("session", 422, {"data": {"email": MAIL, "current_password": "not the password"}}),

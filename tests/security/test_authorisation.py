@@ -100,7 +100,7 @@ def test_every_route_has_a_rule(site: Site) -> None:
 
 ALLOWED: dict[Access, set[str]] = {
     "public": {"ada", "ben", "cleo", "olga", "nobody"}, "stranger": {"nobody"},
-    "session": {"ada", "ben", "cleo", "olga"}, "owned": {"ada", "ben"}, "made": {"ada"}, "personal": {"ada"},
+    "session": {"ada", "ben", "cleo", "olga"}, "admin": {"ada", "cleo", "olga"}, "owned": {"ada", "ben"}, "made": {"ada"}, "personal": {"ada"},
     "operator": {"olga"}, "signature": set(),
 }  # fmt: skip
 
@@ -125,7 +125,7 @@ async def test_who_may(room: Room, name: str) -> None:
     if name in ENDING:
         await room.sign_in_again()
 
-    refused = {"stranger": 303, "signature": 403}.get(rule.access, 404)
+    refused = {"stranger": 303, "signature": 403, "admin": 403}.get(rule.access, 404)
     expected = {who: rule.ok if who in ALLOWED[rule.access] else refused for who in found}
     if rule.access not in ("public", "stranger", "signature"):
         expected["nobody"] = 401 if path.startswith("/api/") else 303
