@@ -22,6 +22,8 @@ import gesso.admin.jobs_api
 import gesso.admin.jobs_pages
 import gesso.admin.models_api
 import gesso.admin.models_pages
+import gesso.admin.moderation_api
+import gesso.admin.moderation_pages
 import gesso.admin.outbox
 import gesso.admin.overview
 import gesso.admin.rooms
@@ -174,6 +176,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.admin.styles_api.router,
         gesso.admin.chains.api,
         gesso.admin.jobs_api.router,
+        gesso.admin.moderation_api.router,
         docs.router,
         gesso.web.shell.router,
         gesso.accounts.pages.router,
@@ -188,6 +191,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.admin.styles_pages.router,
         gesso.admin.chains.pages,
         gesso.admin.jobs_pages.router,
+        gesso.admin.moderation_pages.router,
         gesso.admin.outbox.router,
         *gesso.admin.rooms.ROUTERS,
         gesso.web.wellknown.router,

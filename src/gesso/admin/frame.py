@@ -21,6 +21,7 @@ _OUTBOX = NavItem("Outbox", "/admin/outbox", "mail", tab=False)
 _PEOPLE = (
     NavItem("Users", "/admin/users", "user-round", tab=False),
     NavItem("Workspaces", "/admin/workspaces", "users", tab=False),
+    NavItem("Moderation", "/admin/moderation", "shield", tab=False),
 )
 _SELLING = (
     NavItem("Plans", "/admin/plans", "gift", tab=False),

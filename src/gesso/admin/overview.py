@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from gesso.accounts.access import CurrentOperator
 from gesso.admin import standing
 from gesso.admin.frame import panel
+from gesso.admin.jobs import first_id
 from gesso.admin.standing import ConnectionLine, dollars
 from gesso.credits.tasks import FACT as LEDGER
 from gesso.db import ElevatedSession, facts
@@ -35,13 +36,16 @@ SELECT
     (SELECT coalesce(sum(provider_cost_micro_usd), 0)::bigint FROM attempt
         WHERE state = 'uncertain' AND created_at > $2) AS uncertain_cost,
     (SELECT count(*) FROM attempt
-        WHERE state = 'uncertain' AND created_at > $2 AND provider_cost_micro_usd IS NULL) AS unpriced
+        WHERE state = 'uncertain' AND created_at > $2 AND provider_cost_micro_usd IS NULL) AS unpriced,
+    (SELECT count(*) FROM moderation_event WHERE outcome = 'review' AND decision IS NULL) AS to_judge,
+    (SELECT count(*) FROM moderation_event WHERE outcome = 'unjudged' AND id > $3) AS unjudged
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The site at this moment. Money in micro-dollars; `oldest`: since when a handed-out job waits for a worker."""
+    """The site at this moment. Money in micro-dollars; `oldest`: since when a handed-out job waits for a worker;
+    `to_judge` waits for the operator's decision; `unjudged` of the last day."""
 
     waiting: int
     queued: int
@@ -52,6 +56,8 @@ class Figures:
     uncertain: int
     uncertain_cost: int
     unpriced: int
+    to_judge: int = 0
+    unjudged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,9 @@ class Notice:
 
 async def figures(tx: ElevatedSession, now: datetime) -> Figures:
     """Everything that is counted, in one statement along small indexes."""
-    row = await tx.fetchrow(_FIGURES, WORKER_SECONDS, now - timedelta(days=UNCERTAIN_DAYS))
+    row = await tx.fetchrow(
+        _FIGURES, WORKER_SECONDS, now - timedelta(days=UNCERTAIN_DAYS), first_id(now - timedelta(days=1))
+    )
     assert row is not None
     return Figures(**row)
 
@@ -76,7 +84,7 @@ def notices(
     found: Figures, lines: Sequence[ConnectionLine], ledger: Fact | None, books: Fact | None
 ) -> tuple[Notice, ...]:
     """What is wrong, the worst first; nothing when all is well."""
-    all_of = [*_site_notices(found, ledger, books), *_connection_notices(lines)]
+    all_of = [*_site_notices(found, ledger, books), *_connection_notices(lines), *_judging_notices(found)]
     if found.uncertain:
         all_of.append(
             Notice(
@@ -110,6 +118,18 @@ def _site_notices(found: Figures, ledger: Fact | None, books: Fact | None) -> li
                 f"{_count(books.value['deliveries'], 'picture')} without a charge.", "/admin/jobs", "Jobs",
             )
         )  # fmt: skip
+    return told
+
+
+def _judging_notices(found: Figures) -> list[Notice]:
+    told = []
+    if found.to_judge:
+        title = f"{_count(found.to_judge, 'prompt or picture', 'prompts and pictures')} to decide on"
+        told.append(Notice("warn", title, "The judge was unsure; people have them.", "/admin/moderation", "Decide"))
+    if found.unjudged:
+        title = f"{_count(found.unjudged, 'request or result', 'requests and results')} not judged in 24 hours"
+        href = "/admin/moderation?tab=unjudged"
+        told.append(Notice("warn", title, "No model of the chain “Judging” answered.", href, "See them"))
     return told
 
 

@@ -55,6 +55,7 @@ CREATE TABLE moderation_event (
     CONSTRAINT moderation_event_pkey PRIMARY KEY (workspace_id, id),
     CONSTRAINT moderation_event_decided_check CHECK ((decision IS NULL) = (decided_at IS NULL))
 );
+CREATE UNIQUE INDEX moderation_event_id_idx ON moderation_event (id);
 CREATE INDEX moderation_event_waiting_idx ON moderation_event (id) WHERE outcome = 'review' AND decision IS NULL;
 CREATE INDEX moderation_event_outcome_idx ON moderation_event (outcome, id);
 CREATE INDEX moderation_event_decision_idx ON moderation_event (id) WHERE decision IS NOT NULL;
