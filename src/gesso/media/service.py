@@ -53,6 +53,8 @@ def asset_key(workspace_id: UUID, asset_id: UUID, variant: str = "original") -> 
 
 def variant_key(storage_key: str, variant: str) -> str:
     """The key beside an original's `storage_key`. Beside a file that was behind a marked one, names say so."""
+    if variant == "original":
+        return storage_key
     folder, _, name = storage_key.rpartition("/")
     return f"{folder}/{_beside(name, variant)}"
 
