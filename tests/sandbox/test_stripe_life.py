@@ -15,7 +15,7 @@ async def portal(shop: Shop, customer: str, prices: list[stripe.Price], **update
     products = [{"product": str(price.product), "prices": [price.id]} for price in prices]
     features: Any = {
         "invoice_history": {"enabled": True}, "payment_method_update": {"enabled": True},
-        "subscription_cancel": {"enabled": True, "mode": "at_period_end"},
+        "subscription_cancel": {"enabled": True, "mode": "at_period_end", "cancellation_reason": {"enabled": True}},
         "subscription_update": {"enabled": True, "default_allowed_updates": ["price"], "products": products,
                                 "proration_behavior": "always_invoice", **update},
     }  # fmt: skip
@@ -66,9 +66,13 @@ async def test_a_customer_s_life(shop: Shop) -> None:
 
     # cancel and think again
     assert "Cancel plan" in (await shop.web.get(page)).text
-    await shop.web.post(f"{page}/cancel/{sub.id}")
+    question = await shop.web.get(f"{page}/cancel/{sub.id}")
+    assert "until 31 May 2026" in question.text and 'value="too_expensive"' in question.text
+    await shop.web.post(f"{page}/cancel/{sub.id}", data={"reason": "too_expensive"})
     now = await shop.subscription(sub.id)
+    assert now.cancellation_details and now.cancellation_details.feedback == "too_expensive"
     assert now.cancel_at == at(2026, 5, 31) and not now.cancel_at_period_end and now.status == "active"
+    assert "Keep plan" in (await shop.web.get(f"{page}/resume/{sub.id}")).text
     await shop.web.post(f"{page}/resume/{sub.id}")
     assert (await shop.subscription(sub.id)).cancel_at is None
 

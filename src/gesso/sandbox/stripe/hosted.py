@@ -27,8 +27,9 @@ async def answer(request: Request, face: StripeFace, path: str) -> Response:
     return problem(face.base_url(request), 404, "Nothing here", "This page does not exist, or no longer.")
 
 
-async def _css(request: Request, face: StripeFace) -> Response:
-    return FileResponse(FOLDER / "hosted.css", media_type="text/css", headers={"Cache-Control": "max-age=300"})
+async def _asset(request: Request, face: StripeFace, name: str) -> Response:
+    kind = "text/css" if name.endswith(".css") else "image/svg+xml"
+    return FileResponse(FOLDER / name, media_type=kind, headers={"Cache-Control": "max-age=300"})
 
 
 def _checkout_page(face: StripeFace, desk: Desk, session: Obj, entry: Entry, error: Refused | None) -> Response:
@@ -188,7 +189,7 @@ async def _pdf(request: Request, face: StripeFace, name: str) -> Response:
 
 
 _COMPILED: tuple[tuple[re.Pattern[str], Callable[..., Awaitable[Response]]], ...] = (
-    (re.compile(r"assets/hosted\.css"), _css),
+    (re.compile(r"assets/(?P<name>hosted\.css|icon\.svg)"), _asset),
     (re.compile(r"pay/(?P<name>cs_test_\w+)"), _pay),
     (re.compile(r"authenticate/(?P<name>pi_\w+)"), _authenticate),
     (re.compile(r"invoice/(?P<name>inv_\w+)"), _invoice),

@@ -83,6 +83,8 @@ def _features(desk: Desk, given: Params, old: Obj) -> Obj:
             "trial_update_behavior": "end_trial"},
     }  # fmt: skip
     made = {name: {**part, **old.get(name, {}), **given.get(name, {})} for name, part in blank.items()}
+    reasons = blank["subscription_cancel"]["cancellation_reason"]
+    made["subscription_cancel"]["cancellation_reason"] = reasons | made["subscription_cancel"]["cancellation_reason"]
     update = made["subscription_update"]
     if update["enabled"]:
         required(update, "products", "default_allowed_updates")
