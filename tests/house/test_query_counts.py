@@ -150,7 +150,7 @@ CASES = [
     Case("/billing", 9, headers=SCRIPT),
     Case("/billing/cancel", 4, status=303),
     Case("/billing/change", 4, "?plan=pro", status=303),
-    Case("/billing/return", 7, "?session_id=cs_none", status=404),
+    Case("/billing/return", 8, "?session_id=cs_none", status=404),
     Case("/gallery", 9),
     Case("/gallery", 8, "?q=light"),
     Case("/gallery", 10, "?favourite=1"),

@@ -100,8 +100,8 @@ def test_every_route_has_a_rule(site: Site) -> None:
 
 ALLOWED: dict[Access, set[str]] = {
     "public": {"ada", "ben", "cleo", "olga", "nobody"}, "stranger": {"nobody"},
-    "session": {"ada", "ben", "cleo", "olga"}, "admin": {"ada", "cleo", "olga"}, "owned": {"ada", "ben"}, "made": {"ada"}, "personal": {"ada"},
-    "operator": {"olga"}, "signature": set(),
+    "session": {"ada", "ben", "cleo", "olga"}, "admin": {"ada", "cleo", "olga"}, "owned": {"ada", "ben"},
+    "made": {"ada"}, "personal": {"ada"}, "operator": {"olga"}, "signature": set(),
 }  # fmt: skip
 
 
