@@ -64,6 +64,7 @@ prompt = { "$ref" = "#/shared/prompt" }
 count = { type = "integer", minimum = 1, maximum = 4, default = 1 }
 size = { type = "string", default = "1024x1024", enum = ["1024x1024", "512x512"] }
 """
+END = 'enum = ["1024x1024", "512x512"] }\n'
 SECOND_MODEL = GOOD[GOOD.index("[[models]]") :].replace('"painter"', '"drawer"')
 
 
@@ -84,7 +85,7 @@ def test_studio_is_complete() -> None:
     studio = load_edition("studio")
     assert (studio.name, studio.face.brand.title) == ("studio", "gesso")
     assert studio.face.colours["primary"] == "#8b5cf6"
-    (free,) = studio.plans
+    free = next(plan for plan in studio.plans if plan.key == "free")
     assert (free.signup_grants, free.monthly_grants) == ({"credit": 25_000_000}, {"credit": 10_000_000})
     assert {model.upstream for model in studio.models} >= {
         "rundiffusion-fal/rundiffusion-photo-flux", "fal-ai/flux-pro/v1.1-ultra", "fal-ai/flux/schnell",
@@ -162,6 +163,19 @@ def test_a_good_file_is_read_exactly() -> None:
         ("typical_seconds = 3", "typical_seconds = 3\nwire = { since = 2026-01-01 }", "“since” must be text"),
         ('title = "Test"', 'title = " "', "“title” must have 1 to 80 characters"),
         ("[defaults]", "[default]", "unknown key “default”; did you mean “defaults”?"),
+        ("parallel = 2", "parallel = 2\nmonth_cents = -1", "“month_cents” is -1; it must be from 1 to 100000000"),
+        ("parallel = 2", "parallel = 2\nmonth_cents = nan", "“month_cents” must be a whole number"),
+        ("parallel = 2", "parallel = 2\nyear_cents = inf", "“year_cents” must be a whole number"),
+        ("parallel = 2", 'parallel = 2\ncurrency = "dollars"', "“dollars” is not a currency code such as usd"),
+        ("parallel = 2", 'parallel = 2\nmodels = ["oil"]', "there is no model “oil”"),
+        ("parallel = 2", "parallel = 2\nlimits = { steps = [true] }", "“steps” must be a highest number"),
+        ("parallel = 2", 'parallel = 2\nwatermark = "no"', "“watermark” must be true or false"),
+        (END, END + '[words]\ngem = "gem"', "unknown key “gem” in [words]"),
+        (END, END + '[words]\ngalery = "Wall"', "unknown key “galery” in [words]; did you mean “gallery”?"),
+        (END, END + '[words]\ncredits = ""', "“credits” must have 1 to 40 characters"),
+        (END, END + '[landing]\nheadlin = "x"', "unknown key “headlin” in [landing]"),
+        (END, END + '[welcome]\nimage = ["a", "b"]', "“image” must have 3 prompts, or be left out"),
+        ('"image", "gallery"', '"gallery"', "“modules” must name “image”"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_line(old: str, new: str, reason: str) -> None:
@@ -179,6 +193,38 @@ def test_a_model_without_a_price_cannot_be_enabled() -> None:
     ]
     second = SECOND_MODEL.replace('price = { credits = "1" }\n', "enabled = false\n")
     assert parse_edition((GOOD + second).encode(), "test.toml").models[1].price is None
+
+
+PACK = '[[packs]]\nkey = "small"\nname = "Small"\ncredits = 50\nprice_cents = 499\n'
+PICTURE = '[[landing.pictures]]\nname = "dunes-dawn"\nalt = "Dunes"\nwidth = 640\nheight = 400\n'
+FEATURE = '[[landing.features]]\nicon = "layers"\ntitle = "One"\ntext = "Two"\n'
+
+
+@pytest.mark.parametrize(
+    ("piece", "old", "new", "reason"),
+    [
+        (PACK, "price_cents = 499\n", "", "“price_cents” is missing"),
+        (PACK, "499", "-499", "“price_cents” is -499; it must be from 0 to 100000000"),
+        (PACK, "credits = 50\n", "", "“credits” is missing"),
+        (PACK, "credits = 50", "credits = inf", "“credits” is Infinity; it must be above 0 and finite"),
+        (PACK, PACK, PACK + PACK, "two packs have the key “small”"),
+        (PICTURE, "dunes-dawn", "dunes-down", "there is no picture “dunes-down”"),
+        (PICTURE, "width = 640", "width = 0", "“width” is 0; it must be from 1 to 4096"),
+        (FEATURE, '"layers"', '"layer"', "unknown icon “layer”; did you mean “layers”?"),
+        (FEATURE, 'text = "Two"', 'text = "Two"\nmodule = "chatt"', "unknown module “chatt”; did you mean “chat”?"),
+    ],
+)
+def test_a_mistake_in_what_is_sold_or_shown_is_named_with_its_line(piece: str, old: str, new: str, reason: str) -> None:
+    assert parse_edition((GOOD + piece).encode(), "test.toml")
+    first = (GOOD + piece)[: len(GOOD) + piece.index(old)].count("\n") + 1
+    last = first + max(new.count("\n"), old.count("\n"))
+    found = problems_of(GOOD + piece.replace(old, new))
+    assert any((first if new else last - 6) <= at <= last and reason in text for at, text in found), found
+
+
+def test_a_part_that_no_release_has_yet_is_taken_as_a_wish() -> None:
+    face = parse_edition(GOOD.replace('"gallery"]', '"chat", "gallery"]').encode(), "test.toml").face
+    assert (face.wanted, face.modules, face.missing) == (("image", "chat", "gallery"), ("image", "gallery"), ("chat",))
 
 
 def test_the_default_model_must_be_on() -> None:

@@ -66,8 +66,8 @@ def consequences(changes: tuple[Change, ...]) -> list[str]:
     gone = [change for change in plans if change.verb == "remove" and change.touches]
     for change in gone:
         told.append(
-            f"The plan {change.key} goes: {_count(change.touches or 0)} on it are served as on the default plan, and keep"
-            " what they have."
+            f"The plan {change.key} goes. {_count(change.touches or 0)} on it: from now on as on the default plan,"
+            " with all that was given."
         )
     if any(change.table == "model" and change.verb == "remove" for change in changes):
         told.append("Models that go are switched off, not deleted: what was made with them stays as it is.")
