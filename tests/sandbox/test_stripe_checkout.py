@@ -41,7 +41,7 @@ async def test_a_pack_is_paid_once_however_often_one_submits(shop: Shop) -> None
     assert isinstance(paid.payment_intent, stripe.PaymentIntent) and paid.payment_intent.metadata["pack"] == "p500"
     assert len((await shop.do(shop.v1.charges.list)).data) == 1
     assert (await shop.heard()).count("checkout.session.completed") == 1
-    assert (await shop.web.get(session.url or "")).text.count("already paid") == 1
+    assert "already paid" in (await shop.web.get(session.url or "")).text
 
 
 async def test_a_card_that_is_refused_can_be_replaced(shop: Shop) -> None:

@@ -21,6 +21,7 @@ CLOCK = group(frozen_time_=form.integer, name=form.text, customer=form.text, exp
 ADVANCE = group(frozen_time_=form.integer, expand=form.EXPAND)
 CLOCKS = group(**form.PAGE)
 _LASTS_DAYS = 30
+_ADDRESS = ("", "_address")
 _FURTHEST_SECONDS = 2 * 366 * DAY
 _LOOK_EVERY_SECONDS = 1.0
 
@@ -101,7 +102,8 @@ class Time:
         self._mail = mail
         self._tasks: set[asyncio.Task[None]] = set()
         self._advancing: set[tuple[str, str]] = set()
-        self._base = ""
+        seen = store.get(*_ADDRESS)
+        self._base = seen["base"] if seen else ""
 
     def resume(self) -> None:
         """In the event loop: the wall clock ticks, and clocks whose advance was cut off go on."""
@@ -112,7 +114,9 @@ class Time:
 
     def seen_at(self, base: str) -> None:
         """The face's address as clients know it, for the pages of invoices that are made by themselves."""
-        self._base = base
+        if base != self._base:
+            self._base = base
+            self._store.put(_ADDRESS[0], {"id": _ADDRESS[1], "object": _ADDRESS[1], "base": base})
 
     def let_pass(self, account: str, name: str) -> None:
         """Advance a clock to where it was told to go, in the background."""
