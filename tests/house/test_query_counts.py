@@ -37,7 +37,7 @@ pytestmark = pytest.mark.xdist_group("counts")  # one database with what the two
 FEW, MANY = 6, 1100
 """Many is more than is ever counted or shown at once."""
 SCRIPT = {"HX-Request": "true"}
-KEYED = re.compile(r"{(connection|model|style)}")
+KEYED = re.compile(r"{(connection|model|style|plan|pack)}")
 """Routes of the operator's panel name these by a key."""
 
 
@@ -47,6 +47,8 @@ class Things:
 
     asset: UUID
     generation: UUID
+    user: UUID
+    workspace: UUID
     below: str
     """A cursor of the gallery with at least one picture on both sides."""
 
@@ -68,11 +70,18 @@ class Case:
         return f"{self.route}{self.query}{' by script' if self.headers else ''}{whose}"
 
     def address(self, things: Things) -> str:
-        keys = {"{connection}": "fal", "{model}": "juggernaut-lightning", "{style}": "noir"}
+        keys = {
+            "{connection}": "fal",
+            "{model}": "juggernaut-lightning",
+            "{style}": "noir",
+            "{plan}": "free",
+            "{pack}": "credits-50",
+        }
         named = KEYED.sub(lambda found: keys[found[0]], self.route)
         return (named + self.query).format(
-            asset_id=things.asset, generation_id=things.generation, below=things.below, token="x" * 43, variant=320,
-            file="0" * 64 + ".webp",
+            asset_id=things.asset, generation_id=things.generation, event_id=things.generation,
+            below=things.below, token="x" * 43, variant=320,
+            file="0" * 64 + ".webp", user_id=things.user, workspace_id=things.workspace,
         )  # fmt: skip
 
 
@@ -82,6 +91,9 @@ CASES = [
     Case("/", 4),
     Case("/.well-known/security.txt", 0, stranger=True, status=404),
     Case("/admin", 13),
+    Case("/admin/audit", 8),
+    Case("/admin/audit", 8, "?all=1&who=ada&about={workspace_id}"),
+    Case("/admin/audit.csv", 4),
     Case("/admin/bills", 7),
     Case("/admin/chains", 8),
     Case("/admin/connections", 10),
@@ -100,9 +112,23 @@ CASES = [
     Case("/admin/styles/new", 8),
     Case("/admin/styles/{style}", 8),
     Case("/api/admin/chains", 5),
+    Case("/admin/packs", 11),
+    Case("/admin/packs/new", 11),
+    Case("/admin/packs/{pack}", 11),
+    Case("/admin/plans", 11),
+    Case("/admin/plans/new", 11),
+    Case("/admin/plans/{plan}", 12),
+    Case("/admin/plans/{plan}/remove", 11),
     Case("/api/admin/connections", 7),
     Case("/api/admin/connections/{connection}", 7),
     Case("/api/admin/jobs", 4),
+    Case("/admin/users", 7),
+    Case("/admin/users", 7, "?q=member&sort=name"),
+    Case("/admin/users/{user_id}", 13),
+    Case("/admin/workspaces", 7),
+    Case("/admin/workspaces", 7, "?q=ada&sort=name"),
+    Case("/admin/workspaces/{workspace_id}", 18),
+    Case("/api/admin/audit", 4),
     Case("/api/admin/jobs/{generation_id}", 7),
     Case("/api/admin/models", 6),
     Case("/api/admin/models/{model}", 6),
@@ -110,7 +136,15 @@ CASES = [
     Case("/api/auth/me", 1),
     Case("/api/credits", 4),
     Case("/api/credits/history", 4),
+    Case("/api/admin/moderation", 4),
+    Case("/api/admin/packs", 8),
+    Case("/api/admin/plans", 9),
+    Case("/api/admin/plans/{plan}", 9),
     Case("/api/credits/history", 4, "?limit=1"),
+    Case("/api/admin/users", 4),
+    Case("/api/admin/users/{user_id}", 7),
+    Case("/api/admin/workspaces", 4),
+    Case("/api/admin/workspaces/{workspace_id}", 15),
     Case("/api/docs", 4),
     Case("/api/docs", 0, stranger=True),
     Case("/api/events", 4, endless=True),
@@ -224,7 +258,7 @@ async def things_of(db: Database, storage: Storage, who: Actor) -> Things:
         generation = await tx.fetchval("SELECT id FROM generation ORDER BY id DESC LIMIT 1")
         first, second, *_ = await tx.fetch("SELECT id FROM asset WHERE source = 'generated' ORDER BY id DESC LIMIT 3")
         assert first["id"] == asset.id
-        return Things(asset.id, generation, encode_cursor(second["id"]))
+        return Things(asset.id, generation, who.user_id, who.workspace_id, encode_cursor(second["id"]))
 
 
 def routes_of(app: FastAPI) -> Iterator[str]:

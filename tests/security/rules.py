@@ -35,6 +35,9 @@ ID = "{id}"
 FAL = {"key": "fal"}
 ONE = {"key": str(API["model"])}
 NOIR = {"key": "noir"}
+FREE, FIFTY = {"key": "free"}, {"key": "credits-50"}
+NEVER = str(new_id())
+NO_LINE = {"event_id": str(new_id())}
 RULES: dict[str, Rule] = {
     "GET /api/openapi.json": Rule("public"),
     "GET /healthz": Rule("public"),
@@ -185,6 +188,71 @@ RULES: dict[str, Rule] = {
     "POST /admin/styles/{key}/remove": Rule("operator", 404, values={"key": "no-such-style"}),
     "POST /admin/styles/{key}/sample": Rule("operator", 422, values=NOIR),
     "POST /admin/styles/{key}/sample/remove": Rule("operator", 303, values=NOIR),
+    "GET /admin/users": Rule("operator"),
+    "GET /admin/users/{user_id}": Rule("operator", values={"user_id": ID}),
+    "POST /admin/users/{user_id}/sessions/end": Rule("operator", 303, values={"user_id": ID}),
+    "POST /admin/users/{user_id}/sessions/{session_id}/end": Rule(
+        "operator", 404, values={"user_id": ID, "session_id": NEVER}
+    ),
+    "POST /admin/users/{user_id}/operator": Rule("operator", 422, values={"user_id": ID}),
+    "POST /admin/users/{user_id}/disabled": Rule("operator", 303, {"data": {"disabled": "true"}}, {"user_id": ID}),
+    "POST /admin/users/{user_id}/reset": Rule("operator", 303, values={"user_id": ID}),
+    "POST /admin/users/{user_id}/confirm": Rule("operator", 303, values={"user_id": ID}),
+    "GET /admin/workspaces": Rule("operator"),
+    "GET /admin/workspaces/{workspace_id}": Rule("operator", values={"workspace_id": ID}),
+    "POST /admin/workspaces/{workspace_id}/credits": Rule("operator", 422, values={"workspace_id": ID}),
+    "POST /admin/workspaces/{workspace_id}/plan": Rule(
+        "operator", 303, {"data": {"plan": "free"}}, {"workspace_id": ID}
+    ),
+    "GET /admin/plans": Rule("operator"),
+    "GET /admin/plans/new": Rule("operator"),
+    "POST /admin/plans/new": Rule("operator", 422),
+    "POST /admin/plans/order": Rule("operator", 303, {"data": {"up": "free"}}),
+    "GET /admin/plans/{key}": Rule("operator", values=FREE),
+    "POST /admin/plans/{key}": Rule("operator", 422, values=FREE),
+    "POST /admin/plans/{key}/offered": Rule("operator", 303, {"data": {"enabled": "true"}}, FREE),
+    "GET /admin/plans/{key}/remove": Rule("operator", values=FREE),
+    "POST /admin/plans/{key}/remove": Rule("operator", 409, values=FREE),  # new workspaces begin on it
+    "GET /admin/packs": Rule("operator"),
+    "GET /admin/packs/new": Rule("operator"),
+    "POST /admin/packs/new": Rule("operator", 422),
+    "POST /admin/packs/order": Rule("operator", 303, {"data": {"up": "credits-50"}}),
+    "GET /admin/packs/{key}": Rule("operator", values=FIFTY),
+    "POST /admin/packs/{key}": Rule("operator", 422, values=FIFTY),
+    "POST /admin/packs/{key}/offered": Rule("operator", 303, {"data": {"enabled": "true"}}, FIFTY),
+    "POST /admin/packs/{key}/remove": Rule("operator", 404, values={"key": "no-such-pack"}),
+    "GET /admin/audit": Rule("operator"),
+    "GET /admin/audit.csv": Rule("operator"),
+    "GET /api/admin/users": Rule("operator"),
+    "GET /api/admin/users/{user_id}": Rule("operator", values={"user_id": ID}),
+    "DELETE /api/admin/users/{user_id}/sessions": Rule("operator", values={"user_id": ID}),
+    "DELETE /api/admin/users/{user_id}/sessions/{session_id}": Rule(
+        "operator", 404, values={"user_id": ID, "session_id": NEVER}
+    ),
+    "PUT /api/admin/users/{user_id}/operator": Rule("operator", 422, {"json": {}}, {"user_id": ID}),
+    "PUT /api/admin/users/{user_id}/disabled": Rule("operator", 200, {"json": {"disabled": True}}, {"user_id": ID}),
+    "POST /api/admin/users/{user_id}/reset-password": Rule("operator", 202, values={"user_id": ID}),
+    "POST /api/admin/users/{user_id}/confirm-email": Rule("operator", values={"user_id": ID}),
+    "GET /api/admin/workspaces": Rule("operator"),
+    "GET /api/admin/workspaces/{workspace_id}": Rule("operator", values={"workspace_id": ID}),
+    "POST /api/admin/workspaces/{workspace_id}/credits": Rule("operator", 422, {"json": {}}, {"workspace_id": ID}),
+    "PUT /api/admin/workspaces/{workspace_id}/plan": Rule(
+        "operator", 200, {"json": {"plan": "free"}}, {"workspace_id": ID}
+    ),
+    "GET /api/admin/plans": Rule("operator"),
+    "POST /api/admin/plans": Rule("operator", 422, {"json": {}}),
+    "PUT /api/admin/plans/order": Rule("operator", 200, {"json": {"keys": ["free"]}}),
+    "GET /api/admin/plans/{key}": Rule("operator", values=FREE),
+    "PUT /api/admin/plans/{key}": Rule("operator", 422, {"json": {}}, FREE),
+    "PUT /api/admin/plans/{key}/hidden": Rule("operator", 200, {"json": {"hidden": False}}, FREE),
+    "DELETE /api/admin/plans/{key}": Rule("operator", 409, values=FREE),
+    "GET /api/admin/packs": Rule("operator"),
+    "POST /api/admin/packs": Rule("operator", 422, {"json": {}}),
+    "PUT /api/admin/packs/order": Rule("operator", 200, {"json": {"keys": ["credits-50"]}}),
+    "PUT /api/admin/packs/{key}": Rule("operator", 422, {"json": {}}, FIFTY),
+    "PUT /api/admin/packs/{key}/hidden": Rule("operator", 200, {"json": {"hidden": False}}, FIFTY),
+    "DELETE /api/admin/packs/{key}": Rule("operator", 404, values={"key": "no-such-pack"}),
+    "GET /api/admin/audit": Rule("operator"),
     "GET /admin/chains": Rule("operator"),
     "POST /admin/chains/{key}": Rule("operator", 422, {"data": {"total_seconds": "0"}}, {"key": "text"}),
     "POST /admin/chains/{key}/forget": Rule("operator", 303, values={"key": "text"}),
