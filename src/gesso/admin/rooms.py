@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from gesso.admin import (
     audit_pages,
+    deletions,
     packs_pages,
     people_api,
     people_pages,
@@ -24,4 +25,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     plans_pages.router,
     packs_pages.router,
     audit_pages.router,
+    deletions.router,
 )
