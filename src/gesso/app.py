@@ -54,6 +54,7 @@ from gesso.billing.till import WEBHOOK_PATH
 from gesso.calls.chain import Chains
 from gesso.calls.judging import Judges
 from gesso.calls.pool import ProviderPool
+from gesso.catalog.items import Shop
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.logs import access_writer
@@ -140,6 +141,7 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.storage, state.ingest = runtime.storage, runtime.ingest
     state.mailer, state.account_hooks = runtime.mailer, runtime.hooks
     state.payments = runtime.payments
+    runtime.catalog.open_shop(Shop() if runtime.payments.sells else None)
     state.listener = runtime.listener
     state.events = EventHub(runtime.listener)
     state.pool = ProviderPool(runtime.settings.sealer, runtime.settings.site.sandbox_url)

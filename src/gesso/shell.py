@@ -39,7 +39,7 @@ async def shell_of(request: Request) -> Shell | None:
         user_email=actor.email,
         workspace_name=actor.workspace_name,
         balance_micro=held.balance,
-        low=held.balance < _usual_price(catalog) and not held.allowances.get("image"),
+        low=_low(catalog, held),
         is_operator=actor.is_operator,
         nav=_nav(request, actor, catalog),
         allowances=held.allowances,
@@ -56,7 +56,9 @@ def _nav(request: Request, actor: Actor, catalog: Catalog) -> list[NavItem]:
     return pages
 
 
-def _usual_price(catalog: Catalog) -> int:
-    """What one output of the first model costs, in microcredits; 0 when every model is off."""
+def _low(catalog: Catalog, held: Balances) -> bool:
+    """Whether there is not enough for one output of the first model, by the plan's uses or by credits."""
     model = catalog.default_model
-    return pricing.usual_price(model).credits if model is not None else 0
+    if model is None or held.allowances.get(model.kind):
+        return False
+    return held.balance < pricing.usual_price(model).credits
