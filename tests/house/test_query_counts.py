@@ -99,6 +99,8 @@ CASES = [
     Case("/admin/connections", 10),
     Case("/admin/connections/new", 4),
     Case("/admin/connections/{connection}", 13),
+    Case("/admin/deletions", 11),
+    Case("/admin/deletions.csv", 4),
     Case("/admin/jobs", 9),
     Case("/admin/jobs", 9, "?state=failed"),
     Case("/admin/jobs", 10, "?state=all&person=ada"),

@@ -260,6 +260,8 @@ RULES: dict[str, Rule] = {
     "PUT /api/admin/chains/{key}": Rule("operator", 422, {"json": {}}, {"key": "text"}),
     "DELETE /api/admin/chains/{key}": Rule("operator", values={"key": "text"}),
     "GET /admin/bills": Rule("operator"),
+    "GET /admin/deletions": Rule("operator"),
+    "GET /admin/deletions.csv": Rule("operator"),
     "GET /admin/jobs": Rule("operator"),
     "GET /admin/jobs/{generation_id}": Rule("operator", values={"generation_id": ID}),
     "POST /admin/jobs/{generation_id}/look": Rule("operator", 303, values={"generation_id": ID}),
