@@ -106,6 +106,8 @@ CASES = [
     Case("/admin/jobs", 10, "?state=all&person=ada"),
     Case("/admin/jobs/{generation_id}", 10),
     Case("/admin/models", 9),
+    Case("/admin/moderation", 8),
+    Case("/admin/moderation/{event_id}/pictures/{asset_id}", 7, status=404),
     Case("/admin/models/new", 9),
     Case("/admin/models/{model}", 9),
     Case("/admin/models/{model}/remove", 11),

@@ -35,6 +35,7 @@ ID = "{id}"
 FAL = {"key": "fal"}
 ONE = {"key": str(API["model"])}
 NOIR = {"key": "noir"}
+NO_LINE = {"event_id": str(new_id())}
 FREE, FIFTY = {"key": "free"}, {"key": "credits-50"}
 NEVER = str(new_id())
 NO_LINE = {"event_id": str(new_id())}
@@ -262,6 +263,15 @@ RULES: dict[str, Rule] = {
     "GET /admin/bills": Rule("operator"),
     "GET /admin/deletions": Rule("operator"),
     "GET /admin/deletions.csv": Rule("operator"),
+    "GET /admin/moderation": Rule("operator"),
+    "GET /admin/moderation/{event_id}/pictures/{asset_id}": Rule("operator", 404, values=NO_LINE | {"asset_id": ID}),
+    "POST /admin/moderation/{event_id}/keep": Rule("operator", 404, values=NO_LINE),
+    "POST /admin/moderation/{event_id}/take-down": Rule("operator", 303, values=NO_LINE),  # told in the page: no reason
+    "POST /admin/moderation/{event_id}/undo": Rule("operator", 404, values=NO_LINE),
+    "GET /api/admin/moderation": Rule("operator"),
+    "POST /api/admin/moderation/{event_id}/keep": Rule("operator", 404, values=NO_LINE),
+    "POST /api/admin/moderation/{event_id}/take-down": Rule("operator", 422, {"json": {}}, NO_LINE),
+    "POST /api/admin/moderation/{event_id}/undo": Rule("operator", 404, values=NO_LINE),
     "GET /admin/jobs": Rule("operator"),
     "GET /admin/jobs/{generation_id}": Rule("operator", values={"generation_id": ID}),
     "POST /admin/jobs/{generation_id}/look": Rule("operator", 303, values={"generation_id": ID}),
