@@ -172,11 +172,12 @@ def _collect(desk: Desk, subscription: Obj, invoice: Obj) -> None:
 
 
 def finalise(desk: Desk, invoice: Obj) -> Obj:
-    """Give a draft its number; the customer's balance takes part. One without anything to pay is paid."""
+    """Give a draft its number; the customer's balance takes part in what a subscription costs. One without anything
+    to pay is paid."""
     customer = desk.get(invoice["customer"], "customer")
     now = desk.now(invoice["test_clock"])
     total, balance = invoice["total"], customer["balance"]
-    due = max(0, total + balance) if total > 0 else 0
+    due = max(0, total + (balance if invoice["_subscription"] else 0)) if total > 0 else 0
     ending = balance + total - due
     number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04}"
     page = f"{desk.base}/invoice/{invoice['_key']}"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from gesso.sandbox.stripe import checkout, pdf, portal_pages
+from gesso.sandbox.stripe import paying, pdf, portal_pages
 from gesso.sandbox.stripe.billing import pay
 from gesso.sandbox.stripe.cards import BANKS
 from gesso.sandbox.stripe.customers import default_method
@@ -58,9 +58,9 @@ async def _pay(request: Request, face: StripeFace, name: str) -> Response:
         )
     if session["status"] == "complete":
         if request.method == "POST":
-            return go(checkout.return_url(session))
+            return go(paying.return_url(session))
         return show("notice.html", title="You have already paid", words="There is nothing left to do here.",
-                    link=checkout.return_url(session), link_words="Back to the shop", base=desk.base)  # fmt: skip
+                    link=paying.return_url(session), link_words="Back to the shop", base=desk.base)  # fmt: skip
     if request.method != "POST":
         return _checkout_page(face, desk, session, Entry(email=session["customer_email"] or ""), None)
     sent = await fields_of(request)
@@ -71,20 +71,21 @@ async def _pay(request: Request, face: StripeFace, name: str) -> Response:
             if session["status"] != "open":
                 return go(f"{desk.base}/pay/{name}")
             method = read_method(desk, entry)
-            result = checkout.complete(desk, session, method, entry.details())
+            result = paying.complete(desk, session, method, entry.details())
     except Refused as error:
         return _checkout_page(face, desk, session, entry, error)
-    except checkout.Declined as error:
+    except paying.Declined as error:
         face.done(account)
         return _checkout_page(face, desk, session, entry, Refused(str(error), "number"))
     face.done(account)
-    return go(result if isinstance(result, str) else checkout.return_url(result))
+    return go(result if isinstance(result, str) else paying.return_url(result))
 
 
 async def _authenticate(request: Request, face: StripeFace, name: str) -> Response:
     """The bank asks whether it is really its customer who pays."""
     account = face.store.holder(name)
     desk = face.desk(request, account or "")
+    sent = await fields_of(request) if request.method == "POST" else {}  # nothing below waits: two clicks are in line
     intent = desk.seek(name, "payment_intent")
     if intent is None or intent["status"] != "requires_action":
         return problem(
@@ -97,7 +98,7 @@ async def _authenticate(request: Request, face: StripeFace, name: str) -> Respon
     back = f"{desk.base}/pay/{session['id']}" if session else intent["next_action"]["redirect_to_url"]["return_url"]
     if request.method != "POST":
         return show("bank.html", intent=intent, base=desk.base)
-    approved = (await fields_of(request)).get("outcome") == "approve"
+    approved = sent.get("outcome") == "approve"
     if session is not None and session["status"] == "expired":
         return problem(
             face.base_url(request),
@@ -108,7 +109,7 @@ async def _authenticate(request: Request, face: StripeFace, name: str) -> Respon
     try:
         with desk.open():
             target = _confirmed(desk, intent, session, approved) or back
-    except checkout.Declined as error:
+    except paying.Declined as error:
         face.done(account or "")
         assert session is not None
         waiting = session["_waiting"]["details"]
@@ -124,11 +125,11 @@ def _confirmed(desk: Desk, intent: Obj, session: Obj | None, approved: bool) -> 
     if not approved:
         intent = decline(desk, intent, method, "payment_intent_authentication_failure", None)
         if session is not None:
-            raise checkout.Declined(intent["last_payment_error"])
+            raise paying.Declined(intent["last_payment_error"])
         return None
     if session is not None:
-        done = checkout.complete(desk, session, method, session["_waiting"]["details"], authenticated=True)
-        return done if isinstance(done, str) else checkout.return_url(done)
+        done = paying.complete(desk, session, method, session["_waiting"]["details"], authenticated=True)
+        return done if isinstance(done, str) else paying.return_url(done)
     invoice = desk.seek(intent.get("_invoice"), "invoice")
     if invoice is not None and invoice["status"] == "open":
         pay(desk, invoice, method, alone=False, authenticated=True)
@@ -149,7 +150,9 @@ async def _invoice(request: Request, face: StripeFace, name: str) -> Response:
     entry = Entry.of(await fields_of(request), email=invoice["customer_email"])
     try:
         with desk.open():
-            invoice = desk.get(invoice["id"], "invoice")
+            invoice = desk.get(invoice["id"], "invoice")  # another tab may have been quicker
+            if invoice["status"] != "open":
+                return go(invoice["hosted_invoice_url"])
             method = portal_pages.keep_method(desk, invoice["customer"], read_method(desk, entry))
             invoice = pay(desk, invoice, method, alone=False)
     except Refused as error:

@@ -221,7 +221,7 @@ def open_dispute(desk: Desk, charge: Obj) -> Obj:
 
 def refusal(intent: Obj, *, kept: bool = True) -> StripeError:
     """The 402 for an intent that was declined, or waits for its bank. `kept` off: as if nothing had been tried."""
-    waits = {"code": "authentication_required", "message": WORDS["authentication_required"], "charge": None}
+    waits: Obj = {"code": "authentication_required", "message": WORDS["authentication_required"], "charge": None}
     error = intent["last_payment_error"] or waits
     shown = {k: v for k, v in intent.items() if not k.startswith("_")}
     return StripeError(
