@@ -119,6 +119,8 @@ def _action(
     found: Move = move(catalog.plan(live.plan_key), live.interval, plan, interval)
     if live.next_plan_key == plan.key and live.next_interval == interval:
         return "Yours from the next period", "", False
+    if live.next_plan_key is not None:
+        return f"Keep {catalog.plan(live.plan_key).name} first", "/billing", False
     if found == "later":
         return "After what is paid for", "", False
     return f"Move to {plan.name}", f"/billing/change?plan={plan.key}&interval={interval}", False

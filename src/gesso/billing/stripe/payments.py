@@ -210,6 +210,8 @@ class StripePayments:
             found = "same"
         if found == "same":
             raise Conflict(f"{plan.name} is your plan already.")
+        if row.next_plan_key is not None:  # Stripe counts by the next plan's price already
+            raise Conflict("Another change is waiting for the end of the period. Keep your plan first.")
         if found == "later":
             raise Conflict(
                 "This change waits for the end of what is paid for: cancel your plan, and choose the new one then."
