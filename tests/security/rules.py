@@ -35,7 +35,6 @@ ID = "{id}"
 FAL = {"key": "fal"}
 ONE = {"key": str(API["model"])}
 NOIR = {"key": "noir"}
-NO_LINE = {"event_id": str(new_id())}
 FREE, FIFTY = {"key": "free"}, {"key": "credits-50"}
 NEVER = str(new_id())
 NO_LINE = {"event_id": str(new_id())}
@@ -102,6 +101,8 @@ RULES: dict[str, Rule] = {
     "GET /dashboard": Rule("session"),
     "GET /dashboard/history": Rule("session", 200, {"params": {"before": str(new_id())}}),
     "GET /dashboard/history.csv": Rule("session"),
+    "GET /dashboard/usage.csv": Rule("session"),
+    "GET /api/user/usage-stats": Rule("session"),
     "GET /pricing": Rule("public"),
     "GET /billing": Rule("admin"),
     "GET /billing/return": Rule("session", 404, {"params": {"session_id": "cs_none"}}),

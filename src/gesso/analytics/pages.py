@@ -1,99 +1,150 @@
 """`/dashboard`: what is left, what was used, what it was used for."""
 
-import csv
-import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from gesso.accounts.access import Actor, CurrentActor
-from gesso.analytics import repository, views
+from gesso.accounts.access import CurrentActor
+from gesso.analytics import asking, routes, usage, views
+from gesso.analytics.history import KINDS, Filter, HistoryRow, history
+from gesso.analytics.lines import STATE_WORDS, Named, history_line
+from gesso.analytics.periods import Period
 from gesso.billing.renewal import next_grant_at
 from gesso.catalog.registry import Catalog
-from gesso.credits import service as credits
+from gesso.media import keeping
+from gesso.media import repository as media
+from gesso.media.terms import Terms
 from gesso.web.render import fragment, is_htmx, page
 
-router = APIRouter(include_in_schema=False)
+pages = APIRouter(include_in_schema=False)
 
 HISTORY_PAGE = 20
-EXPORT_BATCH = 500
-Days = Annotated[Literal["7", "30", "365"], Query()]
+FILTERS = ("kind", "model", "state", "member")
+Days = Annotated[Literal["7", "30", "90", "365"], Query()]
+Step = Annotated[Literal["day", "week", "month"] | None, Query()]
+Show = Annotated[Literal["credits", "requests"] | None, Query()]
 
 
-@router.get("/dashboard")
-async def dashboard(request: Request, actor: CurrentActor, days: Days = "30") -> Response:
-    """The figures of 7 days, 30 days or 12 months: a member's own, an admin's of the whole workspace."""
+@pages.get("/dashboard")
+async def dashboard(
+    request: Request, actor: CurrentActor, days: Days = "30", step: Step = None, show: Show = None
+) -> Response:
+    """The figures of a period: a member's own, an admin's of the whole workspace."""
     now = request.app.state.clock.now()
     catalog: Catalog = request.app.state.catalog
-    period, whose = views.Period.of(int(days), now), actor.only_user
+    period, wanted = Period.of(int(days), now, step), Filter.of(request.query_params, actor.only_user)
+    terms: Terms = request.app.state.terms(actor.plan_key)
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        balances = await credits.balances(tx, now=now)
-        final = await repository.final_until(tx)
-        used = await repository.used(tx, period.start, period.end, period.step, whose, final)
-        before = await repository.used(tx, period.before, period.start, period.step, whose, final)
-        rows = await repository.history(tx, whose, limit=HISTORY_PAGE + 1)
-        next_grant = await next_grant_at(tx, catalog, now)
-    request.state.balances = balances
-    plan = catalog.plan(actor.plan_key)
-    wide, narrow = views.charts(period, repository.spent_by_step(used))
-    models = views.model_bars(repository.by_model(used))
-    stats = views.stats(period, repository.totals(used), repository.totals(before), balances)
+        reach = await usage.rolled(tx)
+        found = await asking.overview(tx, actor, period, reach)
+        rows = await history(tx, wanted, reach, limit=HISTORY_PAGE + 1)
+        renews = await next_grant_at(tx, catalog, now)
+        stored, going = await media.stored(tx, keeping.going_below(terms, now))
+    request.state.balances = found.balances
+    used, named, lots = found.used, asking.model_names(catalog), found.balances.lots
+    plan, measure = catalog.plan(actor.plan_key), views.measure_of(show, used.total)
+    here = {"days": days, "step": step, "show": show}
     return await page(
         request, "analytics/dashboard.html",
-        period=period, links=views.period_links(), plan=plan, next_grant=next_grant,
-        grant=plan.monthly_grants.get("credit", 0), stats=stats,
-        wide=wide, narrow=narrow, models=models, lots=views.lot_bars(balances.lots),
-        **_history(rows),
+        period=period, periods=views.period_links(show), steps=views.step_links(period, show),
+        measures=views.measure_links(period), measure=measure, drawing=views.drawing(period, used, measure),
+        plan=plan, renews=renews, plan_bars=views.plan_bars(lots, plan.monthly_grants), lots=views.lot_bars(lots),
+        running_out=views.running_out(lots, plan.monthly_grants, renews),
+        flows=views.flows(period, used, found.moved, found.balances) if actor.only_user is None else (),
+        stats=views.stats(period, used, found.balances), kinds=views.kind_bars(used),
+        models=views.model_bars(used, named),
+        members=views.member_bars(used, found.members) if len(found.members) > 1 or len(used.members) > 1 else (),
+        providers=views.provider_bars(used, asking.providers(catalog)) if actor.is_operator else (),
+        filters=_filters(request.query_params, here, used, named, found.members),
+        everything="/dashboard/history", stored=keeping.stored_words(stored, terms),
+        kept=keeping.notice(terms, going, now, request.app.state.settings.site.zone),
+        **_history(rows, request.query_params, named, found.members),
     )  # fmt: skip
 
 
-@router.get("/dashboard/history")
-async def more_history(request: Request, actor: CurrentActor, before: UUID) -> Response:
-    """Older lines of the history."""
+@pages.get("/dashboard/history")
+async def all_history(request: Request, actor: CurrentActor, before: UUID | None = None) -> Response:
+    """The history by itself; for a script that asks, only its next lines."""
+    wanted = Filter.of(request.query_params, actor.only_user)
+    named = asking.model_names(request.app.state.catalog)
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        rows = await repository.history(tx, actor.only_user, before=before, limit=HISTORY_PAGE + 1)
-    if is_htmx(request):
-        return fragment(request, "analytics/_history_rows.html", **_history(rows))
-    return await page(request, "analytics/history.html", **_history(rows))
+        rows = await history(tx, wanted, await usage.rolled(tx), before=before, limit=HISTORY_PAGE + 1)
+        members = await asking.people(tx, actor)
+    lines = _history(rows, request.query_params, named, members)
+    if is_htmx(request) and before is not None:
+        return fragment(request, "analytics/_history_rows.html", **lines)
+    return await page(request, "analytics/history.html", **lines)
 
 
-@router.get("/dashboard/history.csv")
-async def export(request: Request, actor: CurrentActor, days: Days = "30") -> Response:
-    """The history of the period as CSV."""
-    period = views.Period.of(int(days), request.app.state.clock.now())
-    name = f"history-{period.start:%Y-%m-%d}-to-{period.end:%Y-%m-%d}.csv"
+@pages.get("/dashboard/history.csv")
+async def export_history(request: Request, actor: CurrentActor, days: Days = "30") -> Response:
+    """The requests of the period, filtered as the table is."""
+    period = Period.of(int(days), request.app.state.clock.now())
+    wanted = Filter.of(request.query_params, actor.only_user)
+    return _csv("history", period, asking.history_csv(request, actor, period, wanted))
+
+
+@pages.get("/dashboard/usage.csv")
+async def export_days(request: Request, actor: CurrentActor, days: Days = "30") -> Response:
+    """The sums of every day of the period by kind, model and member."""
+    period = Period.of(int(days), request.app.state.clock.now())
+    return _csv("usage", period, asking.days_csv(request, actor, period))
+
+
+def _csv(what: str, period: Period, lines: AsyncIterator[str]) -> Response:
+    name = f"{what}-{period.start:%Y-%m-%d}-to-{period.end:%Y-%m-%d}.csv"
     return StreamingResponse(
-        _csv(request, actor, period),
+        lines,
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"},
     )
 
 
-async def _csv(request: Request, actor: Actor, period: views.Period) -> AsyncIterator[str]:
-    yield _lines([views.CSV_HEAD])
-    before: UUID | None = None
-    while True:
-        async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-            rows = await repository.history(tx, actor.only_user, before=before, since=period.start, limit=EXPORT_BATCH)
-        if rows:
-            yield _lines([views.csv_row(row) for row in rows])
-            before = rows[-1].id
-        if len(rows) < EXPORT_BATCH:
-            return
-
-
-def _lines(rows: object) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)  # type: ignore[arg-type]
-    return text.getvalue()
-
-
-def _history(rows: list[repository.HistoryRow]) -> dict[str, Any]:
+def _history(
+    rows: list[HistoryRow], query: Mapping[str, str], named: Named, members: Mapping[UUID, str]
+) -> dict[str, Any]:
     shown = rows[:HISTORY_PAGE]
+    kept = {name: query.get(name) for name in FILTERS}
+    older = views.address("/dashboard/history", before=shown[-1].id, **kept) if len(rows) > HISTORY_PAGE else None
     return {
-        "history": [views.history_line(row) for row in shown],
-        "older": shown[-1].id if len(rows) > HISTORY_PAGE else None,
+        "history": [history_line(row, named, members) for row in shown],
+        "older": older,
+        "filtered": any(kept.values()),
+        "by_member": len(members) > 1,
     }
+
+
+def _filters(
+    query: Mapping[str, str], here: Mapping[str, str | None], used: usage.Usage, named: Named,
+    members: Mapping[UUID, str],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Menus above the history: what can be chosen, and where each choice leads."""
+    chosen = {name: query.get(name, "") for name in FILTERS}
+    choices = {
+        "kind": ("Every kind", "shapes", [(kind, views.kind_name(kind)) for kind in KINDS]),
+        "model": ("Every model", "box", [(one.key, named(one.key, one.name)) for one in used.models if one.key]),
+        "state": ("Any state", "circle-check", [(state, words) for state, (words, _) in STATE_WORDS.items()]),
+        "member": ("Everybody", "users", [(str(user_id), name) for user_id, name in members.items()]),
+    }
+    if len(members) < 2:
+        del choices["member"]
+    menus = []
+    for name, (any_words, icon, options) in choices.items():
+        links = [
+            {
+                "label": words, "current": value == chosen[name],
+                "href": views.address("/dashboard", **here, **{**chosen, name: value}) + "#history",
+            }
+            for value, words in [("", any_words), *options]
+        ]  # fmt: skip
+        label = next((link["label"] for link in links if link["current"]), chosen[name])
+        menus.append({"name": name, "label": label, "icon": icon, "set": bool(chosen[name]), "links": links})
+    return menus
+
+
+router = APIRouter()
+router.include_router(pages)
+router.include_router(routes.router)

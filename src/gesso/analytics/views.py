@@ -2,69 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Literal
+from urllib.parse import urlencode
 from uuid import UUID
 
-from gesso.analytics.chart import Chart, Point, line_chart
-from gesso.analytics.repository import HistoryRow, ModelUse, Totals
-from gesso.core.money import MICRO, Price, format_credits
+from gesso.analytics.chart import Chart, Column, columns_chart
+from gesso.analytics.lines import Named, member_name
+from gesso.analytics.periods import RANGES, STEPS, Period, day_words
+from gesso.analytics.usage import Figures, Usage
+from gesso.core.money import MICRO
 from gesso.credits.types import CREDIT, Balances, LotView
 from gesso.web.render import credits_text, credits_words
 from gesso.web.wording import title, unit_words, word
 
-PERIODS = {7: "7 days", 30: "30 days", 365: "12 months"}
-_STATES = {
-    "queued": ("Waiting", "info"),
-    "running": ("Running", "info"),
-    "succeeded": ("Delivered", "ok"),
-    "failed": ("Failed", "bad"),
-    "cancelled": ("Cancelled", ""),
-}
+Measure = Literal["credits", "requests"]
+Bar = tuple[str, str, int]
+"""Label, words and percent."""
 
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """The days a dashboard looks at, ending now; `step` is "day" or "month"."""
-
-    days: int
-    start: datetime
-    end: datetime
-
-    @classmethod
-    def of(cls, days: int, now: datetime) -> "Period":
-        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        if days > 31:
-            month = today.replace(day=1)
-            return cls(days, month.replace(year=month.year - 1) + timedelta(days=31), now)._from_month()
-        return cls(days, today - timedelta(days=days - 1), now)
-
-    def _from_month(self) -> "Period":
-        return Period(self.days, self.start.replace(day=1), self.end)
-
-    @property
-    def step(self) -> str:
-        return "month" if self.days > 31 else "day"
-
-    @property
-    def before(self) -> datetime:
-        """Where the same length before this period began."""
-        return self.start - (self.end - self.start)
-
-    def steps(self) -> list[datetime]:
-        """The start of every step."""
-        if self.step == "day":
-            return [self.start + timedelta(days=index) for index in range(self.days)]
-        months = [self.start]
-        while len(months) < 12:
-            last = months[-1]
-            months.append((last + timedelta(days=32)).replace(day=1))
-        return months
+_COLOURS = {"image": 1, "video": 2, "prompt": 3, "chat": 4}
+_OTHER = 5
+_SHOWN = 8
+"""So many models, members or providers are told one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """One of the four numbers."""
+    """One of the numbers at the top."""
 
     label: str
     value: str
@@ -72,96 +36,256 @@ class Stat:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryLine:
-    """One line of the history table."""
+class Drawing:
+    """Use over time: two sizes of the chart, what its colours mean, and the same as a table."""
 
-    id: UUID
-    asset_id: UUID | None
-    prompt: str
-    model: str
-    state: str
-    kind: str
-    why: str | None
-    credits: str
-    when: datetime
+    title: str
+    summary: str
+    wide: Chart
+    narrow: Chart
+    legend: tuple[tuple[str, int], ...]
+    heads: tuple[str, ...]
+    table: tuple[tuple[str, ...], ...]
+    empty: bool
 
 
-def period_links() -> list[tuple[str, str]]:
+def kind_name(kind: str) -> str:
+    """What a kind of work is called, in the plural and with a capital."""
+    names = {"image": title("pictures"), "video": "Videos", "prompt": "Prompts", "chat": "Answers"}
+    return names.get(kind, "Other")
+
+
+def address(path: str, **query: object) -> str:
+    """`path` with what is given."""
+    given = {name: str(value) for name, value in query.items() if value}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def period_links(measure: str | None) -> list[tuple[str, str]]:
     """Addresses and words of the periods one can choose."""
-    return [(f"/dashboard?days={days}", words) for days, words in PERIODS.items()]
+    return [(address("/dashboard", days=days, show=measure), words) for days, words in RANGES.items()]
 
 
-def stats(period: Period, now: Totals, before: Totals, balances: Balances) -> tuple[Stat, ...]:
-    """Credits left, used, pictures, delivered."""
-    asked = now.delivered + now.missed
-    share = f"{100 * now.delivered / asked:.1f}".removesuffix(".0") + " %" if asked else "–"
+def step_links(period: Period, measure: str | None) -> list[tuple[str, str]]:
+    """Addresses and words of how the period may be divided."""
+    return [
+        (address("/dashboard", days=period.days, step=step, show=measure), step.capitalize())
+        for step in STEPS[period.days]
+    ]
+
+
+def measure_links(period: Period) -> list[tuple[str, str]]:
+    """Addresses and words of what the chart may count."""
+    return [
+        (address("/dashboard", days=period.days, step=period.step, show=measure), words)
+        for measure, words in (("credits", title("credits")), ("requests", "Requests"))
+    ]
+
+
+def measure_of(asked: str | None, total: Figures) -> Measure:
+    """What the chart counts: as asked, else credits unless only allowances paid."""
+    if asked in ("credits", "requests"):
+        return "credits" if asked == "credits" else "requests"
+    return "credits" if total.spent or not total.requests else "requests"
+
+
+def stats(period: Period, used: Usage, balances: Balances) -> tuple[Stat, ...]:
+    """What is left, used, asked for, how much of it worked, and how long it took."""
+    total, kinds = used.total, used.by_kind()
+    made = [
+        f"{figures.delivered:,} {kind_name(kind).lower()}" for kind, figures in _ordered(kinds) if figures.delivered
+    ]
     return (
         Stat(f"{title('credits')} left", credits_text(balances.balance), _left_note(balances)),
-        Stat(f"Used, {PERIODS[period.days]}", credits_text(now.spent), _trend(now.spent, before.spent, period)),
-        Stat(title("pictures"), f"{now.delivered:,}", f"in {PERIODS[period.days]}"),
-        Stat("Delivered", share, f"{now.missed:,} failed, 0 charged" if asked else "Nothing made yet"),
-    )
+        Stat(f"Used, {period.words}", credits_text(total.spent), _used_note(total, used.before, period)),
+        Stat("Requests", f"{total.requests:,}", ", ".join(made) or "Nothing made yet"),
+        Stat("Success rate", _percent(total.success), _failed_note(total)),
+        Stat(
+            "Time spent", duration(total.seconds) if total.succeeded else "–",
+            f"{duration(total.mean_seconds)} on average" if total.mean_seconds is not None else "Of what succeeded",
+        ),
+    )  # fmt: skip
 
 
 def _left_note(balances: Balances) -> str:
     if balances.held:
         return f"{credits_text(balances.held)} more held for running work"
+    uses = [unit_words(unit, count) for unit, count in balances.allowances.items() if count]
+    if uses:
+        return f"and {', '.join(uses)}"
     lasting = sum(lot.remaining for lot in balances.lots if lot.unit == CREDIT and lot.expires_at is None)
     return f"{credits_text(lasting)} never expire" if balances.balance else "None left"
 
 
-def _trend(now: int, before: int, period: Period) -> str:
-    if not before:
-        return f"Nothing in the {PERIODS[period.days]} before"
-    change = round(100 * (now - before) / before)
-    return f"{'+' if change > 0 else '−' if change < 0 else '±'}{abs(change)} % on the {PERIODS[period.days]} before"
+def _used_note(now: Figures, before: Figures, period: Period) -> str:
+    if now.uses and not now.spent:
+        return f"{now.uses:,} paid for by your plan"
+    if not before.spent:
+        return f"Nothing in the {period.words} before"
+    change = round(100 * (now.spent - before.spent) / before.spent)
+    return f"{'+' if change > 0 else '−' if change < 0 else '±'}{abs(change):,} % on the {period.words} before"
 
 
-def charts(period: Period, spent: Mapping[datetime, int]) -> tuple[Chart, Chart]:
-    """Credits by step, wide and narrow."""
-    points = [
-        Point(
-            f"{start:%b %Y}" if period.step == "month" else f"{start.day} {start:%b}",
-            credits_words(spent.get(start, 0)),
-            spent.get(start, 0) / MICRO,
-        )
-        for start in period.steps()
+def _failed_note(total: Figures) -> str:
+    if total.success is None:
+        return "Nothing has ended yet" if total.requests else "Nothing asked for yet"
+    return f"{total.failed:,} failed, 0 charged"
+
+
+def _percent(share: float | None) -> str:
+    """Never 100 while one failed."""
+    if share is None:
+        return "–"
+    shown = min(round(100 * share, 1), 99.9 if share < 1 else 100.0)
+    return f"{shown:.1f}".removesuffix(".0") + " %"
+
+
+def duration(seconds: float) -> str:
+    """ "8.2 s", "3 min 20 s", "5 h 12 min"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, left = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {left} min"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def drawing(period: Period, used: Usage, measure: Measure) -> Drawing:
+    """The columns of every step, stacked by kind."""
+    kinds = [kind for kind, _ in _ordered(used.by_kind())]
+    steps = period.steps()
+    columns, table = [], []
+    for start in steps:
+        figures = [used.steps.get((start, kind), Figures()) for kind in kinds]
+        amounts = [_amount(one, measure) for one in figures]
+        columns.append(
+            Column(
+                period.name(start), _amount_words(sum(amounts), measure),
+                tuple(amount / MICRO if measure == "credits" else float(amount) for amount in amounts) or (0.0,),
+                tuple(f"{kind_name(kind)} {_figure(amount, measure)}" if amount else ""
+                      for kind, amount in zip(kinds, amounts, strict=True)),
+            )
+        )  # fmt: skip
+        if any(amounts):
+            table.append((period.name(start), *(_figure(amount, measure) for amount in (*amounts, sum(amounts)))))
+    numbers = [_COLOURS.get(kind, _OTHER) for kind in kinds] or [1]
+    counted = title("credits") if measure == "credits" else "Requests"
+    highest = max(columns, key=lambda column: column.value)
+    what = f"{counted} a {period.step} over {period.words}"
+    return Drawing(
+        title=f"{counted} a {period.step}",
+        summary=f"{what}, highest {highest.words} on {highest.label}" if highest.value else f"{what}: none",
+        wide=columns_chart(columns, numbers, width=768, height=236, labels=8, whole=measure == "requests"),
+        narrow=columns_chart(columns, numbers, width=330, height=190, labels=4, whole=measure == "requests"),
+        legend=tuple((kind_name(kind), number) for kind, number in zip(kinds, numbers, strict=False)),
+        heads=(period.step.capitalize(), *map(kind_name, kinds), "Together"),
+        table=tuple(table),
+        empty=not highest.value,
+    )
+
+
+def _amount(figures: Figures, measure: Measure) -> int:
+    return figures.spent if measure == "credits" else figures.requests
+
+
+def _figure(amount: int, measure: Measure) -> str:
+    return credits_text(amount) if measure == "credits" else f"{amount:,}"
+
+
+def _amount_words(amount: int, measure: Measure) -> str:
+    if measure == "credits":
+        return credits_words(amount)
+    return "1 request" if amount == 1 else f"{amount:,} requests"
+
+
+def _ordered(kinds: Mapping[str, Figures]) -> list[tuple[str, Figures]]:
+    order = [*_COLOURS, *sorted(set(kinds) - set(_COLOURS))]
+    return [(kind, kinds[kind]) for kind in order if kind in kinds]
+
+
+def kind_bars(used: Usage) -> list[Bar]:
+    """Each kind of work."""
+    return _bars([(kind_name(kind), figures) for kind, figures in _ordered(used.by_kind())])
+
+
+def model_bars(used: Usage, named: Named) -> list[Bar]:
+    """The models that cost most."""
+    return _bars([(named(model.key, model.name), model.figures) for model in used.models], timed=True)
+
+
+def member_bars(used: Usage, members: Mapping[UUID, str]) -> list[Bar]:
+    """The members who spent most; those who did nothing stand at the end."""
+    idle = [user_id for user_id in members if user_id not in dict(used.members)]
+    everybody = [*used.members, *((user_id, Figures()) for user_id in sorted(idle, key=members.__getitem__))]
+    return _bars([(member_name(user_id, members), figures) for user_id, figures in everybody])
+
+
+def provider_bars(used: Usage, providers: Mapping[str, str]) -> list[Bar]:
+    """By the connection that each model is asked through now. For operators only."""
+    found: dict[str, Figures] = {}
+    for model in used.models:
+        name = providers.get(model.key, "No longer offered")
+        found[name] = found.get(name, Figures()) + model.figures
+    return _bars(sorted(found.items(), key=lambda one: (-one[1].spent, -one[1].requests)))
+
+
+def _bars(rows: Sequence[tuple[str, Figures]], *, timed: bool = False) -> list[Bar]:
+    shown = [*rows[:_SHOWN]]
+    if rest := rows[_SHOWN:]:
+        shown.append((f"{len(rest)} more", sum((figures for _, figures in rest), Figures())))
+    spent = any(figures.spent for _, figures in rows)
+    sizes = [figures.spent if spent else figures.requests for _, figures in shown]
+    top = max(sizes, default=0) or 1
+    return [
+        (label, _share_words(figures, timed=timed), round(100 * size / top))
+        for (label, figures), size in zip(shown, sizes, strict=True)
     ]
-    what = f"{title('credits')} a {period.step} over {PERIODS[period.days]}"
-    wide = line_chart(points, width=768, height=236, labels=7, what=what)
-    return wide, line_chart(points, width=330, height=190, labels=4, what=what)
 
 
-def model_bars(models: Sequence[ModelUse]) -> list[tuple[str, str, int]]:
-    """Label, words and percent of each model."""
-    top = max((model.spent for model in models), default=0) or 1
-    return [(model.name, _model_words(model), round(100 * model.spent / top)) for model in models]
+def _share_words(figures: Figures, *, timed: bool) -> str:
+    words = [credits_words(figures.spent)] if figures.spent or not figures.uses else []
+    words += [f"{figures.uses:,} by the plan"] if figures.uses else []
+    if timed and figures.mean_seconds is not None:
+        words.append(duration(figures.mean_seconds))
+    else:
+        words.append(_amount_words(figures.requests, "requests"))
+    return " · ".join(words)
 
 
-def _model_words(model: ModelUse) -> str:
-    time = f" · {model.seconds:.1f} s" if model.seconds is not None else ""
-    return f"{credits_text(model.spent)}{time}"
+def plan_bars(lots: Sequence[LotView], grants: Mapping[str, int]) -> list[tuple[str, str, int, bool]]:
+    """What this month's plan gave and how much of it is used: label, words, percent, and whether little is left."""
+    found = []
+    for unit, given in grants.items():
+        monthly = [lot for lot in lots if lot.unit == unit and lot.source == "plan"]
+        total = max(given, sum(lot.amount for lot in monthly))
+        used = total - sum(lot.remaining for lot in monthly)
+        label = title("credits") if unit == CREDIT else _unit_name(unit)
+        words = f"{credits_text(used)} of {credits_text(total)}" if unit == CREDIT else f"{used:,} of {total:,}"
+        found.append((label, f"{words} used", round(100 * used / total), used >= 0.8 * total))
+    return found
 
 
-def lot_bars(lots: Sequence[LotView]) -> list[tuple[str, str, int]]:
-    """What the balance consists of: label, words and percent left."""
-    names = {
-        "sign_up": f"Welcome {word('credits')}",
-        "plan": f"This month’s {word('credits')}",
-        "pack": "Bought",
-        "operator": "Added for you",
-    }
+def _unit_name(unit: str) -> str:
+    many = unit_words(unit, 2).partition(" ")[2]
+    return many[:1].upper() + many[1:]
+
+
+def lot_bars(lots: Sequence[LotView]) -> list[Bar]:
+    """What was got besides the monthly plan: label, words and percent left."""
+    names = {"sign_up": f"Welcome {word('credits')}", "pack": "Bought"}
     return [
         (
             names.get(lot.source, "Added for you") + (f", until {_day(lot.expires_at)}" if lot.expires_at else ""),
-            f"{_amount(lot.unit, lot.remaining)} of {_amount(lot.unit, lot.amount)} left",
+            f"{_lot_amount(lot.unit, lot.remaining)} of {_lot_amount(lot.unit, lot.amount)} left",
             round(100 * lot.remaining / lot.amount),
         )
         for lot in lots
+        if lot.source != "plan"
     ]
 
 
-def _amount(unit: str, amount: int) -> str:
+def _lot_amount(unit: str, amount: int) -> str:
     return credits_text(amount) if unit == CREDIT else unit_words(unit, amount)
 
 
@@ -169,46 +293,30 @@ def _day(moment: datetime) -> str:
     return f"{moment.day} {moment:%B}"
 
 
-def history_line(row: HistoryRow) -> HistoryLine:
-    """A table line: state in words, what it cost or holds."""
-    label, kind = _STATES[row.state]
-    if row.state == "succeeded" and row.delivered < row.count:
-        label = f"Delivered {row.delivered} of {row.count}"
-    return HistoryLine(
-        id=row.id, asset_id=row.asset_id, prompt=row.prompt, model=row.model_name, state=label, kind=kind,
-        why=row.error_message, credits=_cost(row), when=row.created_at,
-    )  # fmt: skip
+def running_out(lots: Sequence[LotView], grants: Mapping[str, int], renews: datetime | None) -> str:
+    """A sentence about the allowance that ends first, "" while there is enough of all."""
+    for unit, given in grants.items():
+        left = sum(lot.remaining for lot in lots if lot.unit == unit and lot.source == "plan")
+        if unit != CREDIT and left <= given * 0.2:
+            until = f" until {day_words(renews)}" if renews else ""
+            some = f"{unit_words(unit, left)} left" if left else f"No {_unit_name(unit).lower()} left"
+            return (
+                f"{some}{until}. After that {word('credits')} pay."
+                if left
+                else f"{some}{until}: {word('credits')} pay."
+            )
+    return ""
 
 
-def _cost(row: HistoryRow) -> str:
-    price = Price.from_json(row.price)
-    if row.charged is None:
-        return f"{_words(price)} held"
-    charged = Price.from_json(row.charged)
-    return f"{_words(charged)} of {_words(price)}" if charged != price and charged.outputs else _words(charged)
-
-
-def _words(price: Price) -> str:
-    parts = [unit_words(unit, uses) for unit, uses in price.allowances.items()]
-    return " + ".join([*parts, credits_text(price.credits)] if price.credits or not parts else parts)
-
-
-def csv_row(row: HistoryRow) -> list[Any]:
-    """One line of the export. Text that a spreadsheet would run as a formula is made harmless."""
-    charged = Price.from_json(row.charged) if row.charged is not None else None
-    return [
-        row.created_at.isoformat(timespec="seconds"), str(row.id), _harmless(row.model_name), _harmless(row.prompt),
-        row.state, row.count, row.delivered, format_credits(Price.from_json(row.price).credits),
-        format_credits(charged.credits) if charged else "", f"{row.seconds:.1f}" if row.seconds is not None else "",
-        row.error_code or "",
+def flows(
+    period: Period, used: Usage, moved: Mapping[tuple[str, str], int], balances: Balances
+) -> list[tuple[str, str]]:
+    """Where credits came from and went in the period: label and words."""
+    rows = [
+        ("Received", moved.get(("grant", CREDIT), 0)), ("Used", used.total.spent),
+        ("Expired", moved.get(("expire", CREDIT), 0)), ("Taken back", moved.get(("refund", CREDIT), 0)),
+        ("Held now", balances.held), ("Owed", balances.debt),
     ]  # fmt: skip
-
-
-CSV_HEAD = (
-    "created_at", "id", "model", "prompt", "state", "asked", "delivered", "price_credits", "charged_credits",
-    "seconds", "error_code",
-)  # fmt: skip
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return [
+        (label, credits_text(amount)) for label, amount in rows if amount or label in ("Received", "Used", "Held now")
+    ]

@@ -1,0 +1,3 @@
+// The dashboard's chart by keys, and its history filtered in place.
+import "../dashboard/chart.js";
+import "../dashboard/history.js";
