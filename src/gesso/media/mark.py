@@ -17,7 +17,7 @@ _FONT = "inter-latin-wght-normal-*.woff2"
 _WEIGHT = 600
 _LONGEST = 40
 
-_TEXT_SHARE, _TEXT_LEAST = 0.03, 10
+_TEXT_SHARE, _TEXT_LEAST = 0.034, 10
 """Height of the letters' body, as a share of the shorter side and in pixels."""
 _WIDEST = 0.6
 """Share of the picture's width that the mark takes at most."""
