@@ -2,7 +2,7 @@
 
 Pure and heavy, as `ingest`. Drawn once on the decoded picture, of which the thumbnails are made as well, so that a
 marked picture costs one encoding more than another. Films are not marked: every frame would have to be decoded and
-encoded anew (a minute of processor time for six seconds in 1080p), and a poster's mark would promise what the film
+encoded anew (seven seconds of a core for six in 1080p), and a poster's mark would promise what the film
 does not keep.
 """
 
