@@ -53,8 +53,9 @@ async def estimate_generation(request: Request, actor: CurrentActor, body: Estim
 
 
 @router.post(
-    "/image", status_code=202, response_model=SubmittedAnswer, responses=problems(*ANY_BODY, 401, 402, 409, 422, 429)
-)
+    "/image", status_code=202, response_model=SubmittedAnswer,
+    responses=problems(*ANY_BODY, 401, 402, 409, 422, 429, 503),
+)  # fmt: skip
 async def generate_image(
     request: Request, actor: VerifiedActor, body: GenerateImage, idempotency_key: IdempotencyKey = None
 ) -> Any:
@@ -64,7 +65,7 @@ async def generate_image(
 
 @router.post(
     "/video", status_code=202, response_model=SubmittedAnswer, dependencies=[Depends(part_of("video"))],
-    responses=problems(*ANY_BODY, 401, 402, 404, 409, 422, 429),
+    responses=problems(*ANY_BODY, 401, 402, 404, 409, 422, 429, 503),
 )  # fmt: skip
 async def generate_video(
     request: Request, actor: VerifiedActor, body: GenerateVideo, idempotency_key: IdempotencyKey = None
@@ -143,7 +144,7 @@ async def cancel_generation(request: Request, actor: CurrentActor, generation_id
 
 @router.post(
     "/{generation_id}/rerun", status_code=202, response_model=SubmittedAnswer,
-    responses=problems(*ANY_BODY, 401, 402, 404, 409, 422, 429),
+    responses=problems(*ANY_BODY, 401, 402, 404, 409, 422, 429, 503),
 )  # fmt: skip
 async def rerun_generation(
     request: Request,
