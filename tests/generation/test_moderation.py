@@ -40,7 +40,7 @@ class Judged(House):
         async with self.db.elevated("test: arrange judges") as tx:
             await tx.execute_raw("UPDATE model SET enabled = false WHERE kind = 'moderation'")
             await tx.execute_raw("DELETE FROM chain WHERE key = 'moderation'")
-            links = []
+            links: list[dict[str, Any]] = []
             for fault, tags in judges:
                 key = f"j{new_id().hex[-12:]}"
                 dead = fault == "dead"

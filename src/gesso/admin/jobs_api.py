@@ -14,7 +14,7 @@ from gesso.admin.jobs import Call, Detail, Job, Wanted
 from gesso.admin.jobs_filter import Filters, clean
 from gesso.admin.retry import retry
 from gesso.core.money import format_credits
-from gesso.db.paging import decode_cursor, encode_cursor
+from gesso.db.paging import cursor_id, encode_cursor
 from gesso.generation.again import look_again
 from gesso.web.errors import problems
 
@@ -142,7 +142,7 @@ async def list_jobs(
     """Generations across workspaces, newest first. `all` needs a workspace or a person."""
     filters = Filters(clean(workspace), clean(person), clean(model), since, until)
     now = request.app.state.clock.now()
-    before = _uuid(decode_cursor(cursor, 1)[0]) if cursor else None
+    before = cursor_id(cursor)
     async with request.app.state.db.elevated("operator: jobs") as tx:
         found, following = await jobs.listing(tx, state, now, filters=filters, before=before, limit=limit)
     return JobsAnswer(items=[JobItem.of(job) for job in found], next=encode_cursor(following) if following else None)
@@ -181,12 +181,3 @@ async def look_at_job_again(request: Request, actor: CurrentOperator, generation
 async def retry_job(request: Request, actor: CurrentOperator, generation_id: UUID) -> JobDetail:
     """Ask again, in its owner's name, for what failed. Paid for when it arrives, at no more than they agreed to."""
     return await _whole(request, await retry(request.app, deed_of(request, actor), generation_id))
-
-
-def _uuid(value: Any) -> UUID:
-    """An id out of a cursor; for one we did not make, the same answer as for any broken cursor."""
-    try:
-        return UUID(str(value))
-    except ValueError:
-        decode_cursor("-", 1)
-        raise

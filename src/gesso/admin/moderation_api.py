@@ -1,7 +1,7 @@
 """`/api/admin/moderation`: the queue of what a judge was unsure about, as JSON."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
@@ -11,7 +11,7 @@ from gesso.accounts.access import CurrentOperator
 from gesso.admin import moderation
 from gesso.admin.frame import deed_of
 from gesso.admin.moderation import Case, Tab
-from gesso.db.paging import decode_cursor, encode_cursor
+from gesso.db.paging import cursor_id, encode_cursor
 from gesso.web.errors import ANY_BODY, problems
 
 router = APIRouter(prefix="/api/admin/moderation", tags=["operator"])
@@ -69,7 +69,7 @@ async def list_judged(
     limit: Annotated[int, Query(ge=1, le=100)] = moderation.PAGE,
 ) -> CasesAnswer:
     """What waits, the oldest first; what was blocked, not judged or decided, the newest first."""
-    before = _uuid(decode_cursor(cursor, 1)[0]) if cursor else None
+    before = cursor_id(cursor)
     async with request.app.state.db.elevated("operator: moderation") as tx:
         found, following = await moderation.listing(tx, tab, before=before, limit=limit)
     return CasesAnswer(
@@ -94,12 +94,3 @@ async def undo(request: Request, actor: CurrentOperator, event_id: UUID) -> Case
     """Take the decision back; what was taken down in the last 30 days is its owner's again."""
     case, _ = await moderation.undo(request.app.state.db, deed_of(request, actor), event_id)
     return CaseItem.of(case)
-
-
-def _uuid(value: Any) -> UUID:
-    """An id out of a cursor; for one we did not make, the same answer as for any broken cursor."""
-    try:
-        return UUID(str(value))
-    except ValueError:
-        decode_cursor("-", 1)
-        raise

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 from typing import Any
+from uuid import UUID
 
 from gesso.core.errors import InvalidInput
 
@@ -21,8 +22,23 @@ def decode_cursor(cursor: str, length: int) -> list[Any]:
     except (binascii.Error, ValueError):
         parts = None
     if not isinstance(parts, list) or len(parts) != length:
-        raise InvalidInput(
-            "This cursor is not one of ours. Leave it out to start at the beginning.",
-            fields={"cursor": "Use the value of `next` from the page before."},
-        )
+        raise _not_ours()
     return parts
+
+
+def cursor_id(cursor: str | None) -> UUID | None:
+    """The id that a cursor carries alone; None for no cursor. Raises InvalidInput as `decode_cursor`."""
+    if not cursor:
+        return None
+    (part,) = decode_cursor(cursor, 1)
+    try:
+        return UUID(str(part))
+    except ValueError:
+        raise _not_ours() from None
+
+
+def _not_ours() -> InvalidInput:
+    return InvalidInput(
+        "This cursor is not one of ours. Leave it out to start at the beginning.",
+        fields={"cursor": "Use the value of `next` from the page before."},
+    )

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from gesso.accounts.access import Actor, CurrentActor, VerifiedActor
 from gesso.catalog.shown import shown_catalog
 from gesso.core import crashpoints
-from gesso.db.paging import decode_cursor, encode_cursor
+from gesso.db.paging import cursor_id, encode_cursor
 from gesso.generation import service
 from gesso.generation.models import Kind
 from gesso.generation.moderating import heard, heard_again
@@ -109,7 +109,7 @@ async def list_generations(
 ) -> HistoryAnswer:
     """Your generations, newest first."""
     state = request.app.state
-    before = _uuid(decode_cursor(cursor, 1)[0]) if cursor else None
+    before = cursor_id(cursor)
     catalog = await shown_catalog(request)
     async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         found, following = await service.recent(
@@ -173,12 +173,3 @@ async def rerun_generation(
             crashpoints.reach("request.stored")
     crashpoints.reach("request.committed")
     return JSONResponse(answer.body, answer.status)
-
-
-def _uuid(value: Any) -> UUID:
-    """An id out of a cursor; for one we did not make, the same answer as for any broken cursor."""
-    try:
-        return UUID(str(value))
-    except ValueError:
-        decode_cursor("-", 1)
-        raise
