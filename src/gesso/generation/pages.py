@@ -221,18 +221,18 @@ async def _once(request: Request, actor: Actor, route: str, key: str, ask: Ask) 
 
     Raises what `service.submit` does, and NotChecked.
     """
-    state = request.app.state
+    state, catalog = request.app.state, await shown_catalog(request)
     body = {"model": ask.model, "params": dict(ask.params)}
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()
     once = Once.of(route, f"{key[:100]}/{digest}" if key else None, body)
-    async with heard(state, actor, ask, state.catalog, once) as prompt:
+    async with heard(state, actor, ask, catalog, once) as prompt:
         for last in (False,) * _TWIN_TRIES + (True,):
             try:
                 async with _tx(request, actor) as tx:
                     answer = await once.before(tx)
                     if answer is None:
                         submitted = await service.submit(
-                            tx, actor, ask, state.catalog, now=state.clock.now(),
+                            tx, actor, ask, catalog, now=state.clock.now(),
                             waiting_limit=state.settings.limits.waiting_generations,
                         )  # fmt: skip
                         await prompt.keep(tx, submitted.id)
