@@ -70,6 +70,18 @@ async def seed(tx: ElevatedSession, settings: Settings, edition: Edition) -> See
     return Seeded(changes, pending, await _seed_connections(tx, settings))
 
 
+async def switch(tx: ElevatedSession, settings: Settings, edition: Edition) -> tuple[Change, ...]:
+    """Apply an edition to a running site, felt changes and all; returns what changed and what was kept.
+
+    Connections that come with it are filled from the environment as a start fills them: they work at once.
+    Raises InvalidInput as `check_policy`.
+    """
+    check_policy(edition, settings)
+    changes = await edition_apply(tx, edition)
+    await _seed_connections(tx, settings)
+    return changes
+
+
 def check_policy(edition: Edition, settings: Settings) -> None:
     """Raises InvalidInput when an edition wants adult models and the operator has not confirmed that, or sells
     through a provider who forbids it."""

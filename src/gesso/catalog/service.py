@@ -15,10 +15,10 @@ from gesso.catalog.connections import (
     set_model_enabled,
     test_connection,
 )
-from gesso.catalog.seeding import Seeded, check_policy, seed
+from gesso.catalog.seeding import Seeded, check_policy, seed, switch
 
 __all__ = [
     "Change", "Seeded", "add_connection", "check_policy", "edition_apply", "edition_diff", "get_connection",
     "list_connections", "provider_config", "replace_key", "seed", "set_connection_enabled", "set_model_enabled",
-    "test_connection",
+    "switch", "test_connection",
 ]  # fmt: skip

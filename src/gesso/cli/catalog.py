@@ -196,9 +196,8 @@ def apply(file: File) -> None:
     edition = edition_or_fail(file)
 
     async def run(db: Database, settings: Settings) -> None:
-        service.check_policy(edition, settings)
         async with db.elevated("edition apply") as tx:
-            show_changes(await service.edition_apply(tx, edition))
+            show_changes(await service.switch(tx, settings, edition))
         show_missing(edition)
 
     run_with_database(run)
