@@ -130,7 +130,7 @@ async def filled(settings: Settings, assets: int, files: int) -> None:
             await owner.execute(
                 "UPDATE usage_rolled SET until = $1", datetime.now(UTC).date() - timedelta(days=366 * archive.YEARS)
             )
-            await roll_up(db, SystemClock())
+            await roll_up(db, SystemClock(), settings.site.zone)
         seconds = time.perf_counter() - begun
         total = await owner.fetchval("SELECT count(*) FROM asset")
         console.print(

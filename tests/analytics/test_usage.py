@@ -4,9 +4,10 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
@@ -27,6 +28,7 @@ from gesso.db.database import set_json_codec
 from tests.cast import add_member, make_user
 from tests.media.pictures import id_at
 
+ZONE = ZoneInfo("UTC")
 SPAN = timedelta(days=75)
 NOW = datetime(2031, 3, 18, 9, 30, tzinfo=UTC)
 _GENERATION = """
@@ -138,7 +140,7 @@ async def owner(fresh_database_url: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def team(db: Database, owner: asyncpg.Connection) -> tuple[Actor, Actor]:
+async def team(db: Database, owner: asyncpg.Connection, zone: ZoneInfo = ZONE) -> tuple[Actor, Actor]:
     """Ada, who owns a workspace with plenty of everything, and Ben, its member; and nothing summed up yet."""
     ada = await make_user(db, "Ada")
     ben = await add_member(db, ada, await make_user(db, "Ben"))
@@ -149,7 +151,7 @@ async def team(db: Database, owner: asyncpg.Connection) -> tuple[Actor, Actor]:
                 now=NOW - timedelta(days=90),
             )  # fmt: skip
     await owner.execute("TRUNCATE usage_day")
-    await owner.execute("UPDATE usage_rolled SET until = $1, movement = 0", (NOW - SPAN).date())
+    await owner.execute("UPDATE usage_rolled SET until = $1, movement = 0, zone = $2", (NOW - SPAN).date(), zone.key)
     return ada, ben
 
 
@@ -166,12 +168,16 @@ def of_journal(rows: list[asyncpg.Record], start: datetime, end: datetime, who: 
     max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
-@given(asks=st.lists(ASKS, min_size=4, max_size=14), rolled_ago=st.integers(0, 40))
+@given(
+    asks=st.lists(ASKS, min_size=4, max_size=14),
+    rolled_ago=st.integers(0, 40),
+    zone=st.sampled_from([ZONE, ZoneInfo("America/New_York")]),
+)
 async def test_figures_are_the_journals(
-    fresh_db: Database, owner: asyncpg.Connection, asks: list[Asked], rolled_ago: int
+    fresh_db: Database, owner: asyncpg.Connection, asks: list[Asked], rolled_ago: int, zone: ZoneInfo
 ) -> None:
     db = fresh_db
-    people = await team(db, owner)
+    people = await team(db, owner, zone)
     for ask in sorted(asks, key=lambda ask: -ask.ago):
         await record(db, owner, people[ask.member], ask)
     journal = await owner.fetch(
@@ -183,12 +189,14 @@ async def test_figures_are_the_journals(
 
     async def answers() -> list[usage.Usage]:
         async with db.workspace(people[0].workspace_id) as tx:
-            reach = await usage.rolled(tx)
-            return [await usage.used(tx, Period.of(days, NOW, step), only, reach) for days, step, only in questions]
+            reach = await usage.rolled(tx, zone)
+            return [
+                await usage.used(tx, Period.of(days, NOW, zone, step), only, reach) for days, step, only in questions
+            ]
 
     told = await answers()
     for (days, step, only), used in zip(questions, told, strict=True):
-        period = Period.of(days, NOW, step)
+        period = Period.of(days, NOW, zone, step)
         total = used.total
         assert (total.spent, total.uses) == of_journal(journal, period.start, NOW, only)
         assert (used.before.spent, used.before.uses) == of_journal(journal, period.before, period.start, only)
@@ -210,12 +218,13 @@ async def test_figures_are_the_journals(
         def now(self) -> datetime:
             return NOW - timedelta(days=rolled_ago)
 
-    await roll_up(db, Then())
+    await roll_up(db, Then(), zone)
     assert await answers() == told
     async with db.workspace(people[0].workspace_id) as tx:
-        period, reach = Period.of(90, NOW), await usage.rolled(tx)
-        assert reach.until == (Then().now() - timedelta(days=2)).replace(hour=0, minute=0)
-        lines = await usage.days(tx, period.start, NOW + timedelta(days=1), None, reach)
+        period, reach = Period.of(90, NOW, zone), await usage.rolled(tx, zone)
+        assert reach.until == (Then().now().astimezone(zone) - timedelta(days=2)).replace(hour=0, minute=0)
+        tomorrow = period.end.replace(hour=0, minute=0) + timedelta(days=1)
+        lines = await usage.days(tx, period.start, tomorrow, None, reach)
         used = await usage.used(tx, period, None, reach)
         assert sum((line.figures for line in lines), usage.Figures()) == used.total
         everything = await history(tx, Filter(), reach, limit=100)
@@ -255,12 +264,12 @@ async def test_sums_outlive_what_they_were_made_of_and_people(fresh_db: Database
     await record(fresh_db, owner, ada, Asked(20 * day, 0, "video", "kling", "succeeded", 2, 3_000_001, False, day / 24))
     await record(fresh_db, owner, ben, Asked(19 * day, 1, "image", "flux", "succeeded", 1, 5, False, day / 24))
     await record(fresh_db, owner, ben, Asked(day, 1, "image", "flux", "succeeded", 2, 7, False, day / 24))
-    assert await roll_up(fresh_db, At()) == 2
-    assert await roll_up(fresh_db, At()) == 0  # nothing is summed up twice
+    assert await roll_up(fresh_db, At(), ZONE) == 2
+    assert await roll_up(fresh_db, At(), ZONE) == 0  # nothing is summed up twice
     await owner.execute("DELETE FROM generation WHERE workspace_id = $1", ada.workspace_id)
     await owner.execute("UPDATE credit_journal SET user_id = NULL WHERE user_id = $1", ben.user_id)
     async with fresh_db.workspace(ada.workspace_id) as tx:
-        used = await usage.used(tx, Period.of(30, NOW), None, await usage.rolled(tx))
+        used = await usage.used(tx, Period.of(30, NOW, ZONE), None, await usage.rolled(tx, ZONE))
     spent = {user_id: figures.spent for user_id, figures in used.members}
     assert spent == {ada.user_id: 6_000_002, ben.user_id: 5, NOBODY: 14}
     assert {kind: one.spent for kind, one in used.by_kind().items()} == {"video": 6_000_002, "image": 5, "other": 14}
@@ -271,6 +280,27 @@ async def test_two_that_sum_up_at_once_do_it_once(fresh_db: Database, owner: asy
     for days in range(3, 12):
         ask = Asked(timedelta(days=days), 0, "image", "flux", "succeeded", 2, 1, False, timedelta(seconds=2))
         await record(fresh_db, owner, ada, ask)
-    lines = await asyncio.gather(*(roll_up(fresh_db, At()) for _ in range(2)))
+    lines = await asyncio.gather(*(roll_up(fresh_db, At(), ZONE) for _ in range(2)))
     assert sum(lines) == 9 == await owner.fetchval("SELECT count(*) FROM usage_day")
     assert await owner.fetchval("SELECT sum(spent) FROM usage_day") == 18
+
+
+async def test_another_time_zone_begins_anew(fresh_db: Database, owner: asyncpg.Connection) -> None:
+    ada, _ = await team(fresh_db, owner)
+    await owner.execute("UPDATE workspace SET created_at = $1", NOW - timedelta(days=12))
+    evening = NOW.replace(hour=22, minute=50) - timedelta(days=9)
+    ask = Asked(NOW - evening, 0, "image", "flux", "succeeded", 1, 3, False, timedelta(seconds=2))
+    await record(fresh_db, owner, ada, ask)
+    tokyo = ZoneInfo("Asia/Tokyo")
+
+    async def days(zone: ZoneInfo) -> list[tuple[date, int, int]]:
+        async with fresh_db.workspace(ada.workspace_id) as tx:
+            used = await usage.used(tx, Period.of(30, NOW, zone), None, await usage.rolled(tx, zone))
+        return [(start.date(), one.requests, one.spent) for (start, _), one in used.steps.items()]
+
+    for zone, there in ((ZONE, evening.date()), (tokyo, evening.date() + timedelta(days=1)), (ZONE, evening.date())):
+        assert await days(zone) == [(there, 1, 3)]  # from the rows
+        assert await roll_up(fresh_db, At(), zone) == 1
+        assert await owner.fetchval("SELECT zone FROM usage_rolled") == zone.key
+        assert await days(zone) == [(there, 1, 3)]  # from the sums
+        assert await owner.fetchval("SELECT count(*) FROM usage_day") == 1

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import Request
 
@@ -42,6 +43,12 @@ async def overview(tx: WorkspaceSession, actor: Actor, period: Period, reach: us
     return Overview(used, moved, balances, await people(tx, actor))
 
 
+def zone_of(request: Request) -> ZoneInfo:
+    """Whose days are counted: the site's."""
+    zone: ZoneInfo = request.app.state.settings.site.zone
+    return zone
+
+
 async def people(tx: WorkspaceSession, actor: Actor) -> Mapping[UUID, str]:
     """Members by id, as far as the actor sees what they do."""
     if actor.only_user is not None:
@@ -75,7 +82,12 @@ async def history_csv(request: Request, actor: Actor, period: Period, wanted: Fi
         async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
             members = members if members is not None else await people(tx, actor)
             rows = await requests.history(
-                tx, wanted, await usage.rolled(tx), before=before, since=period.start, limit=EXPORT_BATCH
+                tx,
+                wanted,
+                await usage.rolled(tx, zone_of(request)),
+                before=before,
+                since=period.start,
+                limit=EXPORT_BATCH,
             )
         if rows:
             yield _lines(history_cells(row, named, members) for row in rows)
@@ -94,7 +106,7 @@ async def days_csv(request: Request, actor: Actor, period: Period) -> AsyncItera
         end = start + EXPORT_DAYS
         async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
             members = members if members is not None else await people(tx, actor)
-            found = await usage.days(tx, start, end, actor.only_user, await usage.rolled(tx))
+            found = await usage.days(tx, start, end, actor.only_user, await usage.rolled(tx, zone_of(request)))
         if found:
             yield _lines(day_cells(line, named, members) for line in found)
         start = end

@@ -3,10 +3,11 @@ are not summed up yet (`usage`).
 
 Requests are found by id and stand on its day: ids are time-ordered (UUIDv7). Spending is what the journal captured,
 on the day of the capture, so that every sum is the ledger's to the microcredit; a film that is asked for before
-midnight and delivered after it has its request on one day and its price on the next.
+midnight and delivered after it has its request on one day and its price on the next. Days are the site's (its time
+zone is a setting).
 """
 
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time, tzinfo
 from uuid import UUID
 
 FIGURES = ("requests", "succeeded", "failed", "seconds", "delivered", "missed", "spent", "uses")
@@ -43,7 +44,7 @@ SELECT j.workspace_id, j.at, j.user_id, coalesce(g.kind, CASE WHEN p.id IS NOT N
        coalesce(g.model_key, p.model_key, ''), coalesce(g.model_name, p.model_key, ''), 0, 0, 0, 0::float8, 0::bigint,
        0::bigint, j.spent, j.uses
 FROM (
-    SELECT workspace_id, hold_id, date_trunc('day', created_at, 'UTC') AS at,
+    SELECT workspace_id, hold_id, date_trunc('day', created_at, {{zone}}) AS at,
            coalesce(user_id, '{NOBODY}') AS user_id,
            coalesce(sum(amount) FILTER (WHERE unit = 'credit'), 0)::bigint AS spent,
            coalesce(sum(amount) FILTER (WHERE unit <> 'credit'), 0)::bigint AS uses
@@ -53,7 +54,7 @@ JOIN credit_hold h ON h.id = j.hold_id
 LEFT JOIN generation g ON g.workspace_id = j.workspace_id AND g.id = h.subject_id
 LEFT JOIN prompt_record p ON p.workspace_id = j.workspace_id AND p.id = h.subject_id
 """
-"""`where` chooses movements `c`; a hold's captures of a day are one row."""
+"""`where` chooses movements `c`; a hold's captures of a day in `zone` are one row."""
 
 
 def first_id(moment: datetime) -> UUID:
@@ -61,6 +62,6 @@ def first_id(moment: datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
-def start_of(day: date) -> datetime:
-    """Its midnight in UTC."""
-    return datetime.combine(day, time(), UTC)
+def start_of(day: date, zone: tzinfo) -> datetime:
+    """Its first moment in a time zone."""
+    return datetime.combine(day, time(), zone)

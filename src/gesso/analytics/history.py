@@ -6,9 +6,10 @@ days say on which days there is any, and only those are looked into.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from gesso.analytics.facts import first_id
 from gesso.analytics.usage import Rolled
@@ -41,9 +42,9 @@ _PROMPTS = """
 _SPANS = """
 (SELECT greatest($5::uuid, $3) AS low, $2::uuid AS high
  UNION ALL
- SELECT greatest($3, (lpad(to_hex(extract(epoch FROM day::timestamp)::bigint * 1000), 12, '0')
+ SELECT greatest($3, (lpad(to_hex(extract(epoch FROM day::timestamp AT TIME ZONE {zone})::bigint * 1000), 12, '0')
             || repeat('0', 20))::uuid),
-        least($2, (lpad(to_hex(extract(epoch FROM day::timestamp + interval '1 day')::bigint * 1000), 12, '0')
+        least($2, (lpad(to_hex(extract(epoch FROM (day + 1)::timestamp AT TIME ZONE {zone})::bigint * 1000), 12, '0')
             || repeat('0', 20))::uuid)
  FROM (SELECT day, sum(CASE WHEN day < {last} THEN found ELSE 0 END) OVER (ORDER BY day DESC)
               - CASE WHEN day < {last} THEN found ELSE 0 END AS newer
@@ -159,9 +160,9 @@ def _spans(wanted: Filter, values: list[Any], high: UUID, low: UUID, reach: Roll
     """Ranges of ids with what is wanted in them: the newest days with enough of it, and all that is in no sum."""
     of = _all_of("u", {"user_id": wanted.member, "model_key": wanted.model, "kind": wanted.kind}, values)
     summed = "requests" if wanted.state is None else _SUMMED.get(wanted.state, "0")
-    values += [_day_of(low), min(_day_of(high), reach.until.date())]
-    first, last = f"${len(values) - 1}::date", f"${len(values)}::date"
-    return _SPANS.format(first=first, last=last, of=of, summed=summed)
+    values += [_day_of(low, reach.zone), min(_day_of(high, reach.zone), reach.until.date()), reach.zone.key]
+    first, last, zone = f"${len(values) - 2}::date", f"${len(values) - 1}::date", f"${len(values)}"
+    return _SPANS.format(first=first, last=last, zone=zone, of=of, summed=summed)
 
 
 def _all_of(table: str, wanted: Mapping[str, object], values: list[Any]) -> str:
@@ -173,10 +174,10 @@ def _all_of(table: str, wanted: Mapping[str, object], values: list[Any]) -> str:
     return " ".join(conditions)
 
 
-def _day_of(lowest: UUID) -> date:
-    """The day (UTC) of an id; the last there is for one that lies beyond all days."""
-    milliseconds = min(lowest.int >> 80, 253_402_300_799_000)
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).date()
+def _day_of(lowest: UUID, zone: ZoneInfo) -> date:
+    """The day of an id; the last there is for one that lies beyond all days."""
+    milliseconds = min(lowest.int >> 80, 253_402_214_400_000)
+    return datetime.fromtimestamp(milliseconds / 1000, zone).date()
 
 
 def _row(row: Mapping[str, Any]) -> HistoryRow:

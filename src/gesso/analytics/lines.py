@@ -77,7 +77,7 @@ HISTORY_HEAD = (
     "charged_credits", "charged_allowances", "seconds", "error_code",
 )  # fmt: skip
 DAYS_HEAD = (
-    "day_utc", "kind", "model", "member", "requests", "succeeded", "failed", "seconds", "outputs", "outputs_failed",
+    "day", "kind", "model", "member", "requests", "succeeded", "failed", "seconds", "outputs", "outputs_failed",
     "credits", "allowance_uses",
 )  # fmt: skip
 

@@ -35,10 +35,13 @@ async def dashboard(
     """The figures of a period: a member's own, an admin's of the whole workspace."""
     now = request.app.state.clock.now()
     catalog: Catalog = request.app.state.catalog
-    period, wanted = Period.of(int(days), now, step), Filter.of(request.query_params, actor.only_user)
+    period, wanted = (
+        Period.of(int(days), now, asking.zone_of(request), step),
+        Filter.of(request.query_params, actor.only_user),
+    )
     terms: Terms = request.app.state.terms(actor.plan_key)
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        reach = await usage.rolled(tx)
+        reach = await usage.rolled(tx, asking.zone_of(request))
         found = await asking.overview(tx, actor, period, reach)
         rows = await history(tx, wanted, reach, limit=HISTORY_PAGE + 1)
         renews = await next_grant_at(tx, catalog, now)
@@ -59,7 +62,7 @@ async def dashboard(
         members=views.member_bars(used, found.members) if len(found.members) > 1 or len(used.members) > 1 else (),
         providers=views.provider_bars(used, asking.providers(catalog)) if actor.is_operator else (),
         filters=_filters(request.query_params, here, used, named, found.members),
-        everything="/dashboard/history", stored=keeping.stored_words(stored, terms),
+        everything="/dashboard/history", zone=asking.zone_of(request).key, stored=keeping.stored_words(stored, terms),
         kept=keeping.notice(terms, going, now, request.app.state.settings.site.zone),
         **_history(rows, request.query_params, named, found.members),
     )  # fmt: skip
@@ -71,7 +74,9 @@ async def all_history(request: Request, actor: CurrentActor, before: UUID | None
     wanted = Filter.of(request.query_params, actor.only_user)
     named = asking.model_names(request.app.state.catalog)
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        rows = await history(tx, wanted, await usage.rolled(tx), before=before, limit=HISTORY_PAGE + 1)
+        rows = await history(
+            tx, wanted, await usage.rolled(tx, asking.zone_of(request)), before=before, limit=HISTORY_PAGE + 1
+        )
         members = await asking.people(tx, actor)
     lines = _history(rows, request.query_params, named, members)
     if is_htmx(request) and before is not None:
@@ -82,7 +87,7 @@ async def all_history(request: Request, actor: CurrentActor, before: UUID | None
 @pages.get("/dashboard/history.csv")
 async def export_history(request: Request, actor: CurrentActor, days: Days = "30") -> Response:
     """The requests of the period, filtered as the table is."""
-    period = Period.of(int(days), request.app.state.clock.now())
+    period = Period.of(int(days), request.app.state.clock.now(), asking.zone_of(request))
     wanted = Filter.of(request.query_params, actor.only_user)
     return _csv("history", period, asking.history_csv(request, actor, period, wanted))
 
@@ -90,7 +95,7 @@ async def export_history(request: Request, actor: CurrentActor, days: Days = "30
 @pages.get("/dashboard/usage.csv")
 async def export_days(request: Request, actor: CurrentActor, days: Days = "30") -> Response:
     """The sums of every day of the period by kind, model and member."""
-    period = Period.of(int(days), request.app.state.clock.now())
+    period = Period.of(int(days), request.app.state.clock.now(), asking.zone_of(request))
     return _csv("usage", period, asking.days_csv(request, actor, period))
 
 

@@ -1,8 +1,13 @@
-"""The days a dashboard looks at. Pure. Days, weeks and months are UTC's, as the ledger's and the renewals' are."""
+"""The days a dashboard looks at. Pure.
+
+Days, weeks (from Monday) and months are the site's: a workspace may have members in many places, who are to read the
+same figures.
+"""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 Step = Literal["day", "week", "month"]
 
@@ -16,7 +21,7 @@ _USUAL: dict[int, Step] = {7: "day", 30: "day", 90: "week", 365: "month"}
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `start` (a midnight in UTC) to `end` (now), and as many days before it, from `before` on."""
+    """From `start` (a midnight of `zone`) to `end` (now), and as many days before it, from `before` on."""
 
     days: int
     step: Step
@@ -25,9 +30,9 @@ class Period:
     end: datetime
 
     @classmethod
-    def of(cls, days: int, now: datetime, step: str | None = None) -> "Period":
+    def of(cls, days: int, now: datetime, zone: ZoneInfo, step: str | None = None) -> "Period":
         """One of `RANGES`; a `step` that does not go with it gives way to the usual one."""
-        end = now.astimezone(UTC)
+        end = now.astimezone(zone)
         today = end.replace(hour=0, minute=0, second=0, microsecond=0)
         if days == 365:  # twelve months, this one included
             start = _months_before(today, 11)

@@ -86,12 +86,12 @@ class PlanJson(BaseModel):
 
 
 class UsageStats(BaseModel):
-    """What was used in a period, and what is left. Days, weeks (from Monday) and months are UTC's."""
+    """What was used in a period, and what is left. Days, weeks (from Monday) and months are the site's."""
 
     from_: datetime = Field(serialization_alias="from")
     to: datetime
     step: Literal["day", "week", "month"]
-    time_zone: Literal["UTC"] = "UTC"
+    time_zone: str = Field(description="The site's, such as Europe/Berlin: where a day begins.")
     plan: PlanJson
     balance: Credits
     held: Credits
@@ -118,9 +118,9 @@ async def usage_stats(
     and taken back are the workspace's. Credits count on the day they were charged, requests on the day they were made.
     """
     now, catalog = request.app.state.clock.now(), request.app.state.catalog
-    period = Period.of(int(days), now, step)
+    period = Period.of(int(days), now, asking.zone_of(request), step)
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        found = await asking.overview(tx, actor, period, await usage.rolled(tx))
+        found = await asking.overview(tx, actor, period, await usage.rolled(tx, asking.zone_of(request)))
         renews = await next_grant_at(tx, catalog, now)
     used, balances, plan = found.used, found.balances, catalog.plan(actor.plan_key)
     named = asking.model_names(catalog)
@@ -129,7 +129,7 @@ async def usage_stats(
         return format_credits(found.moved.get((kind, CREDIT), 0))
 
     return UsageStats(
-        from_=period.start, to=period.end, step=period.step,
+        from_=period.start, to=period.end, step=period.step, time_zone=asking.zone_of(request).key,
         plan=PlanJson(key=plan.key, name=plan.name, renews_at=renews),
         balance=format_credits(balances.balance), held=format_credits(balances.held),
         allowances=dict(balances.allowances), received=came("grant"), expired=came("expire"), taken_back=came("refund"),

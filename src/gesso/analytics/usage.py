@@ -9,22 +9,24 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from gesso.analytics.facts import CAPTURES, FIGURES, GENERATIONS, PROMPTS, SUMS, first_id, start_of
 from gesso.analytics.periods import Period
 from gesso.db import WorkspaceSession
 
 _PAID = "c.workspace_id = $1 AND c.id >= $6 AND c.created_at >= $7 AND c.created_at < $8 {paid_of}"
+_ZONE = "$9"
 _FACTS = f"""
-    SELECT u.workspace_id, u.day::timestamp AT TIME ZONE 'UTC' AS at, u.user_id, u.kind, u.model_key, u.model_name,
+    SELECT u.workspace_id, u.day::timestamp AT TIME ZONE {_ZONE} AS at, u.user_id, u.kind, u.model_key, u.model_name,
            {", ".join(f"u.{name}" for name in FIGURES)}
     FROM usage_day u WHERE u.workspace_id = $1 AND u.day >= $2 AND u.day < $3 {{rolled_of}}
     UNION ALL {GENERATIONS} WHERE g.workspace_id = $1 AND g.id >= $4 AND g.id < $5 {{made_of}}
     UNION ALL {PROMPTS} WHERE p.workspace_id = $1 AND p.id >= $4 AND p.id < $5 {{asked_of}}
-    UNION ALL {CAPTURES.format(where=_PAID)}
+    UNION ALL {CAPTURES.format(where=_PAID, zone=_ZONE)}
 """
 _USED = f"""
-SELECT at >= $9 AS within, CASE WHEN at >= $9 THEN greatest(date_trunc($10, at, 'UTC'), $9) END AS start,
+SELECT at >= $10 AS within, CASE WHEN at >= $10 THEN greatest(date_trunc($11, at, {_ZONE}), $10) END AS start,
        kind, model_key, user_id, max(model_name) AS model_name, {SUMS}, GROUPING(kind, model_key, user_id) AS of
 FROM ({_FACTS}) facts GROUP BY GROUPING SETS ((1, 2, kind), (1, model_key), (1, user_id))
 """
@@ -32,7 +34,7 @@ _BY_KIND, _BY_MODEL, _BY_USER = 0b011, 0b101, 0b110
 """What GROUPING says of a line: the columns it is a sum over."""
 
 _DAYS = f"""
-SELECT (at AT TIME ZONE 'UTC')::date AS day, kind, model_key, max(model_name) AS model_name, user_id, {SUMS}
+SELECT (at AT TIME ZONE {_ZONE})::date AS day, kind, model_key, max(model_name) AS model_name, user_id, {SUMS}
 FROM ({_FACTS}) facts GROUP BY 1, kind, model_key, user_id ORDER BY 1, kind, model_key, user_id
 """
 
@@ -41,6 +43,8 @@ SELECT kind, unit, sum(amount)::bigint AS amount FROM credit_journal
 WHERE workspace_id = $1 AND kind IN ('grant', 'expire', 'refund', 'repay') AND created_at >= $2
 GROUP BY kind, unit
 """
+
+_NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class DayLine:
-    """What one member did with one model on one day (UTC)."""
+    """What one member did with one model on one day of the site's."""
 
     day: date
     kind: str
@@ -120,17 +124,21 @@ class DayLine:
 
 @dataclass(frozen=True, slots=True)
 class Rolled:
-    """How far the sums reach: days before `until`. No later movement of the ledger has an id below `movement`."""
+    """How far the sums reach: days of `zone` before `until`. No later movement of the ledger has an id below
+    `movement`."""
 
     until: datetime
     movement: int
+    zone: ZoneInfo
 
 
-async def rolled(tx: WorkspaceSession) -> Rolled:
-    """How far the sums reach now."""
-    row = await tx.fetchrow("SELECT until, movement FROM usage_rolled")
+async def rolled(tx: WorkspaceSession, zone: ZoneInfo) -> Rolled:
+    """How far the sums reach now; nowhere, where they are of another time zone's days."""
+    row = await tx.fetchrow("SELECT until, movement, zone FROM usage_rolled")
     assert row is not None
-    return Rolled(start_of(row["until"]), row["movement"])
+    if row["zone"] != zone.key:
+        return Rolled(_NEVER, 0, zone)
+    return Rolled(start_of(row["until"], zone), row["movement"], zone)
 
 
 async def used(tx: WorkspaceSession, period: Period, only_user: UUID | None, reach: Rolled) -> Usage:
@@ -143,7 +151,7 @@ async def used(tx: WorkspaceSession, period: Period, only_user: UUID | None, rea
     for row in await tx.fetch(sql, *args):
         figures = _figures(row)
         if row["of"] == _BY_KIND and row["within"]:
-            steps[row["start"].astimezone(UTC), row["kind"]] = figures
+            steps[row["start"].astimezone(reach.zone), row["kind"]] = figures
         elif row["of"] == _BY_KIND:
             before += figures
         elif row["within"] and row["of"] == _BY_MODEL:
@@ -158,7 +166,7 @@ async def used(tx: WorkspaceSession, period: Period, only_user: UUID | None, rea
 async def days(
     tx: WorkspaceSession, start: datetime, end: datetime, only_user: UUID | None, reach: Rolled
 ) -> list[DayLine]:
-    """Line by line what `used` adds up, oldest first. Both ends are midnights in UTC."""
+    """Line by line what `used` adds up, oldest first. Both ends are midnights of the site's."""
     sql, args = _asked(_DAYS, tx, start, end, reach, only_user)
     return [
         DayLine(row["day"], row["kind"], row["model_key"], row["model_name"], row["user_id"], _figures(row))
@@ -186,10 +194,11 @@ def _asked(
     sql: str, tx: WorkspaceSession, start: datetime, end: datetime, reach: Rolled, only_user: UUID | None, *more: Any
 ) -> tuple[str, list[Any]]:
     """The statement for one member or for all, and its values."""
-    own = f"${9 + len(more)}"
-    live = max(start, min(reach.until, start_of(end.date())))
+    own = f"${10 + len(more)}"
+    live = max(start, min(reach.until, start_of(end.astimezone(reach.zone).date(), reach.zone)))
     values = [
-        tx.workspace_id, start.date(), live.date(), first_id(live), first_id(end), reach.movement, live, end, *more,
+        tx.workspace_id, start.date(), live.date(), first_id(live), first_id(end), reach.movement, live, end,
+        reach.zone.key, *more,
     ]  # fmt: skip
     of = {"rolled_of": "u", "made_of": "g", "asked_of": "p", "paid_of": "c"}
     text = sql.format(**{name: f"AND {table}.user_id = {own}" if only_user else "" for name, table in of.items()})
