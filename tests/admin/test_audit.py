@@ -175,7 +175,7 @@ WAYS: dict[str, Way] = {
     "DELETE /api/admin/plans/{key}": Way(S.plan),
     "POST /admin/packs/new": Way(None, form(**PACK), new=True),
     "POST /admin/packs/order": Way(S.pack, form(up="{key}")),
-    "POST /admin/packs/{key}": Way(S.pack, form(**PACK)),
+    "POST /admin/packs/{key}": Way(S.pack, form(**PACK | {"name": "Bigger"})),
     "POST /admin/packs/{key}/offered": Way(S.pack, OFF),
     "POST /admin/packs/{key}/remove": Way(S.pack),
     "POST /api/admin/packs": Way(None, body(name="Big", credits="5", price_cents=9), new=True),
@@ -283,3 +283,5 @@ async def test_it_leaves_its_trace(office: Office, stagehand: httpx2.AsyncClient
     assert noted, "nothing was written down"
     assert {one["ip"] for one in noted} == {"192.0.2.9"}
     assert "a-secret-of-the-provider" not in str(noted)
+    if noted[0]["action"].endswith(".changed"):
+        assert noted[0]["after"] and noted[0]["before"] != noted[0]["after"]

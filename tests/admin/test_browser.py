@@ -117,7 +117,8 @@ PAGES = (
     "/admin", "/admin/connections", "/admin/connections/fal", "/admin/connections/new", "/admin/models",
     "/admin/models/juggernaut-lightning", "/admin/models/juggernaut-lightning/remove", "/admin/models/new",
     "/admin/styles", "/admin/styles/noir", "/admin/chains", "/admin/jobs?state=failed",
-    "/admin/jobs?state=all&person=ada",
+    "/admin/jobs?state=all&person=ada", "/admin/users", "/admin/users/{user}", "/admin/workspaces/{workspace}",
+    "/admin/plans", "/admin/plans/free", "/admin/packs", "/admin/audit",
 )  # fmt: skip
 
 
@@ -134,7 +135,7 @@ async def test_no_page_of_the_panel_has_an_accessibility_fault(browser: Browser,
     page = await context.new_page()
     for path in PAGES:
         await page.set_viewport_size({"width": 1440, "height": 900})
-        await page.goto(path)
+        await page.goto(path.format(user=panel.ada.user_id, workspace=panel.ada.workspace_id))
         await page.evaluate(AXE.read_text())
         for width in (1440, 320):  # one visit: what a page is made of is the same for both
             await page.set_viewport_size({"width": width, "height": 900})

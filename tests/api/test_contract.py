@@ -42,6 +42,9 @@ def explored(url: str, *, session: str | None, without: Iterable[str]) -> tuple[
                         "/api/media/uploads",
                         "/api/admin/connections/order",
                         "/api/admin/models/order",
+                        "/api/admin/styles/order",
+                        "/api/admin/plans/order",
+                        "/api/admin/packs/order",
                     ],
                     "checks": {
                         "unsupported_method": {"enabled": False},

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from gesso.accounts.access import Actor, CurrentOperator
+from gesso.admin import traces
 from gesso.admin.frame import deed_of, panel
 from gesso.catalog import rows
 from gesso.catalog.edits.chains import SECONDS_MOST, forget_chain, set_chain
@@ -96,10 +97,10 @@ async def save(request: Request, actor: Actor, key: ChainKey, links: Sequence[Ch
     """Set a chain, for page and API alike. Raises InvalidInput."""
     async with request.app.state.db.elevated("operator: set a chain") as tx:
         models, _ = await _read(tx)
+        before = await traces.values(tx, "chain", key)
         await set_chain(tx, key, links, total_seconds, models)
-        await deed_of(request, actor).note(
-            tx, "chain.changed", chain=key, links=[link.to_json() for link in links], total_seconds=total_seconds
-        )
+        told = traces.between(before, await traces.values(tx, "chain", key))
+        await deed_of(request, actor).note(tx, "chain.changed", chain=key, **told)
 
 
 async def forget(request: Request, actor: Actor, key: ChainKey) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from gesso.admin import traces
 from gesso.admin.frame import Deed
 from gesso.admin.standing import ConnectionLine, lines
 from gesso.calls import gate, history
@@ -110,9 +111,11 @@ async def change(
     tx: ElevatedSession, sealer: Sealer, deed: Deed, key: str, facts: Facts, api_key: SecretStr | None
 ) -> Connection:
     """Change what is known of it; a new key, if one is given. Raises as `update_connection`."""
+    before = await traces.values(tx, "connection", key)
     connection, changed = await edits.update_connection(tx, sealer, key, **_of(facts), api_key=api_key)
     if changed:
-        await deed.note(tx, "connection.changed", connection=key, changed=list(changed))
+        told = traces.between(before, await traces.values(tx, "connection", key))
+        await deed.note(tx, "connection.changed", connection=key, changed=list(changed), **told)
     if "api_key" in changed:
         await gate.resume(tx, connection.id)
     return connection

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from gesso.admin import underway
+from gesso.admin import traces, underway
 from gesso.admin.frame import Deed
 from gesso.catalog import pricing, rows
 from gesso.catalog import service as catalog
@@ -83,12 +83,13 @@ async def save(
     below_cost: bool = False,
 ) -> Model:
     """Add (with a `kind`) or change a model. Raises as `edits.save_model`."""
+    before = await traces.values(tx, "model", key)
     model, changed = await edits.save_model(tx, key, kind, facts, free=free, below_cost=below_cost)
     if kind is not None:
         await deed.note(tx, "model.added", model=key, kind=kind)
     elif changed:
-        price = {"price": model.price.to_json() if model.price else None} if "price" in changed else {}
-        await deed.note(tx, "model.changed", model=key, changed=list(changed), **price)
+        told = traces.between(before, await traces.values(tx, "model", key))
+        await deed.note(tx, "model.changed", model=key, changed=list(changed), **told)
     return model
 
 

@@ -126,6 +126,8 @@ async def save_pack(tx: ElevatedSession, deed: Deed, key: str, facts: PackFacts,
 async def _note(
     tx: ElevatedSession, deed: Deed, table: Sold, key: str, changed: Mapping[str, tuple[Any, Any]], *, new: bool
 ) -> None:
+    if not new and not changed:
+        return
     after = _all_told({name: value for name, (_, value) in changed.items()})
     before = {} if new else {"before": _all_told({name: value for name, (value, _) in changed.items()})}
     verb = "added" if new else "changed"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gesso.admin import underway
+from gesso.admin import traces, underway
 from gesso.admin.frame import Deed
 from gesso.catalog import rows
 from gesso.catalog.edits import styles as edits
@@ -24,11 +24,13 @@ async def listing(tx: ElevatedSession) -> tuple[tuple[StylePreset, ...], tuple[M
 
 async def save(tx: ElevatedSession, deed: Deed, key: str, facts: StyleFacts, *, new: bool) -> None:
     """Add or change one. Raises as `edits.save_style`."""
+    before = await traces.values(tx, "style_preset", key)
     changed = await edits.save_style(tx, key, facts, new=new)
     if new:
         await deed.note(tx, "style.added", style=key)
     elif changed:
-        await deed.note(tx, "style.changed", style=key, changed=list(changed))
+        told = traces.between(before, await traces.values(tx, "style_preset", key))
+        await deed.note(tx, "style.changed", style=key, changed=list(changed), **told)
 
 
 async def switch(tx: ElevatedSession, deed: Deed, key: str, enabled: bool) -> StylePreset:
