@@ -1,0 +1,143 @@
+"""Every product from its start page to a first result, on one running site that is switched from each to the next."""
+
+import asyncio
+import re
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import hatch_build
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from gesso.catalog.editions import Edition, load_edition, parse_edition
+from gesso.catalog.service import switch
+from gesso.core.ids import new_id
+from gesso.db.embedded import EmbeddedPostgres
+from gesso.sandbox.app import create_app as create_sandbox
+from gesso.sandbox.pace import Pace
+from tests.catalog.test_editions import GOOD
+from tests.conftest import create_database
+from tests.product import Product, running, served, settings_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+PATIENCE = 30_000
+EDITIONS = ("studio", "characters", "imagery", "wrapper", "team", "prompts")
+
+
+@pytest.fixture(scope="module")
+async def product(
+    postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Product]:
+    """A site of an operator who confirmed that adult models may be offered, with a quick sandbox."""
+    hatch_build.build()
+    url = await create_database(postgres, f"gesso_editions_{uuid.uuid4().hex[:12]}", template)
+    pace = Pace(queue_seconds=0.05, paint_min_seconds=0.05, paint_max_seconds=0.1)
+    async with served(create_sandbox(pace=pace, workers=1)) as sandbox:
+        folder = Path(tmp_path_factory.mktemp("editions"))
+        async with running(settings_for(url, folder, sandbox, adult_content=True)) as found:
+            yield found
+
+
+async def become(product: Product, page: Page, name: str) -> Edition:
+    """Switch the running site, and wait until its start page is the edition's."""
+    edition = load_edition(name)
+    async with product.db.elevated("test: another edition") as tx:
+        await switch(tx, product.settings, edition)
+    for _ in range(100):
+        await page.goto("/")
+        if await page.get_by_role("heading", level=1).inner_text() == edition.face.landing.headline:
+            return edition
+        await page.wait_for_timeout(50)
+    raise AssertionError(f"{name} was never seen")
+
+
+async def sign_up(page: Page, edition: Edition) -> None:
+    face = edition.face
+    await expect(page.locator(".site__head .brand")).to_have_text(face.brand.title)
+    told = [feature.title for feature in face.landing.features if feature.module in (None, *face.modules)]
+    assert await page.locator(".feature h3").all_inner_texts() == told
+    for missing in (feature.title for feature in face.landing.features if feature.title not in told):
+        await expect(page.get_by_text(missing)).to_have_count(0)
+    await page.get_by_role("link", name="Start free").first.click()
+    await page.get_by_label("Name").fill("Ada Keller")
+    await page.get_by_label("E-mail").fill(f"ada.{new_id().hex}@example.test")
+    await page.get_by_label("Password").fill("violet ridges, first light")
+    await page.get_by_role("button", name="Make an account").click()
+    await page.wait_for_url("**/create")
+
+
+async def first_result(page: Page, edition: Edition) -> None:
+    """As the page of a newcomer says: take a prompt of the edition, and press the button."""
+    face = edition.face
+    await expect(page.get_by_role("link", name=face.words["create"]).first).to_be_visible()
+    await expect(page.get_by_role("heading", name=f"Your first {face.words['picture']}")).to_be_visible()
+    await expect(page.locator("#no-runs")).to_contain_text(face.welcome.create)
+    ideas = page.get_by_role("list", name="Prompts to begin with").get_by_role("link")
+    assert tuple(await ideas.all_inner_texts()) == face.welcome.image
+    await ideas.first.click()
+    await expect(page.get_by_role("textbox", name="Prompt")).to_have_value(face.welcome.image[0])
+    await page.get_by_role("button", name=re.compile("^Generate")).click()
+    await expect(page.locator('.run .tile[data-state="done"]').first).to_be_visible(timeout=PATIENCE)
+
+
+@pytest.fixture
+async def strangers(browser: Browser, product: Product) -> AsyncIterator[list[BrowserContext]]:
+    """A new profile for each edition; whatever their pages complain about fails the test."""
+    complaints: list[str] = []
+    found = [await browser.new_context(viewport={"width": 1280, "height": 900}, base_url=product.url) for _ in EDITIONS]
+    for one in found:
+        one.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        one.on("weberror", lambda error: complaints.append(str(error.error)))
+    yield found
+    for one in found:
+        await one.close()
+    assert [text for text in complaints if not text.startswith("Failed to load resource")] == []
+
+
+async def test_from_each_start_page_to_a_first_result(product: Product, strangers: list[BrowserContext]) -> None:
+    pages = []
+    for name, stranger in zip(EDITIONS, strangers, strict=True):
+        page = await stranger.new_page()
+        pages.append(page)
+        edition = await become(product, page, name)
+        await sign_up(page, edition)
+        if edition.face.policy.adult:
+            await expect(page.locator("label.model", has_text="Portraits")).to_have_count(0)
+            await page.goto("/settings/age")
+            await page.get_by_role("button", name="I am 18 or older").click()
+            await page.goto("/create")
+            await expect(page.locator("label.model", has_text="Portraits").locator("input")).to_be_checked()
+        if any(chain.key == "text" for chain in edition.chains):
+            await improved(page)
+        await first_result(page, edition)
+    # the first person's picture is still there, five editions later, in words of the one in force
+    await pages[0].goto("/gallery")
+    await expect(pages[0].locator(".tile")).to_have_count(1)
+    await expect(pages[0].locator("#credits")).to_contain_text("24")
+
+
+async def improved(page: Page) -> None:
+    """Where words are written too: a few words become a prompt."""
+    await page.get_by_role("textbox", name="Prompt").fill("a quiet harbour in winter")
+    await page.get_by_role("button", name=re.compile("^Improve")).click()
+    await expect(page.get_by_role("button", name="Use it")).to_be_visible(timeout=PATIENCE)
+    await page.get_by_role("button", name="Discard").click()
+    await page.goto("/create")
+
+
+async def test_what_an_edition_has_not_got_is_not_there(product: Product) -> None:
+    small = parse_edition(GOOD.replace('["image", "gallery"]', '["image", "chat"]').encode(), "small.toml")
+    async with product.db.elevated("test: an edition of one page") as tx:
+        await switch(tx, product.settings, small)
+    async with product.person() as client:
+        async with asyncio.timeout(10):
+            while "/gallery" in (page := (await client.get("/create")).text):
+                await asyncio.sleep(0.05)
+        for gone in ("/video", "/gallery", "/dashboard", "/billing", "/pricing", "/chat"):
+            assert (await client.get(gone)).status_code == 404, gone
+            assert f'href="{gone}"' not in page, gone
+        assert (await client.get("/")).text.count("/pricing") == 0
+        answer = await client.post("/api/generate/video", json={"model": "painter", "prompt": "a lighthouse"})
+        assert answer.status_code == 404
