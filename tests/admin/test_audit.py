@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -12,6 +13,8 @@ from gesso.admin.models_form import filled
 from gesso.catalog.items import Model
 from gesso.core.ids import new_id
 from gesso.generation import repository, settlement
+from gesso.safety.lines import Finding
+from gesso.safety.lines import write as write_line
 from tests.admin.conftest import Office
 from tests.media.pictures import picture
 from tests.security.site import routes_of
@@ -53,6 +56,20 @@ class Stage:
         asked = await http.post("/api/generate/image", json={"model": MODEL, "prompt": "a pier", "count": 1})
         self.names["generation_id"] = asked.json()["id"]
         return who
+
+    async def doubtful(self) -> None:
+        """A judge was unsure about what somebody asked for."""
+        who = await self.queued()
+        asked = Finding("prompt", "image", "review", "general", "a pier", categories={"violence": 0.5})
+        async with self.office.db.workspace(who.workspace_id, who.user_id) as work:
+            now, generation = self.office.app.state.clock.now(), UUID(self.names["generation_id"])
+            await write_line(work, asked, user_id=who.user_id, now=now, generation_id=generation)
+            self.names["event_id"] = str(await work.fetchval("SELECT id FROM moderation_event"))
+
+    async def decided(self) -> None:
+        await self.doubtful()
+        kept = await self.http.post(f"/api/admin/moderation/{self.names['event_id']}/keep")
+        assert kept.status_code == 200, kept.text
 
     async def failed(self) -> None:
         who = await self.queued()
@@ -230,6 +247,12 @@ WAYS: dict[str, Way] = {
     "POST /admin/chains/{key}/forget": Way(S.set_chain),
     "PUT /api/admin/chains/{key}": Way(S.chain_body),
     "DELETE /api/admin/chains/{key}": Way(S.set_chain),
+    "POST /admin/moderation/{event_id}/keep": Way(S.doubtful),
+    "POST /admin/moderation/{event_id}/take-down": Way(S.doubtful, form(reason="A real person")),
+    "POST /admin/moderation/{event_id}/undo": Way(S.decided),
+    "POST /api/admin/moderation/{event_id}/keep": Way(S.doubtful),
+    "POST /api/admin/moderation/{event_id}/take-down": Way(S.doubtful, body(reason="A real person")),
+    "POST /api/admin/moderation/{event_id}/undo": Way(S.decided),
     "POST /admin/jobs/{generation_id}/cancel": Way(S.queued),
     "POST /admin/jobs/{generation_id}/retry": Way(S.failed),
     "POST /admin/jobs/{generation_id}/look": Way(S.queued),
