@@ -97,7 +97,7 @@ async def open_runtime(settings: Settings, clock: Clock) -> AsyncIterator[Runtim
     hooks.on_sign_up.append(sign_up_grants(catalog, clock))
     storage = Storage.from_url(settings.storage_url, settings.storage)
     try:
-        payments = open_till(settings, db, catalog, clock)
+        payments = open_till(settings, db, catalog, clock, mailer)
         yield Runtime(settings, clock, db, listener, catalog, storage, ingest, mailer, hooks, payments)
     finally:
         await mailer.drain()

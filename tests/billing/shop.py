@@ -11,6 +11,7 @@ import httpx2
 import stripe
 
 from gesso.accounts.access import Actor
+from gesso.accounts.mail import Mailer
 from gesso.billing import repository, service
 from gesso.billing.facts import Interval
 from gesso.billing.port import Received
@@ -21,6 +22,7 @@ from gesso.catalog.registry import Catalog
 from gesso.core.clock import FixedClock
 from gesso.core.ids import new_id
 from gesso.core.money import MICRO
+from gesso.core.settings import MailSettings
 from gesso.credits import service as credits
 from gesso.credits.tasks import sweep
 from gesso.credits.types import Balances
@@ -56,10 +58,12 @@ class Shop:
     test_clock: str | None = None
 
     def __post_init__(self) -> None:
+        self.mailer = Mailer(MailSettings(), self.db, brand=lambda: "gesso", outbox=True)
         access = Access(self.key, SECRET, f"{self.sandbox}/stripe")
         self.payments = StripePayments(
-            access, db=self.db, catalog=self.catalog, clock=self.clock, site_url=SITE, grace=timedelta(days=7)
-        )
+            access, db=self.db, catalog=self.catalog, clock=self.clock, mailer=self.mailer, site_url=SITE,
+            grace=timedelta(days=7),
+        )  # fmt: skip
         self.http = httpx2.AsyncClient(timeout=30, headers={"Authorization": f"Bearer {self.key}"})
 
     async def person(self, plan: str = "free") -> Actor:

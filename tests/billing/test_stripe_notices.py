@@ -110,7 +110,7 @@ async def test_stripe_is_refused_where_models_are_for_adults() -> None:
 
 async def test_by_hand_nothing_is_sold(shop: Shop) -> None:
     site = site_settings("production").site
-    till = open_till(Settings(site=site), shop.db, shop.catalog, shop.clock)
+    till = open_till(Settings(site=site), shop.db, shop.catalog, shop.clock, shop.mailer)
     assert (till.name, till.sells) == ("manual", False)
     ada = await shop.person()
     for refused in (till.portal(ada.workspace_id), till.cancel(ada.workspace_id), till.resume(ada.workspace_id)):

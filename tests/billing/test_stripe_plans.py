@@ -135,6 +135,9 @@ async def test_a_failed_renewal_has_a_grace_and_then_the_free_plan(months: Shop)
     assert live is not None and live.status == "past_due"
     assert live.grace_until == datetime(2027, 3, 7, 12, tzinfo=UTC)
     assert (await shop.plan(ada), await shop.balance(ada)) == ("starter", 25)
+    await shop.mailer.drain()
+    (mail,) = await shop.rows("SELECT subject, body_text AS body FROM outbox_mail WHERE recipient = $1", ada.email)
+    assert "could not be renewed" in mail["subject"] and "until 7 March 2027" in " ".join(mail["body"].split())
     await shop.travel(datetime(2027, 3, 7, 11, tzinfo=UTC))
     await shop.catch_up()
     assert await end_overdue(Overdue(shop)) == 0

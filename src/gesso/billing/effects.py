@@ -6,13 +6,14 @@ ordered by the mark that was drawn before it was read: an older reading never re
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from gesso.billing import plans, repository
+from gesso.accounts.mail import Mailer
+from gesso.billing import letters, plans, repository
 from gesso.billing.facts import CheckoutFact, DisputeFact, Fact, InvoiceFact, PaymentFact, SubscriptionFact
 from gesso.billing.repository import Purchase, Subscription
 from gesso.catalog.registry import Catalog
@@ -32,12 +33,15 @@ _FROZEN = "A payment of this workspace is disputed. Nothing new can be made unti
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Applies facts of one provider. `grace`: how long a plan stays when a renewal could not be paid."""
+    """Applies facts of one provider. `grace`: how long a plan stays when a renewal could not be paid; `mailer` tells
+    those who pay so, with the address `billing_url`."""
 
     provider: str
     catalog: Catalog
     clock: Clock
     grace: timedelta
+    mailer: Mailer
+    billing_url: str
 
     async def apply(self, tx: ElevatedSession, facts: Sequence[Fact], mark: int) -> bool:
         """Do what follows; False when none of it is about this site. Raises Conflict for what cannot be so."""
@@ -130,6 +134,8 @@ class Effects:
             await repository.insert_subscription(tx, workspace_id, values)
         else:
             await repository.update_subscription(tx, row.id, values)
+        if values["grace_until"] is not None and (row is None or row.status != "past_due"):
+            await self._write(tx, workspace_id, values["plan_key"], values["grace_until"])
         if fact.status == "cancelled":
             if row is not None and row.ref is not None:
                 await plans.change_plan(tx, workspace_id, self.catalog.default_plan.key, self.catalog, now=now)
@@ -149,6 +155,14 @@ class Effects:
         if live is None or fact.status == "cancelled":
             return None
         raise Conflict(f"The workspace has another subscription, {live.ref}: end one of the two.")
+
+    async def _write(self, tx: ElevatedSession, workspace_id: UUID, plan_key: str, until: datetime) -> None:
+        plan = self.catalog.plan(plan_key).name
+        for email, name in await repository.payers(tx, workspace_id):
+            mail = letters.renewal_failed(
+                brand=self.mailer.brand, recipient=email, name=name, plan=plan, until=until, url=self.billing_url
+            )
+            self.mailer.send(tx, mail)
 
     # --- what goes back --------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from datetime import timedelta
 
+from gesso.accounts.mail import Mailer
 from gesso.billing.manual import ManualPayments
 from gesso.billing.port import Payments
 from gesso.billing.stripe.line import Access
@@ -17,13 +18,15 @@ SANDBOX_KEY = "sk_test_gesso"
 WEBHOOK_PATH = "/api/payments/webhook"
 
 
-def open_till(settings: Settings, db: Database, catalog: Catalog, clock: Clock) -> Payments:
+def open_till(settings: Settings, db: Database, catalog: Catalog, clock: Clock, mailer: Mailer) -> Payments:
     """Stripe, where it is configured or the sandbox stands in for it; else nothing is sold on the site."""
     access = stripe_access(settings, adult=catalog.edition.policy.adult)
     if access is None:
         return ManualPayments()
     grace = timedelta(days=settings.billing.grace_days)
-    return StripePayments(access, db=db, catalog=catalog, clock=clock, site_url=settings.site.url, grace=grace)
+    return StripePayments(
+        access, db=db, catalog=catalog, clock=clock, mailer=mailer, site_url=settings.site.url, grace=grace
+    )
 
 
 def stripe_access(settings: Settings, *, adult: bool) -> Access | None:

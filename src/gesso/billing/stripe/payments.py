@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from gesso.accounts.mail import Mailer
 from gesso.billing import repository
 from gesso.billing.effects import Effects
 from gesso.billing.facts import Fact, Interval
@@ -39,11 +40,12 @@ class StripePayments:
     sells = True
 
     def __init__(
-        self, access: Access, *, db: Database, catalog: Catalog, clock: Clock, site_url: str, grace: timedelta
-    ) -> None:
+        self, access: Access, *, db: Database, catalog: Catalog, clock: Clock, mailer: Mailer, site_url: str,
+        grace: timedelta,
+    ) -> None:  # fmt: skip
         self._line = Line(access)
         self._db, self._catalog, self._clock, self._site = db, catalog, clock, site_url
-        self._effects = Effects(NAME, catalog, clock, grace)
+        self._effects = Effects(NAME, catalog, clock, grace, mailer, f"{site_url}/billing")
         self._inbox = Inbox(db, clock, NAME, lambda event: objects.of_event(self._line, event), self._effects)
 
     # --- buying ----------------------------------------------------------------------------------------
