@@ -9,7 +9,7 @@ from rich.table import Table
 from gesso.calls import gate
 from gesso.catalog import pricing, service
 from gesso.catalog.editions import edition_names
-from gesso.catalog.items import Connection
+from gesso.catalog.items import JUDGES, Connection
 from gesso.catalog.registry import Catalog
 from gesso.cli.common import console, fail, run_with_database
 from gesso.cli.setup import edition_or_fail, show_changes, show_missing
@@ -141,7 +141,8 @@ def list_models() -> None:
     table = Table("key", "kind", "state", "connection", "costs", box=None, header_style="dim")
     for model in catalog.models(enabled_only=False):
         state = "off" if not model.enabled else ("on" if model.key in usable else "its connection is off")
-        costs = credits_words(pricing.usual_price(model).credits) if model.price is not None else "no price yet"
+        unpriced = "nobody pays" if model.kind == JUDGES else "no price yet"
+        costs = credits_words(pricing.usual_price(model).credits) if model.price is not None else unpriced
         table.add_row(model.key, model.kind, state, catalog.connection(model.connection_id).key, costs)
     console.print(table)
 
