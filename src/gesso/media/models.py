@@ -10,8 +10,8 @@ Kind = Literal["image", "video"]
 Source = Literal["generated", "upload"]
 
 Reason = Literal["person", "retention", "unused", "taken_down", "orphan", "sample"]
-"""Why something was deleted: a person wanted it, the plan keeps it no longer, an upload served nothing, an operator took
-it down, a file had no row, an operator's sample was shown nowhere any more."""
+"""Why something was deleted: a person wanted it, the plan keeps it no longer, an upload served nothing, an operator
+took it down, a file had no row, an operator's sample was shown nowhere any more."""
 
 _LOWEST, _HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
 

@@ -17,8 +17,8 @@ from gesso.db import Database, WorkspaceSession
 from gesso.media import archive, gallery, keeping, repository, timeline
 from gesso.media.inputs import filters_of, parse_id, parse_place, picks_of, query_of, zone_of
 from gesso.media.models import Asset, Kind
-from gesso.media.routes import before_cursor
-from gesso.media.terms import Keeping, Terms, opened
+from gesso.media.routes import before_cursor, terms_of
+from gesso.media.terms import Keeping, opened
 from gesso.media.views import media_url, picture, things, tile
 from gesso.web.render import fragment, is_htmx, local_path, page, redirect, toast
 
@@ -76,7 +76,7 @@ async def gallery_page(request: Request, actor: CurrentActor) -> Response:
 async def lightbox(request: Request, actor: CurrentActor, asset_id: str) -> Response:
     """One picture with all that is known of it: a page, or what a script lays over the gallery."""
     query = request.query_params
-    terms, zone, now = _terms(request, actor), _zone(request), request.app.state.clock.now()
+    terms, zone, now = terms_of(request, actor), _zone(request), request.app.state.clock.now()
     async with _tx(request, actor) as tx:
         around = await repository.around(tx, parse_id(asset_id), filters_of(query, zone), span=_NEIGHBOURS)
         known = await repository.known_term(tx) if terms.days is not None else None
@@ -111,7 +111,7 @@ async def selection(request: Request, actor: CurrentActor, verb: str) -> Respons
     back = local_path(str(form.get("back", "")), "/gallery")
     async with _tx(request, actor) as tx:
         if verb == "download":
-            terms = _terms(request, actor)
+            terms = terms_of(request, actor)
             chosen = tuple(opened(one, terms) for one in (await repository.by_ids(tx, picks)).values())
         elif verb in ("favourite", "unfavourite"):
             changed = await repository.favourite(tx, picks, verb == "favourite")
@@ -225,9 +225,4 @@ def _place(request: Request) -> UUID | None:
 def _asked(request: Request, actor: Actor) -> gallery.Asked:
     zone = _zone(request)
     today = request.app.state.clock.now().astimezone(zone).date()
-    return gallery.Asked(request.query_params, zone, today, _terms(request, actor))
-
-
-def _terms(request: Request, actor: Actor) -> Terms:
-    terms: Terms = request.app.state.terms(actor.plan_key)
-    return terms
+    return gallery.Asked(request.query_params, zone, today, terms_of(request, actor))

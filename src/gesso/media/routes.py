@@ -112,7 +112,7 @@ async def read_media(
             # a cursor is the last picture that was seen, a place the first that may be
             after = place if cursor else UUID(int=max(place.int - 1, 0))
             found, following = await repository.page_newer(tx, filters, after=after, limit=limit)
-    terms = _terms(request, actor)
+    terms = terms_of(request, actor)
     return MediaPage(
         items=[AssetItem.of(opened(asset, terms)) for asset in found],
         next=encode_cursor(following) if following else None,
@@ -168,7 +168,7 @@ async def upload(
 async def read_asset(request: Request, actor: CurrentActor, asset_id: UUID) -> AssetItem:
     """One picture."""
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-        return AssetItem.of(opened(await repository.get(tx, asset_id), _terms(request, actor)))
+        return AssetItem.of(opened(await repository.get(tx, asset_id), terms_of(request, actor)))
 
 
 @router.delete("/{asset_id}", status_code=204, responses=problems(401, 403, 404, 422))
@@ -184,7 +184,7 @@ async def restore_asset(request: Request, actor: CurrentActor, asset_id: UUID) -
     """Bring a deleted picture back. One that is not deleted is answered as it is."""
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         await repository.restore(tx, [asset_id], request.app.state.clock.now())
-        return AssetItem.of(opened(await repository.get(tx, asset_id), _terms(request, actor)))
+        return AssetItem.of(opened(await repository.get(tx, asset_id), terms_of(request, actor)))
 
 
 @router.put("/{asset_id}/favourite", responses=problems(401, 403, 404, 422))
@@ -202,10 +202,11 @@ async def unmark_favourite(request: Request, actor: CurrentActor, asset_id: UUID
 async def _favourite(request: Request, actor: CurrentActor, asset_id: UUID, value: bool) -> AssetItem:
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         await repository.favourite(tx, [asset_id], value)
-        return AssetItem.of(opened(await repository.get(tx, asset_id), _terms(request, actor)))
+        return AssetItem.of(opened(await repository.get(tx, asset_id), terms_of(request, actor)))
 
 
-def _terms(request: Request, actor: Actor) -> Terms:
+def terms_of(request: Request, actor: Actor) -> Terms:
+    """What the plan of the actor's workspace says of pictures."""
     terms: Terms = request.app.state.terms(actor.plan_key)
     return terms
 
