@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gesso.billing.stripe import objects
 from tests.billing.shop import Shop
 
 _SETTINGS = settings(
@@ -70,3 +71,18 @@ async def test_a_subscription_its_change_and_its_end_in_any_order(shop: Shop, se
     granted = await shop.rows("SELECT count(*) FROM credit_lot WHERE workspace_id = $1 AND amount = 150000000",
                               ada.workspace_id)  # fmt: skip
     assert granted[0][0] <= 1
+
+
+async def test_what_was_read_earlier_does_not_come_back(shop: Shop) -> None:
+    """A slow process read a subscription before it was cancelled, and writes what it read afterwards."""
+    ada = await shop.person()
+    await shop.subscribe(ada, "starter")
+    await shop.catch_up()
+    live = await shop.live(ada)
+    assert live is not None and live.ref is not None
+    slow = await shop.payments._mark()
+    before = await objects.of_subscription(shop.payments._line, live.ref)
+    await shop.payments.cancel(ada.workspace_id)
+    await shop.payments._apply(before, slow)
+    live = await shop.live(ada)
+    assert live is not None and live.cancel_at == live.period_end
