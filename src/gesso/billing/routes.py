@@ -12,8 +12,8 @@ from gesso.accounts.access import Actor, CurrentActor
 from gesso.billing import repository, service
 from gesso.billing.facts import Interval
 from gesso.billing.repository import Invoice, Subscription
-from gesso.core.errors import TooLarge
 from gesso.db import Database
+from gesso.web.bodies import notice_body
 from gesso.web.errors import ANY_BODY, problems
 from gesso.web.idempotency import Answer, Once
 from gesso.web.modules import part_of
@@ -201,10 +201,6 @@ async def read_subscription(request: Request, actor: CurrentActor) -> Subscripti
 @router.post("/api/payments/webhook", status_code=200, responses=problems(403, 404, 413, 503))
 async def receive_notice(request: Request) -> Response:
     """The payment provider says that something has happened. Only it calls this."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise TooLarge("This notice is too large.")
-    await request.app.state.payments.receive(dict(request.headers), bytes(body))
+    body = await notice_body(request, MAX_BODY_BYTES)
+    await request.app.state.payments.receive(dict(request.headers), body)
     return Response(status_code=200)

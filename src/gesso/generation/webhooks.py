@@ -21,11 +21,12 @@ from gesso.calls.waker import CHANNEL, operation_name
 from gesso.catalog.items import Connection
 from gesso.catalog.registry import Catalog
 from gesso.core import crashpoints
-from gesso.core.errors import Forbidden, NotFound, TooLarge, Unavailable
+from gesso.core.errors import Forbidden, NotFound, Unavailable
 from gesso.db import Database
 from gesso.generation.late import TASK as LATE_TASK
 from gesso.providers.base import Operation
 from gesso.providers.errors import ProviderError, WebhookRejected
+from gesso.web.bodies import notice_body
 from gesso.web.errors import problems
 
 log = structlog.get_logger()
@@ -54,7 +55,7 @@ async def receive_webhook(
     """A provider says that a job has ended. Only providers call this."""
     state = request.app.state
     connection = _connection(state.catalog, connection_key)
-    body = await _body(request)
+    body = await notice_body(request, MAX_BODY_BYTES)
     pool: ProviderPool = state.webhook_pool
     try:
         async with pool.use(connection) as line:
@@ -83,15 +84,6 @@ def _connection(catalog: Catalog, key: str) -> Connection:
         if connection.key == key:
             return connection
     raise NotFound("There is nothing at this address.")
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise TooLarge("This notice is too large.")
-    return bytes(body)
 
 
 async def _known_call(db: Database, connection: Connection, client_key: UUID) -> Reference | None:
