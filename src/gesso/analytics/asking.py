@@ -34,12 +34,17 @@ class Overview:
     balances: Balances
     members: Mapping[UUID, str]
 
+    @property
+    def month(self) -> dict[str, int]:
+        """What the plan gave for this month, by unit."""
+        return {unit: amount for (kind, unit), amount in self.moved.items() if kind == "month"}
+
 
 async def overview(tx: WorkspaceSession, actor: Actor, period: Period, reach: usage.Rolled) -> Overview:
     """In four statements, three for a member who is no admin."""
     balances = await credits.balances(tx, now=period.end)
     used = await usage.used(tx, period, actor.only_user, reach)
-    moved = await usage.moved(tx, period.start)
+    moved = await usage.moved(tx, period.start, period.end)
     return Overview(used, moved, balances, await people(tx, actor))
 
 

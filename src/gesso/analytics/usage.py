@@ -42,6 +42,9 @@ _MOVED = """
 SELECT kind, unit, sum(amount)::bigint AS amount FROM credit_journal
 WHERE workspace_id = $1 AND kind IN ('grant', 'expire', 'refund', 'repay') AND created_at >= $2
 GROUP BY kind, unit
+UNION ALL
+SELECT 'month', unit, sum(amount)::bigint FROM credit_lot
+WHERE workspace_id = $1 AND source = 'plan' AND expires_at > $3 GROUP BY unit
 """
 
 _NEVER = datetime(2000, 1, 1, tzinfo=UTC)
@@ -174,9 +177,10 @@ async def days(
     ]
 
 
-async def moved(tx: WorkspaceSession, start: datetime) -> dict[tuple[str, str], int]:
-    """What came and went besides spending since `start`: by kind (grant, expire, refund, repay) and unit."""
-    rows = await tx.fetch(_MOVED, tx.workspace_id, start)
+async def moved(tx: WorkspaceSession, start: datetime, now: datetime) -> dict[tuple[str, str], int]:
+    """What came and went besides spending since `start`: by kind (grant, expire, refund, repay) and unit; and as
+    `month` what the plan gave for the month that runs `now`, used or not."""
+    rows = await tx.fetch(_MOVED, tx.workspace_id, start, now)
     return {(row["kind"], row["unit"]): row["amount"] for row in rows}
 
 

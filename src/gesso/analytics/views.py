@@ -92,9 +92,7 @@ def measure_of(asked: str | None, total: Figures) -> Measure:
 def stats(period: Period, used: Usage, balances: Balances) -> tuple[Stat, ...]:
     """What is left, used, asked for, how much of it worked, and how long it took."""
     total, kinds = used.total, used.by_kind()
-    made = [
-        f"{figures.delivered:,} {kind_name(kind).lower()}" for kind, figures in _ordered(kinds) if figures.delivered
-    ]
+    made = [unit_words(kind, figures.delivered) for kind, figures in _ordered(kinds) if figures.delivered]
     return (
         Stat(f"{title('credits')} left", credits_text(balances.balance), _left_note(balances)),
         Stat(f"Used, {period.words}", credits_text(total.spent), _used_note(total, used.before, period)),
@@ -129,7 +127,7 @@ def _used_note(now: Figures, before: Figures, period: Period) -> str:
 def _failed_note(total: Figures) -> str:
     if total.success is None:
         return "Nothing has ended yet" if total.requests else "Nothing asked for yet"
-    return f"{total.failed:,} failed, 0 charged"
+    return f"{total.failed:,} failed, 0 charged" if total.failed else "None failed"
 
 
 def _percent(share: float | None) -> str:
@@ -177,7 +175,14 @@ def drawing(period: Period, used: Usage, measure: Measure) -> Drawing:
         title=f"{counted} a {period.step}",
         summary=f"{what}, highest {highest.words} on {highest.label}" if highest.value else f"{what}: none",
         wide=columns_chart(columns, numbers, width=768, height=236, labels=8, whole=measure == "requests"),
-        narrow=columns_chart(columns, numbers, width=330, height=190, labels=4, whole=measure == "requests"),
+        narrow=columns_chart(
+            columns,
+            numbers,
+            width=330,
+            height=190,
+            labels=3 if period.step == "week" else 4,
+            whole=measure == "requests",
+        ),
         legend=tuple((kind_name(kind), number) for kind, number in zip(kinds, numbers, strict=False)),
         heads=(period.step.capitalize(), *map(kind_name, kinds), "Together"),
         table=tuple(table),
@@ -258,11 +263,10 @@ def plan_bars(lots: Sequence[LotView], grants: Mapping[str, int]) -> list[tuple[
     found = []
     for unit, given in grants.items():
         monthly = [lot for lot in lots if lot.unit == unit and lot.source == "plan"]
-        total = max(given, sum(lot.amount for lot in monthly))
-        used = total - sum(lot.remaining for lot in monthly)
+        used = given - sum(lot.remaining for lot in monthly)
         label = title("credits") if unit == CREDIT else _unit_name(unit)
-        words = f"{credits_text(used)} of {credits_text(total)}" if unit == CREDIT else f"{used:,} of {total:,}"
-        found.append((label, f"{words} used", round(100 * used / total), used >= 0.8 * total))
+        words = f"{credits_text(used)} of {credits_text(given)}" if unit == CREDIT else f"{used:,} of {given:,}"
+        found.append((label, f"{words} used", round(100 * used / given), used >= 0.8 * given))
     return found
 
 
