@@ -115,6 +115,37 @@ async def test_media_and_credits(ada: Person) -> None:
     assert granted["credits"] == "100" and datetime.fromisoformat(granted["created_at"]).tzinfo is not None
 
 
+async def test_usage_stats(ada: Person) -> None:
+    await ada.made(count=2)
+    stats = (await ada.http.get("/api/user/usage-stats", params={"days": 7})).json()
+    assert set(stats) == {
+        "from", "to", "step", "time_zone", "plan", "balance", "held", "allowances", "received", "expired", "taken_back",
+        "total", "before", "by_kind", "by_model", "by_member", "steps",
+    }  # fmt: skip
+    total = stats["total"]
+    assert set(total) == {
+        "requests", "succeeded", "failed", "success_rate", "seconds", "mean_seconds", "outputs", "outputs_failed",
+        "credits", "allowance_uses",
+    }  # fmt: skip
+    spent = [line for line in (await ada.http.get("/api/credits/history")).json()["items"] if line["kind"] == "spend"]
+    assert (total["credits"], stats["balance"], stats["received"]) == (
+        spent[0]["credits"].removeprefix("-"),
+        "98",
+        "100",
+    )
+    assert (total["requests"], total["succeeded"], total["outputs"], total["success_rate"]) == (1, 1, 2, 1)
+    assert total["seconds"] == total["mean_seconds"] > 0
+    assert set(stats["plan"]) == {"key", "name", "renews_at"} and (stats["step"], stats["time_zone"]) == ("day", "UTC")
+    shares = [stats[name][0]["figures"] for name in ("by_kind", "by_model", "by_member", "steps")]
+    assert shares == [total] * 4
+    assert (stats["by_kind"][0]["kind"], stats["by_model"][0]["model"]) == ("image", MODEL)
+    rows = (await ada.http.get("/dashboard/usage.csv?days=7")).text.splitlines()
+    assert rows[1].split(",")[-2:] == [total["credits"], "0"] and len(rows) == 2
+    asked = (await ada.http.get("/dashboard/history.csv?days=7&kind=image")).text.splitlines()
+    assert len(asked) == 2 and asked[1].split(",")[6:11] == ["succeeded", "2", "2", "2", "2"]
+    assert len((await ada.http.get("/dashboard/history.csv?days=7&kind=video")).text.splitlines()) == 1
+
+
 def test_an_output_an_allowance_pays_for_costs_no_credits() -> None:
     price = Price((OutputPrice(0, {"image": 1}), OutputPrice(200_000)))
     assert PriceJson.of(price).model_dump(mode="json") == {
