@@ -65,7 +65,7 @@ def test_what_was_given_stays_as_it_is() -> None:
         ({"prompt": "x", "size": "5x5"}, "size", "Size must be one of 1024x1024, 896x1120,"),
         ({"prompt": "x", "aspect_ratio": "1:1"}, "aspect_ratio", "takes size, not aspect_ratio. Choose size out of"),
         ({"prompt": "x", "step": 4}, "step", "has no setting “step”. Did you mean “steps”?"),
-        ({"prompt": "x", "loras": []}, "loras", "It takes prompt, negative_prompt, size, count, steps,"),
+        ({"prompt": "x", "loras": []}, "loras", "It takes prompt, negative_prompt, size, style, count,"),
         ({"prompt": "x", "\x00\ud800": 1}, "\x00\ud800", "has no setting"),
     ],
 )  # fmt: skip
@@ -227,7 +227,7 @@ def test_every_setting_has_a_control() -> None:
         "prompt": "text", "negative_prompt": "text", "size": "size", "aspect_ratio": "size", "count": "count",
         "steps": "slider", "guidance": "slider", "strength": "slider", "seed": "seed", "raw": "switch",
         "output_format": "segmented", "references": "references",
-        "quality": "segmented", "duration": "segmented", "motion": "slider", "noise": "slider", "framing": "segmented",
+        "style": "text", "quality": "segmented", "duration": "segmented", "motion": "slider", "noise": "slider", "framing": "segmented",
     }  # fmt: skip
 
 
