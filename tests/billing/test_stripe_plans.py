@@ -101,6 +101,22 @@ async def test_upgrade_at_once_downgrade_at_the_end(months: Shop) -> None:
     assert (await shop.plan(ada), await shop.balance(ada)) == ("starter", 175)
 
 
+async def test_the_moment_of_an_upgrade_is_nobody_s_choice(months: Shop) -> None:
+    shop = months
+    ada = await shop.person()
+    await shop.subscribe(ada, "starter", "year")
+    await shop.catch_up()
+    pro, now = shop.catalog.plan("pro"), shop.clock.now()
+    for moment in (datetime(2028, 1, 31, 9, tzinfo=UTC), now + HOUR, now - HOUR, datetime(1970, 1, 1, tzinfo=UTC)):
+        with pytest.raises(Conflict, match="once more"):
+            await shop.payments.change_plan(ada.workspace_id, pro, "year", moment)
+    assert (await shop.plan(ada), await shop.balance(ada)) == ("starter", 175)
+    seen = await shop.payments.preview(ada.workspace_id, pro, "year")
+    shop.clock.advance(timedelta(minutes=50))
+    await shop.payments.change_plan(ada.workspace_id, pro, "year", seen.moment)
+    assert (await shop.plan(ada), await shop.balance(ada)) == ("pro", 625)
+
+
 async def test_cancel_and_resume_and_the_end(months: Shop) -> None:
     shop = months
     ada = await shop.person()

@@ -40,7 +40,7 @@ class PlanForm(BaseModel):
 
     plan: str = Field(max_length=63)
     interval: Interval = "month"
-    moment: int = Field(0, ge=0, le=2**40)
+    moment: int = Field(0, ge=0, le=2**32)
 
 
 class PackForm(BaseModel):

@@ -31,6 +31,8 @@ from gesso.db import Database
 log = structlog.get_logger()
 
 NAME: Literal["stripe"] = "stripe"
+FIGURES_HOLD = timedelta(hours=1)
+"""How long the figures of a preview may be confirmed."""
 
 
 class StripePayments:
@@ -168,6 +170,11 @@ class StripePayments:
         price = await prices.plan_price(self._line, plan, interval)
         params: Obj = {"items": [{"id": found["items"]["data"][0]["id"], "price": price}], **_not_ending(found)}
         if up:
+            # It comes back from a browser: a later one would make the upgrade cheap, an earlier one what was used of a
+            # month that becomes a year.
+            latest = await self._moment(found, self._clock.now())
+            if not latest - FIGURES_HOLD <= moment <= latest:
+                raise Conflict("What the change costs was worked out a while ago. Look at it once more.")
             await self._say_next(workspace_id, row, None, None)
             params |= {
                 "proration_behavior": "always_invoice", "proration_date": int(moment.timestamp()),
