@@ -7,6 +7,7 @@ from gesso.catalog.editions import EditionError, load_edition
 from gesso.catalog.editions.edition import Edition
 from gesso.catalog.service import Seeded, seed
 from gesso.cli.common import console, direct_url, fail
+from gesso.core.errors import InvalidInput
 from gesso.core.settings import Settings
 from gesso.db.migrate import MigrationError, migrate
 from gesso.runtime import database_limits, open_database
@@ -28,6 +29,8 @@ async def prepare_database(settings: Settings) -> Seeded:
     try:
         async with db.elevated("start: seed the catalogue") as tx:
             return await seed(tx, settings, edition)
+    except InvalidInput as error:  # the policy wants the operator's word, or no Stripe
+        fail(error.detail)
     finally:
         await db.close()
 
