@@ -1,5 +1,6 @@
 """Models in the panel and its API: prices that make no sense are refused, mistakes are told by line."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -41,9 +42,10 @@ async def save(panel: Panel, **more: str) -> tuple[str, int, str]:
 async def test_a_new_model_can_be_asked_for_at_its_price(panel: Panel) -> None:
     key, status, text = await save(panel, price_factors="size 2048x2048 = 2.5", tags="fast, photo")
     assert status == 303, text
-    told = await panel.user.post(
-        "/api/generate/estimate", json={"kind": "image", "model": key, "count": 2, "size": "2048x2048"}
-    )
+    asked = {"kind": "image", "model": key, "count": 2, "size": "2048x2048"}
+    async with asyncio.timeout(10):  # a change is live as soon as it has gone round
+        while (told := await panel.user.post("/api/generate/estimate", json=asked)).status_code == 422:
+            await asyncio.sleep(0.05)
     assert told.json()["price"]["credits"] == "10"
     stored = (await panel.operator.get(f"/api/admin/models/{key}")).json()
     assert stored["price"] == {"credits": "2", "size": {"2048x2048": "2.5"}} and stored["tags"] == ["fast", "photo"]

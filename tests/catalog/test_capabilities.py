@@ -227,7 +227,8 @@ def test_every_setting_has_a_control() -> None:
         "prompt": "text", "negative_prompt": "text", "size": "size", "aspect_ratio": "size", "count": "count",
         "steps": "slider", "guidance": "slider", "strength": "slider", "seed": "seed", "raw": "switch",
         "output_format": "segmented", "references": "references",
-        "style": "text", "quality": "segmented", "duration": "segmented", "motion": "slider", "noise": "slider", "framing": "segmented",
+        "style": "text", "quality": "segmented", "duration": "segmented", "motion": "slider", "noise": "slider",
+        "framing": "segmented",
     }  # fmt: skip
 
 

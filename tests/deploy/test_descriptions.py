@@ -119,7 +119,9 @@ def test_nginx_takes_the_configuration_of_compose(tmp_path: Path) -> None:
 # --- true of the product -----------------------------------------------------------------------------------
 
 
-_VARIABLE = r"\b(?:GESSO_[A-Z_]*[A-Z]|DATABASE_URL|(?:FAL|REPLICATE|OPENAI|GEMINI)_(?:KEY|API_KEY|API_TOKEN|BASE_URL))\b"
+_VARIABLE = (
+    r"\b(?:GESSO_[A-Z_]*[A-Z]|DATABASE_URL|(?:FAL|REPLICATE|OPENAI|GEMINI)_(?:KEY|API_KEY|API_TOKEN|BASE_URL))\b"
+)
 
 
 def test_every_variable_that_is_named_exists() -> None:

@@ -58,7 +58,8 @@ class Judged(House):
                     new_id(), key, made.id, tags.split(),
                 )  # fmt: skip
             await tx.execute_raw(
-                "INSERT INTO chain (id, key, total_seconds, links, origin) VALUES ($1, 'moderation', 10, $2, 'operator')",
+                "INSERT INTO chain (id, key, total_seconds, links, origin)"
+                " VALUES ($1, 'moderation', 10, $2, 'operator')",
                 new_id(), links,
             )  # fmt: skip
             tx.notify_after_commit(CHANNEL, {})

@@ -115,9 +115,9 @@ class Plan:
     model's settings: a number caps it, a tuple lists the choices allowed, False pins it to its default.
 
     Prices are in the currency's hundredths; None: not sold by the month, or by the year. `models` are the keys of
-    those it may use, all when empty. `watermark`: its pictures carry the site's mark; films do not. `retention_days`: how long
-    its pictures are kept, None for good. Without `advanced`, settings under the fold keep their defaults, but for those
-    that `limits` names.
+    those it may use, all when empty. `watermark`: its pictures carry the site's mark; films do not. `retention_days`:
+    how long its pictures are kept, None for good. Without `advanced`, settings under the fold keep their defaults,
+    but for those that `limits` names.
     `characters`: how many, None as many as one likes. `own_keys`: whether people may bring their own provider keys.
     `hidden`: nobody is offered it any more; who is on it stays.
     """

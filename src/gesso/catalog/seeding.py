@@ -95,8 +95,9 @@ def check_policy(edition: Edition, settings: Settings) -> None:
         billing.provider == "stripe" or (billing.provider == "auto" and billing.secret_key is not None)
     ):
         raise InvalidInput(
-            f"The edition {edition.name} has the content policy “adult”, and Stripe takes no payments for adult content "
-            "(stripe.com/legal/restricted-businesses). Take STRIPE_SECRET_KEY away, or set GESSO_BILLING=manual."
+            f"The edition {edition.name} has the content policy “adult”, and Stripe takes no payments for adult "
+            "content (stripe.com/legal/restricted-businesses). Take STRIPE_SECRET_KEY away, or set "
+            "GESSO_BILLING=manual."
         )
 
 

@@ -48,7 +48,8 @@ async def hold(
     """
     try:
         row = await tx.fetchrow(
-            "SELECT units, amounts, missing, balance, (SELECT reason FROM credit_freeze WHERE workspace_id = $1) AS frozen"
+            "SELECT units, amounts, missing, balance,"
+            " (SELECT reason FROM credit_freeze WHERE workspace_id = $1) AS frozen"
             " FROM ledger_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             tx.workspace_id, hold_id, subject_id, tx.user_id, *_columns(asks), expires_at, sorted(scopes), now,
         )  # fmt: skip

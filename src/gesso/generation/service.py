@@ -356,9 +356,7 @@ def _with_placeholders(model: Model, params: Mapping[str, Any]) -> dict[str, Any
     return filled
 
 
-async def _inputs(
-    tx: WorkspaceSession, params: Mapping[str, Any], now: datetime, *, uploads: bool
-) -> tuple[UUID, ...]:
+async def _inputs(tx: WorkspaceSession, params: Mapping[str, Any], now: datetime, *, uploads: bool) -> tuple[UUID, ...]:
     """The pictures to work from, all the workspace's own; with `uploads`, also those that were brought along: they
     may be photographs of people, which no adult model gets. Raises InvalidInput on field `references`."""
     wanted = tuple(UUID(text) for text in params.get("references") or ())
