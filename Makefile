@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help up test check lint types imports locks audit bench million chaos cluster upgrade lock front clean
+.PHONY: help up test check lint types imports locks audit bench million chaos attack cluster upgrade lock front clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ million: front ## fill a database with a million pictures and measure the pages 
 
 chaos: front ## kill, pause, starve and disconnect everything under load, then prove nothing was lost
 	@$(BIN)/python -m chaos
+
+attack: front ## try to spend, pay, forge and look at what is not one's own; every success is a failure
+	@$(BIN)/python -m attack
 
 cluster: front ## two webs, two workers, nginx, PostgreSQL and S3 on this machine; rolling restart under load
 	@$(BIN)/python deploy/local-cluster
