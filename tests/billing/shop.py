@@ -99,7 +99,7 @@ class Shop:
         while True:
             page = (await self.get("events", limit=100, **after)).json()
             rows += page["data"]
-            if not page["has_more"]:
+            if not page["has_more"] or rows[-1]["id"] in self.seen:
                 break
             after = {"starting_after": rows[-1]["id"]}
         new = [row for row in reversed(rows) if row["id"] not in self.seen]
