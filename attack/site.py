@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 import re
-import secrets
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,13 @@ from uuid import UUID
 
 import httpx2
 import stripe
-from tests.cast import PASSWORD, visit_now
+from tests.cast import make_user, sign_in
 from tests.product import Product, running, served, settings_for
 
-from gesso.accounts import service as accounts
+from gesso.billing.renewal import sign_up_grants
 from gesso.billing.till import SANDBOX_KEY, WEBHOOK_PATH, sandbox_webhook_secret
+from gesso.catalog.registry import Catalog
+from gesso.core.clock import SystemClock
 from gesso.core.settings import Settings
 from gesso.sandbox.app import create_app as create_sandbox
 from gesso.sandbox.pace import Pace
@@ -175,27 +176,24 @@ class Site:
 
     product: Product
     till: Till
+    catalog: Catalog
     stack: contextlib.AsyncExitStack
-    people: list[Person] = field(default_factory=list)
 
     async def person(self, name: str) -> Person:
-        """Somebody who has just signed up."""
-        http = await self.stack.enter_async_context(self.product.client(limits=httpx2.Limits(max_connections=64)))
-        http.timeout = httpx2.Timeout(120)
-        email = f"{name}.{secrets.token_hex(6)}@example.test"
-        answer = await http.post("/api/auth/signup", json={"email": email, "name": name, "password": PASSWORD})
-        if answer.status_code != 201:
-            raise Broken(f"sign-up was answered {answer.status_code}: {answer.text[:300]}")
-        person = Person(email, http, UUID(answer.json()["workspace"]["id"]))
-        self.people.append(person)
-        return person
+        """Somebody who has just signed up, with what the site gives to begin with; without the cost of a password."""
+        return await self._come(name)
 
     async def operator(self) -> Person:
         """Somebody who runs the site."""
-        olga = await self.person("olga")
-        async with self.product.db.elevated("attack: appoint an operator") as tx:
-            await accounts.make_operator(tx, olga.email, visit=visit_now())
-        return olga
+        return await self._come("olga", operator=True)
+
+    async def _come(self, name: str, *, operator: bool = False) -> Person:
+        http = await self.stack.enter_async_context(self.product.client(limits=httpx2.Limits(max_connections=64)))
+        http.timeout = httpx2.Timeout(120)
+        gifts = [sign_up_grants(self.catalog, SystemClock())]
+        actor = await make_user(self.product.db, name, operator=operator, on_sign_up=gifts)
+        await sign_in(http, self.product.db, actor)
+        return Person(actor.email, http, actor.workspace_id)
 
     async def bought(self, person: Person, pack: str = "credits-50") -> str:
         """A pack that has been paid for and given; its checkout session."""
@@ -242,4 +240,5 @@ async def opened(database_url: str, folder: Path) -> AsyncIterator[Site]:
         till = Till(sandbox, f"{product.url}{WEBHOOK_PATH}", sandbox_webhook_secret(settings), owner)
         await till.control("webhook", url=till.hook, secret=till.secret)
         await till.control("deliveries", parallel=4)
-        yield Site(product, till, await stack.enter_async_context(contextlib.AsyncExitStack()))
+        catalog = await Catalog.load(product.db)
+        yield Site(product, till, catalog, await stack.enter_async_context(contextlib.AsyncExitStack()))
