@@ -15,7 +15,7 @@ from gesso.core.clock import SystemClock
 from gesso.core.money import MICRO
 from gesso.credits import service as credits
 from gesso.credits.types import CREDIT
-from gesso.generation.repository import expected_assets
+from gesso.generation.repository import assets_in_use, expected_assets
 from gesso.media import ingest, tasks
 from gesso.media.service import variant_key
 from gesso.media.storage import Storage
@@ -174,8 +174,9 @@ async def _orphans(site: Site, found: Evidence) -> list[Finding]:
     clock = _Later(timedelta(hours=26))
     db, storage = site.database(), Storage.from_url(site.settings.storage_url)
     try:
-        purged = await tasks.purge(db, storage, clock)
-        removed = await tasks.remove_orphans(db, storage, clock, expected_assets)
+        day = clock.now().date()
+        purged = await tasks.purge(db, storage, clock, day, assets_in_use)
+        removed = await tasks.remove_orphans(db, storage, clock, day, expected_assets)
     finally:
         await db.close()
     async with site.owner() as owner:

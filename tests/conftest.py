@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import structlog
 
 from gesso.db import Database
 from gesso.db.embedded import EmbeddedPostgres
@@ -22,6 +24,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts products and browsers goes first: it takes longest, and no process waits for it in the end."""
     long = {item.path for item in items if item.get_closest_marker("crash") or item.get_closest_marker("browser")}
     items.sort(key=lambda item: item.path not in long)
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """For tests that set logging up: what comes after them finds it as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ async def test_the_whole_story(page: Page, product: Product) -> None:
     # what it cost
     await second.goto("/dashboard")
     await expect(second.locator(".stats")).to_contain_text("21")
-    row = second.locator("tbody tr").first
+    row = second.locator("#history tbody tr").first
     await expect(row).to_contain_text("Aurora over a quiet fjord")
     await expect(row).to_contain_text("Delivered")
     await expect(row.locator("td.num").first).to_have_text("4")

@@ -24,6 +24,7 @@ def test_what_looks_like_a_credential_is_masked_inside_text(secret: str) -> None
     assert secret.split(":")[-1].split("@")[0].split(" ")[-1] not in shown
 
 
+@pytest.mark.usefixtures("own_logging")
 def test_fields_named_like_secrets_and_exceptions_are_masked(capsys: pytest.CaptureFixture[str]) -> None:
     setup_logging(LogSettings(format="json"))
     log = structlog.get_logger("test")

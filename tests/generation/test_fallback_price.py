@@ -33,7 +33,7 @@ async def test_a_cheaper_fallback_costs_its_own_price(house: House) -> None:
     ada, ben = await house.person(), await house.person("Ben")
     dear, cheap = f"dear-{new_id().hex[-8:]}", f"cheap-{new_id().hex[-8:]}"
     await with_models(house, ben, **{dear: "3", cheap: "0.4"})
-    status = await ada.made("a harbour sandbox:fail*1", model=dear, count=2)
+    status = await ada.made("a cheaper harbour sandbox:fail*1", model=dear, count=2)
     assert status["status"] == "succeeded", status["error"]
     assert {attempt["model_key"] for attempt in await house.attempts(status["id"])} == {dear, cheap}
     assert status["price"]["credits"] == "6"
@@ -53,7 +53,7 @@ async def test_a_fallback_of_the_same_price_says_nothing_of_it(house: House) -> 
     ada, ben = await house.person(), await house.person("Ben")
     first, second = f"one-{new_id().hex[-8:]}", f"two-{new_id().hex[-8:]}"
     await with_models(house, ben, **{first: "1", second: "1"})
-    status = await ada.made("a harbour sandbox:fail*1", model=first)
+    status = await ada.made("a harbour of the same price sandbox:fail*1", model=first)
     assert status["charged"] == status["price"] and await ada.wallet() == ("99", "0")
     assert not any("costs less" in warning for warning in status["warnings"])
     (row,) = await house.rows("SELECT charged FROM output WHERE generation_id = $1", status["id"])

@@ -67,7 +67,7 @@ async def test_one_flagged_picture_of_four_is_neither_delivered_nor_charged(hous
 @pytest.mark.parametrize(("fault", "tries"), [("fail*1", 1), ("500*3", 3)])
 async def test_a_fallback_model_steps_in_at_the_held_price(house: House, fault: str, tries: int) -> None:
     ada = await house.person()
-    status = await ada.made(f"a harbour sandbox:{fault}")
+    status = await ada.made(f"a harbour that another model paints sandbox:{fault}")
     assert status["status"] == "succeeded", status["error"]
     models = [attempt["model_key"] for attempt in await house.attempts(status["id"])]
     assert models == ["juggernaut-lightning"] * tries + ["flux-schnell"]

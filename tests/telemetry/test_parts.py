@@ -50,6 +50,7 @@ def test_secrets_are_masked_however_deep_they_lie() -> None:
     assert "text/html" in shown["curl"]
 
 
+@pytest.mark.usefixtures("own_logging")
 def test_a_report_holds_the_place_and_not_the_values(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
     dsn = SecretStr(receiver.url.replace("://", "://publickey@") + "/1")
     setup_logging(LogSettings(format="json"))
