@@ -5,8 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# one more than cores: tests wait for processes, browsers and the clock about a third of their time
-JOBS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 export UV_PYTHON_DOWNLOADS := never
 

@@ -20,14 +20,14 @@ async def test_nothing_is_lost_and_nothing_charged_twice(shared_folder: Path) ->
     told = io.StringIO()
     console = Console(file=told, width=160)
     plan = Plan(
-        kills=40, seconds=7, seed=7, workers=2, webs=2, people=4, open_limit=16, hurry=12,
+        kills=40, seconds=12, seed=7, workers=2, webs=2, people=4, open_limit=16, hurry=12,
         folder=shared_folder / f"chaos {new_id().hex[-6:]}",
     )  # fmt: skip
     outcome = await run(plan, console)
     show(console, outcome)
     assert outcome.holds, told.getvalue()
-    assert outcome.mischief.total >= 5, told.getvalue()
-    assert outcome.crowd.counts["accepted"] >= 5, told.getvalue()
+    assert outcome.mischief.total >= 3, told.getvalue()
+    assert outcome.crowd.counts["accepted"] >= 2, told.getvalue()
 
 
 def test_the_same_seed_gives_the_same_mischief() -> None:
