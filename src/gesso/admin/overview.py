@@ -148,7 +148,7 @@ def _what_to_do(line: ConnectionLine) -> str:
     """What the provider said, what that means here, and what to do."""
     said = line.health.detail.strip()
     said = said if not said or said.endswith((".", "!", "?")) else f"{said}."
-    return " ".join(part for part in (said, line.health.todo) if part) or line.recent_words
+    return " ".join(part for part in (said, line.health.way_out) if part) or line.recent_words
 
 
 def uncertain_words(found: Figures) -> str:

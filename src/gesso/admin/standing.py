@@ -47,14 +47,14 @@ _PAUSES: Mapping[str, tuple[HealthKind, str, str]] = {
 @dataclass(frozen=True, slots=True)
 class Health:
     """In a word how a connection is; `detail` is what the provider said, `until` when it is tried again by itself,
-    `todo` what the operator does about it."""
+    `way_out` what the operator does about it."""
 
     kind: HealthKind
     label: str
     detail: str = ""
     until: datetime | None = None
     paused: bool = False
-    todo: str = ""
+    way_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +148,16 @@ def health_of(connection: Connection, standing: Standing | None, recent: Recent,
     if adapter is None:
         return Health("bad", "No such adapter", f"This version does not speak “{connection.adapter}”.")
     if connection.sealed_key is None and not connection.sandbox and adapter.needs_key:
-        return Health("bad", "No key", todo="Give it a key, or switch it off.")
+        return Health("bad", "No key", way_out="Give it a key, or switch it off.")
     if standing is not None and standing.paused_until is not None and standing.paused_until > now:
-        kind, label, todo = _PAUSES.get(standing.reason or "", ("bad", "Paused", ""))
-        return Health(kind, label, standing.detail or "", standing.paused_until, paused=True, todo=todo)
+        kind, label, way_out = _PAUSES.get(standing.reason or "", ("bad", "Paused", ""))
+        return Health(kind, label, standing.detail or "", standing.paused_until, paused=True, way_out=way_out)
     if standing is not None and standing.probing:
-        return Health("warn", "Trying again", standing.detail or "", paused=True, todo=_PAUSES["unavailable"][2])
+        return Health("warn", "Trying again", standing.detail or "", paused=True, way_out=_PAUSES["unavailable"][2])
     if standing is not None and _failed_last(standing) and standing.reason in ("key", "credit"):
         # the pause is over, and nobody has tried since
-        kind, label, todo = _PAUSES[standing.reason]
-        return Health(kind, label, standing.detail or "", paused=True, todo=todo)
+        kind, label, way_out = _PAUSES[standing.reason]
+        return Health(kind, label, standing.detail or "", paused=True, way_out=way_out)
     if recent.calls and recent.faulty / recent.calls > SHAKY:
         return Health("warn", "Some calls fail", f"{recent.faulty:,} of {recent.calls:,} in the last hour.")
     if standing is None or standing.last_success_at is None:
