@@ -14,7 +14,7 @@ from tests.chromium import AXE, browser
 
 __all__ = ["browser"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 PATIENCE = 30_000
 
 

@@ -20,7 +20,7 @@ from tests.catalog.test_editions import GOOD
 from tests.conftest import create_database
 from tests.product import Product, running, served, settings_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 PATIENCE = 30_000
 EDITIONS = ("studio", "characters", "imagery", "wrapper", "team", "prompts")

@@ -10,7 +10,7 @@ from gesso.credits import service as credits
 from tests.chromium import AXE
 from tests.product import Product
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 PATIENCE = 20_000
 

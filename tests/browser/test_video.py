@@ -11,7 +11,7 @@ from tests.browser.test_story import PATIENCE, sign_up
 from tests.chromium import AXE
 from tests.product import Product
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 MAKE = re.compile(r"^Make video\W*(\d+) credits$")
 SHOWS = """video => new Promise((done, failed) => {
   const tell = () => done([video.videoWidth, video.videoHeight, video.duration]);

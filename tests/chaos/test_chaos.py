@@ -13,7 +13,7 @@ from rich.console import Console
 
 from gesso.core.ids import new_id
 
-pytestmark = [pytest.mark.crash, pytest.mark.xdist_group("processes")]
+pytestmark = pytest.mark.crash
 
 
 async def test_nothing_is_lost_and_nothing_charged_twice(shared_folder: Path) -> None:

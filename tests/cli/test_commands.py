@@ -12,8 +12,6 @@ from gesso.db.embedded import EmbeddedPostgres
 from tests.cast import PASSWORD
 from tests.cli.homes import Home, make_home, said
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 EMAIL = "ada@example.test"
 
 

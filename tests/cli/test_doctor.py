@@ -12,8 +12,6 @@ from gesso.core.ids import new_id
 from gesso.db.embedded import EmbeddedPostgres
 from tests.cli.homes import Home, make_home, said
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:

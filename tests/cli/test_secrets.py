@@ -19,8 +19,6 @@ from gesso.db.embedded import EmbeddedPostgres
 from tests.cli.homes import GESSO, Home, make_home, said
 from tests.conftest import SECRET
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 NEW = "the second secret of this site, long enough to pass"
 FOREIGN = "a secret that nobody here has ever known of"
 MANY = 2 * resealing.AT_ONCE + 30

@@ -17,7 +17,7 @@ import gesso
 from tests.cast import PASSWORD
 from tests.cli.homes import Home, make_home, said
 
-pytestmark = [pytest.mark.crash, pytest.mark.xdist_group("cli")]
+pytestmark = pytest.mark.crash
 
 READY_SECONDS = 40.0
 BACK_SECONDS = 30.0

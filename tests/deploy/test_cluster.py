@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.crash
-@pytest.mark.xdist_group("deploy-cluster")
 def test_a_rolling_restart_loses_nothing() -> None:
     """The drill checks every claim itself and ends with 1 when one does not hold; here it is short."""
     nginx_or_skip()

@@ -23,7 +23,7 @@ from gesso.worker import HAND_OVER_SECONDS, run_worker
 from tests.deploy.webs import Web, listening, serving, somebody, until_up
 from tests.product import seeded, settings_for
 
-pytestmark = [pytest.mark.crash, pytest.mark.xdist_group("deploy")]
+pytestmark = pytest.mark.crash
 BODY = b'{"model": "juggernaut-lightning", "prompt": "a lighthouse", "count": 1}'
 
 

@@ -13,8 +13,6 @@ from tests.cast import PASSWORD, make_user
 from tests.deploy.webs import Web, listening, serving, somebody, until_up, wish
 from tests.product import seeded, settings_for
 
-pytestmark = pytest.mark.xdist_group("deploy")
-
 PER_ADDRESS = 4
 """Wrong passwords from one network address before a pause."""
 

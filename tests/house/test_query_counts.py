@@ -32,8 +32,6 @@ from tests.conftest import create_database
 from tests.media.pictures import keep, picture
 from tests.product import seeded, settings_for
 
-pytestmark = pytest.mark.xdist_group("counts")  # one database with what the two have, for all of them
-
 FEW, MANY = 6, 1100
 """Many is more than is ever counted or shown at once."""
 SCRIPT = {"HX-Request": "true"}

@@ -19,8 +19,6 @@ from tests.cast import session_token
 from tests.media.pictures import keep
 from tests.security.site import Cast, Site, parts_of, people
 
-pytestmark = pytest.mark.xdist_group("security connections")  # one process makes what they share
-
 PATIENCE = 15.0
 """Thirty times what the server waits for, on a machine that does other things too."""
 ASK = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

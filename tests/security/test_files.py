@@ -14,8 +14,6 @@ from tests.media.pictures import picture
 from tests.security.bombs import BOMBS, HEAVY
 from tests.security.site import Cast, Site
 
-pytestmark = pytest.mark.xdist_group("security files")  # one process makes what they share
-
 ROOT = Path(__file__).parents[2]
 
 

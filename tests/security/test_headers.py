@@ -15,8 +15,6 @@ from tests.media.pictures import keep
 from tests.security.rules import PICTURE, RULES, filled
 from tests.security.site import Cast, Site, parts_of
 
-pytestmark = pytest.mark.xdist_group("security headers")  # one process makes what they share
-
 PUBLIC = ("/static/", "/brand.css", "/.well-known/security.txt")
 """May be kept by anybody: the same for all."""
 

@@ -9,8 +9,6 @@ import yaml
 
 from tests.telemetry.conftest import Told
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "deploy" / "monitoring"
 _SUFFIXES = re.compile(r"_(?:bucket|count|sum)$")

@@ -8,8 +8,6 @@ import pytest
 from gesso.core.ids import new_id
 from tests.telemetry.conftest import CANARIES, TOKEN, Person, Told, until
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 
 @pytest.fixture(scope="module")
 def ada(told: Told) -> Person:
