@@ -114,6 +114,18 @@ class House:
         async with self.db.elevated("test: look behind") as tx:
             return [dict(row) for row in await tx.fetch(sql, *args)]
 
+    async def park(self) -> None:
+        """Keep what a killed worker left from the next ones, as if its lease held, until `release`."""
+        await self.rows(
+            """UPDATE generation SET driver = gen_random_uuid(), driven_until = now() + interval '1 hour'
+               WHERE dispatched_at IS NOT NULL"""
+        )
+
+    async def release(self) -> None:
+        """Let the next worker take up everything parked, at once: nobody waits for a lease to lapse."""
+        await self.rows("UPDATE generation SET driver = NULL, driven_until = NULL WHERE driver IS NOT NULL")
+        await self.rows("UPDATE pgqueuer SET execute_after = now() WHERE execute_after > now()")
+
     async def limit_connection(self, limits: str) -> None:
         """Set the limits of the sandbox's connection, as an operator would."""
         async with self.db.elevated("test: set limits") as tx:
