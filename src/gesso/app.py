@@ -154,6 +154,7 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.shell = shell_of
     state.brand = lambda: _brand(runtime.catalog)
     state.modules = lambda: runtime.catalog.edition.modules
+    state.credited = lambda: runtime.catalog.credited
     state.welcome = lambda: runtime.catalog.edition.welcome
     state.terms = terms_of(runtime.catalog)
     state.adult = lambda: runtime.catalog.edition.policy.adult

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from gesso.billing.months import first_month
 from gesso.billing.views import offers
-from gesso.catalog import pricing
+from gesso.catalog.costs import usual_words
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.registry import Catalog
 from gesso.credits.types import CREDIT
@@ -23,7 +23,7 @@ async def index(request: Request) -> Response:
     """The landing page."""
     catalog: Catalog = request.app.state.catalog
     models = _makers(catalog)
-    prices = model_cards(models, models[0]) if models else ()
+    prices = model_cards(models, models[0], by_plan=not catalog.credited) if models else ()
     return await landing.landing(request, _start_page(catalog), _plans(catalog), prices)
 
 
@@ -51,7 +51,7 @@ def _start_page(catalog: Catalog) -> StartPage:
         features=[one for one in own.features if one.module is None or one.module in edition.modules],
         idea=(edition.welcome.image or CREATE.ideas)[0],
         offer=_offer(catalog.default_plan),
-        total=credits_words(3 * pricing.usual_price(model).credits) if model is not None else "",
+        total=usual_words(model, by_plan=not catalog.credited, outputs=3) if model is not None else "",
     )
 
 

@@ -6,6 +6,7 @@ from fastapi import Request
 
 from gesso.accounts.access import Actor, find_actor
 from gesso.catalog import pricing
+from gesso.catalog.costs import counted
 from gesso.catalog.registry import Catalog
 from gesso.credits import service as credits
 from gesso.credits.types import Balances
@@ -43,6 +44,7 @@ async def shell_of(request: Request) -> Shell | None:
         is_operator=actor.is_operator,
         nav=_nav(request, actor, catalog),
         allowances=held.allowances,
+        counted=counted(catalog.plan(actor.plan_key), credited=catalog.credited),
     )
 
 

@@ -14,7 +14,7 @@ from gesso.accounts.access import Actor
 from gesso.analytics import history as requests
 from gesso.analytics import usage
 from gesso.analytics.history import Filter
-from gesso.analytics.lines import DAYS_HEAD, HISTORY_HEAD, Named, day_cells, history_cells
+from gesso.analytics.lines import Named, day_cells, days_head, history_cells, history_head
 from gesso.analytics.periods import Period
 from gesso.catalog.registry import Catalog
 from gesso.credits import service as credits
@@ -80,7 +80,7 @@ def providers(catalog: Catalog) -> Mapping[str, str]:
 async def history_csv(request: Request, actor: Actor, period: Period, wanted: Filter) -> AsyncIterator[str]:
     """The period's requests, newest first. Each batch is a transaction of its own, so that a slow reader holds none."""
     named = model_names(request.app.state.catalog)
-    yield _lines([HISTORY_HEAD])
+    yield _lines([history_head()])
     before: UUID | None = None
     members: Mapping[UUID, str] | None = None
     while True:
@@ -104,7 +104,7 @@ async def history_csv(request: Request, actor: Actor, period: Period, wanted: Fi
 async def days_csv(request: Request, actor: Actor, period: Period) -> AsyncIterator[str]:
     """What the period's figures are sums of, oldest day first, a month in each transaction."""
     named = model_names(request.app.state.catalog)
-    yield _lines([DAYS_HEAD])
+    yield _lines([days_head()])
     start = period.start
     members: Mapping[UUID, str] | None = None
     while start <= period.end:

@@ -10,7 +10,7 @@ from gesso.analytics.history import HistoryRow
 from gesso.analytics.usage import DayLine
 from gesso.core.money import Price, format_credits
 from gesso.web.render import credits_text
-from gesso.web.wording import unit_words
+from gesso.web.wording import unit_words, word
 
 Named = Callable[[str, str], str]
 """What a model is called, from its key and the name a request noted."""
@@ -72,18 +72,30 @@ def _words(price: Price) -> str:
     return " + ".join([*parts, credits_text(price.credits)] if price.credits or not parts else parts)
 
 
-HISTORY_HEAD = (
-    "created_at", "id", "kind", "model", "member", "prompt", "state", "asked", "delivered", "price_credits",
-    "charged_credits", "charged_allowances", "seconds", "error_code",
-)  # fmt: skip
-DAYS_HEAD = (
-    "day", "kind", "model", "member", "requests", "succeeded", "failed", "seconds", "outputs", "outputs_failed",
-    "credits", "allowance_uses",
-)  # fmt: skip
+def history_head() -> tuple[str, ...]:
+    """The columns of exported requests; what is paid is called as the edition calls it."""
+    paid = _column(word("credits"))
+    return (
+        "created_at", "id", "kind", "model", "member", "prompt", "state", "asked", "delivered", f"price_{paid}",
+        f"charged_{paid}", "charged_allowances", "seconds", "error_code",
+    )  # fmt: skip
+
+
+def days_head() -> tuple[str, ...]:
+    """The columns of exported sums."""
+    return (
+        "day", "kind", "model", "member", "requests", "succeeded", "failed", "seconds", "outputs", "outputs_failed",
+        _column(word("credits")), "allowance_uses",
+    )  # fmt: skip
+
+
+def _column(name: str) -> str:
+    """A word as the name of a column: "Golden gems" → "golden_gems"."""
+    return "_".join(name.lower().split())
 
 
 def history_cells(row: HistoryRow, named: Named, members: Mapping[UUID, str]) -> list[Any]:
-    """A request under HISTORY_HEAD. Text that a spreadsheet would run as a formula is made harmless."""
+    """A request under `history_head`. Text that a spreadsheet would run as a formula is made harmless."""
     charged = row.charged
     return [
         row.created_at.isoformat(timespec="seconds"), str(row.id), row.kind,
@@ -95,7 +107,7 @@ def history_cells(row: HistoryRow, named: Named, members: Mapping[UUID, str]) ->
 
 
 def day_cells(line: DayLine, named: Named, members: Mapping[UUID, str]) -> list[Any]:
-    """A line of the sums under DAYS_HEAD."""
+    """A line of the sums under `days_head`."""
     figures = line.figures
     return [
         line.day.isoformat(), line.kind, _harmless(named(line.model_key, line.model_name)),

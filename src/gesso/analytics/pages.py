@@ -13,6 +13,7 @@ from gesso.analytics.history import KINDS, Filter, HistoryRow, history
 from gesso.analytics.lines import STATE_WORDS, Named, history_line
 from gesso.analytics.periods import Period
 from gesso.billing.renewal import next_grant_at
+from gesso.catalog.costs import counted
 from gesso.catalog.registry import Catalog
 from gesso.media import keeping
 from gesso.media import repository as media
@@ -48,16 +49,19 @@ async def dashboard(
         stored, going = await media.stored(tx, keeping.going_below(terms, now))
     request.state.balances = found.balances
     used, named, lots = found.used, asking.model_names(catalog), found.balances.lots
-    plan, measure = catalog.plan(actor.plan_key), views.measure_of(show, used.total)
+    plan, measure = catalog.plan(actor.plan_key), views.measure_of(show, used.total, credited=catalog.credited)
+    in_credits = catalog.credited or used.total.spent > 0
     here = {"days": days, "step": step, "show": show}
     return await page(
         request, "analytics/dashboard.html",
         period=period, periods=views.period_links(show), steps=views.step_links(period, show),
-        measures=views.measure_links(period), measure=measure, drawing=views.drawing(period, used, measure),
+        measures=views.measure_links(period) if in_credits else (), measure=measure,
+        drawing=views.drawing(period, used, measure),
         plan=plan, renews=renews, plan_bars=views.plan_bars(lots, found.month), lots=views.lot_bars(lots),
-        running_out=views.running_out(lots, found.month, renews),
-        flows=views.flows(period, used, found.moved, found.balances) if actor.only_user is None else (),
-        stats=views.stats(period, used, found.balances), kinds=views.kind_bars(used),
+        running_out=views.running_out(lots, found.month, renews, credited=catalog.credited),
+        flows=views.flows(period, used, found.moved, found.balances) if actor.only_user is None and in_credits else (),
+        stats=views.stats(period, used, found.balances, counted=counted(plan, credited=catalog.credited)),
+        kinds=views.kind_bars(used),
         models=views.model_bars(used, named),
         members=views.member_bars(used, found.members) if len(found.members) > 1 or len(used.members) > 1 else (),
         providers=views.provider_bars(used, asking.providers(catalog)) if actor.is_operator else (),

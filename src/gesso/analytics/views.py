@@ -82,20 +82,34 @@ def measure_links(period: Period) -> list[tuple[str, str]]:
     ]
 
 
-def measure_of(asked: str | None, total: Figures) -> Measure:
-    """What the chart counts: as asked, else credits unless only allowances paid."""
+def measure_of(asked: str | None, total: Figures, *, credited: bool = True) -> Measure:
+    """What the chart counts: as asked, else credits unless only allowances paid. Never credits where nobody has any."""
+    if not credited and not total.spent:
+        return "requests"
     if asked in ("credits", "requests"):
         return "credits" if asked == "credits" else "requests"
     return "credits" if total.spent or not total.requests else "requests"
 
 
-def stats(period: Period, used: Usage, balances: Balances) -> tuple[Stat, ...]:
-    """What is left, used, asked for, how much of it worked, and how long it took."""
+def stats(period: Period, used: Usage, balances: Balances, *, counted: str = CREDIT) -> tuple[Stat, ...]:
+    """What is left, used, asked for, how much of it worked, and how long it took. `counted`: the unit that matters
+    first where nobody has credits."""
     total, kinds = used.total, used.by_kind()
     made = [unit_words(kind, figures.delivered) for kind, figures in _ordered(kinds) if figures.delivered]
+    in_credits = counted == CREDIT or balances.balance or total.spent
     return (
-        Stat(f"{title('credits')} left", credits_text(balances.balance), _left_note(balances)),
-        Stat(f"Used, {period.words}", credits_text(total.spent), _used_note(total, used.before, period)),
+        *(
+            (
+                Stat(f"{title('credits')} left", credits_text(balances.balance), _left_note(balances)),
+                Stat(f"Used, {period.words}", credits_text(total.spent), _used_note(total, used.before, period)),
+            )
+            if in_credits
+            else (
+                Stat(f"{_unit_name(counted)} left", f"{balances.allowances.get(counted, 0):,}",
+                     _others_left(balances, counted)),
+                Stat(f"Used, {period.words}", f"{total.uses:,}", _used_of_plan(total, used.before, period)),
+            )
+        ),
         Stat("Requests", f"{total.requests:,}", ", ".join(made) or "Nothing made yet"),
         Stat("Success rate", _percent(total.success), _failed_note(total)),
         Stat(
@@ -115,13 +129,29 @@ def _left_note(balances: Balances) -> str:
     return f"{credits_text(lasting)} never expire" if balances.balance else "None left"
 
 
+def _others_left(balances: Balances, counted: str) -> str:
+    uses = [unit_words(unit, count) for unit, count in balances.allowances.items() if count and unit != counted]
+    return f"and {', '.join(uses)}" if uses else "of your plan"
+
+
+def _used_of_plan(now: Figures, before: Figures, period: Period) -> str:
+    if not before.uses:
+        return "All paid for by your plan" if now.uses else f"Nothing in the {period.words} before"
+    return f"{_change(now.uses, before.uses)} on the {period.words} before"
+
+
 def _used_note(now: Figures, before: Figures, period: Period) -> str:
     if now.uses and not now.spent:
         return f"{now.uses:,} paid for by your plan"
     if not before.spent:
         return f"Nothing in the {period.words} before"
-    change = round(100 * (now.spent - before.spent) / before.spent)
-    return f"{'+' if change > 0 else '−' if change < 0 else '±'}{abs(change):,} % on the {period.words} before"
+    return f"{_change(now.spent, before.spent)} on the {period.words} before"
+
+
+def _change(now: int, before: int) -> str:
+    """ "+12 %", "−3 %", "±0 %"."""
+    change = round(100 * (now - before) / before)
+    return f"{'+' if change > 0 else '−' if change < 0 else '±'}{abs(change):,} %"
 
 
 def _failed_note(total: Figures) -> str:
@@ -277,16 +307,21 @@ def _unit_name(unit: str) -> str:
 
 def lot_bars(lots: Sequence[LotView]) -> list[Bar]:
     """What was got besides the monthly plan: label, words and percent left."""
-    names = {"sign_up": f"Welcome {word('credits')}", "pack": "Bought"}
     return [
         (
-            names.get(lot.source, "Added for you") + (f", until {_day(lot.expires_at)}" if lot.expires_at else ""),
+            _lot_name(lot) + (f", until {_day(lot.expires_at)}" if lot.expires_at else ""),
             f"{_lot_amount(lot.unit, lot.remaining)} of {_lot_amount(lot.unit, lot.amount)} left",
             round(100 * lot.remaining / lot.amount),
         )
         for lot in lots
         if lot.source != "plan"
     ]
+
+
+def _lot_name(lot: LotView) -> str:
+    if lot.source == "sign_up":
+        return f"Welcome {word('credits') if lot.unit == CREDIT else _unit_name(lot.unit).lower()}"
+    return "Bought" if lot.source == "pack" else "Added for you"
 
 
 def _lot_amount(unit: str, amount: int) -> str:
@@ -297,13 +332,17 @@ def _day(moment: datetime) -> str:
     return f"{moment.day} {moment:%B}"
 
 
-def running_out(lots: Sequence[LotView], grants: Mapping[str, int], renews: datetime | None) -> str:
+def running_out(
+    lots: Sequence[LotView], grants: Mapping[str, int], renews: datetime | None, *, credited: bool = True
+) -> str:
     """A sentence about the allowance that ends first, "" while there is enough of all."""
     for unit, given in grants.items():
         left = sum(lot.remaining for lot in lots if lot.unit == unit and lot.source == "plan")
         if unit != CREDIT and left <= given * 0.2:
             until = f" until {day_words(renews)}" if renews else ""
             some = f"{unit_words(unit, left)} left" if left else f"No {_unit_name(unit).lower()} left"
+            if not credited:
+                return f"{some}{until}."
             return (
                 f"{some}{until}. After that {word('credits')} pay."
                 if left

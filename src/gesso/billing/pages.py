@@ -112,7 +112,8 @@ async def _billing(request: Request, actor: Actor) -> dict[str, Any]:
         "plan": catalog.plan(actor.plan_key), "live": live, "standing": views.standing(live, catalog),
         "invoices": [views.invoice_line(row) for row in found[:INVOICES]], "more": len(found) > INVOICES,
         "manages": customer is not None and state.payments.sells, "frozen": frozen, "grant": grant,
-        "balances": balances, "sells": state.payments.sells, "day": day, "packs": bool(catalog.packs()),
+        "balances": balances, "left": views.left_words(balances, catalog, actor.plan_key),
+        "sells": state.payments.sells, "day": day, "packs": bool(catalog.packs()),
         "grant_words": views.grant_words(grant.amounts) if grant else "",
     }  # fmt: skip
 

@@ -9,10 +9,11 @@ from gesso.billing.moves import Move, cents, monthly, move
 from gesso.billing.repository import Invoice, Purchase, Subscription
 from gesso.billing.words import day, money
 from gesso.catalog import pricing
+from gesso.catalog.costs import counted
 from gesso.catalog.items import Model, Pack, Plan
 from gesso.catalog.registry import Catalog
 from gesso.core.money import MICRO
-from gesso.credits.types import CREDIT
+from gesso.credits.types import CREDIT, Balances
 from gesso.web.render import credits_text, credits_words
 from gesso.web.wording import unit_words, word
 
@@ -133,7 +134,7 @@ def ticks(plan: Plan, catalog: Catalog) -> list[tuple[str, bool]]:
     found = [
         *((f"{_amount(unit, amount)} to start with", True) for unit, amount in _units(plan.signup_grants)),
         *((f"{_amount(unit, amount)} a month", True) for unit, amount in _units(plan.monthly_grants)),
-        (f"{len(plan.models)} of {makers} models" if plan.models else f"All {makers} models", True),
+        (_models(len(plan.models), makers), True),
         (f"Up to {unit_words('image', plan.max_count)} at once", True),
         (f"{plan.parallel} requests side by side" if plan.parallel > 1 else "One request at a time", True),
     ]
@@ -145,9 +146,15 @@ def ticks(plan: Plan, catalog: Catalog) -> list[tuple[str, bool]]:
         found.append((f"Kept for {plan.retention_days} days" if plan.retention_days else "Kept for good", True))
     if not all(one.advanced for one in others):
         found.append(("Advanced options", plan.advanced))
-    if any(one.own_keys for one in others):
+    if "own-keys" in catalog.edition.modules and any(one.own_keys for one in others):
         found.append(("Your own provider keys", plan.own_keys))
     return found
+
+
+def _models(some: int, makers: int) -> str:
+    if some:
+        return f"{some} of {makers} models"
+    return f"All {makers} models" if makers > 2 else "Both models" if makers == 2 else "Every model"
 
 
 def _queue(plan: Plan, others: Sequence[Plan]) -> str:
@@ -164,6 +171,14 @@ def _units(grants: Mapping[str, int]) -> list[tuple[str, int]]:
 
 def _amount(unit: str, amount: int) -> str:
     return credits_words(amount) if unit == CREDIT else unit_words(unit, amount)
+
+
+def left_words(balances: Balances, catalog: Catalog, plan_key: str) -> str:
+    """What there is: "12 credits · 3 pictures"; credits first, unless nobody here has any."""
+    parts = [unit_words(unit, uses) for unit, uses in balances.allowances.items() if uses]
+    if catalog.credited or balances.balance:
+        parts.insert(0, credits_words(balances.balance))
+    return " · ".join(parts) or unit_words(counted(catalog.plan(plan_key), credited=False), 0)
 
 
 def grant_words(amounts: Mapping[str, int]) -> str:
@@ -187,9 +202,14 @@ def _each(pack: Pack) -> str:
 def work(catalog: Catalog) -> list[Work]:
     """What one output of each model usually costs, and how long it takes."""
     models: tuple[Model, ...] = (*catalog.models("image"), *catalog.models("video"), *catalog.models("chat"))
-    return [
-        Work(model.name, credits_text(pricing.usual_price(model).credits), model.typical_seconds) for model in models
-    ]
+    return [Work(model.name, _takes(model, catalog), model.typical_seconds) for model in models]
+
+
+def _takes(model: Model, catalog: Catalog) -> str:
+    """A figure in credits; in words where uses of a plan pay. What a text model writes here are prompts."""
+    if catalog.credited:
+        return credits_text(pricing.usual_price(model).credits)
+    return unit_words("prompt" if model.kind == "chat" else model.kind, 1)
 
 
 def invoice_line(row: Invoice) -> InvoiceLine:

@@ -1,6 +1,6 @@
 """Ways on for somebody who has run out: a larger plan, a pack, or waiting. Only those that are really there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from gesso.core.errors import OutOfCredits
 from gesso.core.money import parse_credits
 from gesso.credits.types import CREDIT
 from gesso.db import WorkspaceSession
+from gesso.web.wording import unit_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ async def explain(
     {"way": "pack", "pack", "name", "url"} and {"way": "wait", "until"}.
     """
     ways = await ways_on(tx, actor, catalog, now, missing=parse_credits(error.facts["missing"]), unit=unit)
+    if not catalog.credited and not parse_credits(error.facts["balance"]):
+        error.detail = _uses_words(error.facts["price"], unit)
     told: list[dict[str, Any]] = []
     if ways.upgrade is not None and catalog.shop is not None:
         told.append({"way": "upgrade", "plan": ways.upgrade.key, "name": ways.upgrade.name, "url": catalog.shop.plans})
@@ -81,3 +84,10 @@ async def explain(
         error.detail += f" Your plan gives more on {ways.wait.at.day} {ways.wait.at:%B}."
     error.facts["next_grant_at"] = ways.wait.at.isoformat() if ways.wait is not None else None
     error.facts["ways"] = told
+
+
+def _uses_words(price: Mapping[str, Any], unit: str) -> str:
+    """What is lacking where credits are nothing anybody has: "This takes 4 images, and 1 is left."."""
+    left = int(price["allowances"].get(unit, 0))
+    are = "none is" if not left else "1 is" if left == 1 else f"{left:,} are"
+    return f"This takes {unit_words(unit, len(price['outputs']))}, and {are} left."

@@ -211,6 +211,14 @@ class Catalog:
             raise Unavailable("There are no plans yet. The operator has to apply an edition.")
         return found
 
+    @property
+    def credited(self) -> bool:
+        """Whether anybody can come by credits here: a plan gives some, a pack is sold, or plans give nothing at all and
+        operators top up by hand. Else the uses that plans give are all that counts, and nothing is priced in credits.
+        """
+        given = {unit for plan in self.plans() for unit in (*plan.signup_grants, *plan.monthly_grants)}
+        return not given or "credit" in given or bool(self.packs())
+
     def packs(self) -> tuple[Pack, ...]:
         """The packs that are sold, in their order."""
         return tuple(pack for pack in self._snapshot.packs if not pack.hidden)

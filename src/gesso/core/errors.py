@@ -70,7 +70,7 @@ class PaymentFailed(GessoError):
 class OutOfCredits(GessoError):
     """The balance does not cover the price. Facts: missing, price, balance, next_grant_at, ways."""
 
-    status, code, title = 402, "out_of_credits", "Not enough credits"
+    status, code, title = 402, "out_of_credits", "Not enough left"
 
 
 class Forbidden(GessoError):

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from gesso.catalog.allowed import model_opener, opens
 from gesso.catalog.capabilities import Choice, Field, form_fields
+from gesso.catalog.costs import usual_words
 from gesso.catalog.items import Model, Plan
-from gesso.catalog.pricing import usual_price
 from gesso.catalog.styles import SETTING as STYLE
 from gesso.catalog.styles import takes_styles
 from gesso.catalog.views import sample_url
@@ -23,7 +23,6 @@ from gesso.generation.styling import StyleCard
 from gesso.generation.typed import Typed, form_text, text_of, texts_of
 from gesso.media.models import Asset
 from gesso.media.views import media_url, title_of
-from gesso.web.render import credits_words
 
 ControlKind = Literal["segmented", "select", "slider", "number", "text", "switch", "size", "seed"]
 
@@ -188,17 +187,19 @@ def model_cards(
     closed: Collection[UUID] = (),
     plan: Plan | None = None,
     plans: Sequence[Plan] = (),
+    *,
+    by_plan: bool = False,
 ) -> tuple[ModelCard, ...]:
     """All models as cards, in their order. One without a price cannot be used and has none; one that `plan` does not
     have is locked.
 
     `measured`: seconds that recent runs took, by model; without one the catalogue's word counts. `closed`: connections
-    that take no calls now.
+    that take no calls now. `by_plan`: uses of the plan pay, and not credits.
     """
     cards = []
     for model in models:
         try:
-            price = credits_words(usual_price(model).credits)
+            price = usual_words(model, by_plan=by_plan)
         except InvalidInput:
             price = "Price by size"
         seconds = max(1, round((measured or {}).get(model.key, model.typical_seconds)))

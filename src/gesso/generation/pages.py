@@ -15,11 +15,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 
 from gesso.accounts.access import Actor, CurrentActor, VerifiedActor, verified_actor
-from gesso.billing.ways import ways_on
 from gesso.calls import gate
 from gesso.catalog import capabilities
-from gesso.catalog.items import Model
-from gesso.catalog.registry import Catalog
 from gesso.catalog.shown import shown_catalog
 from gesso.core.errors import (
     Conflict,
@@ -28,26 +25,21 @@ from gesso.core.errors import (
     InvalidInput,
     NotFound,
     OutOfCredits,
-    PlanLimit,
     TooManyRequests,
 )
 from gesso.core.sealed import token
-from gesso.credits import service as credits
-from gesso.credits.types import CREDIT
 from gesso.db import Database, WorkspaceSession
 from gesso.generation import composer as compose
-from gesso.generation import quotes, repository, service, views
+from gesso.generation import quoting, repository, service, views
 from gesso.generation.composer import Composer
 from gesso.generation.inputs import ids_of, known_references, read, take_uploads
 from gesso.generation.moderating import heard
 from gesso.generation.prefill import model_of, offered, prefilled
-from gesso.generation.quotes import Quote
 from gesso.generation.rooms import room_for, room_of
 from gesso.generation.service import Ask
 from gesso.generation.styling import restyled, style_cards
 from gesso.generation.typed import Typed, fitted, text_of, texts_of
 from gesso.media import repository as media
-from gesso.prompts import service as prompts
 from gesso.safety.moderation import NotChecked
 from gesso.web.idempotency import Answer, Once
 from gesso.web.render import fragment, is_htmx, page, redirect
@@ -297,7 +289,8 @@ async def _composer(
     shown = offered(catalog, room.kind)
     closed = await gate.closed(tx)
     measured = await repository.typical_seconds_of(tx, [one.key for one in shown])
-    cards = compose.model_cards(shown, model, measured, closed, plan, plans)
+    quote = await quoting.quote(tx, actor, catalog, room.kind, model, typed, request.app.state.clock.now())
+    cards = compose.model_cards(shown, model, measured, closed, plan, plans, by_plan=quote.by_plan)
     pictures = await media.by_ids(tx, ids_of(texts_of(typed, "references")))
     fold = text_of(typed, "fold")
     return Composer(
@@ -318,54 +311,13 @@ async def _composer(
             model, known_references(typed), pictures, errors, request.app.state.settings.storage.max_upload_bytes
         ),
         hidden=compose.left_over(model, typed),
-        quote=await _quote(request, actor, tx, model, typed),
+        quote=quote,
         errors=errors,
         labels={name: capabilities.label_of(name, prop) for name, prop in model.settings.items()} | {"model": "Model"},
         notice=notice,
         styles=style_cards(model, typed, catalog.style_presets()),
         closed=compose.closed_words(model, shown, closed),
     )
-
-
-async def _quote(request: Request, actor: Actor, tx: WorkspaceSession, model: Model, typed: Typed) -> Quote:
-    catalog, now = await shown_catalog(request), request.app.state.clock.now()
-    kind = room_of(request).kind
-    ask = Ask(kind, model.key, capabilities.from_form(model, typed), "page")
-    try:
-        found = await service.estimate(tx, actor, ask, catalog)
-    except InvalidInput as error:
-        has = await credits.balances(tx, now=now)
-        owned, tools = quotes.owned_words(has.balance, kind, has.allowances), _prompt_tools(catalog, has.allowances)
-        if isinstance(error, PlanLimit) and "model" in error.fields:
-            shop = catalog.shop if actor.role == "admin" else None
-            return Quote(balance=owned, locked=error.detail, plans_href=shop.plans if shop else "", tools=tools)
-        return Quote(balance=owned, tools=tools)
-    words, tools = views.price_words(found.price), _prompt_tools(catalog, found.allowances)
-    owned = quotes.owned_words(found.balance, kind, found.allowances)
-    if found.enough:
-        rest = {unit: left - found.price.allowances.get(unit, 0) for unit, left in found.allowances.items()}
-        after = quotes.owned_words(found.balance - found.price.credits, kind, rest)
-        after = after if found.allowances.get(kind) else after.split(" ")[0]
-        return Quote(words or "Free", owned, after, found.seconds, tools=tools)
-    missing = max(found.price.credits - found.balance, 0)
-    ways = await ways_on(tx, actor, catalog, now, missing=missing, unit=kind)
-    granted = catalog.plan(actor.plan_key).monthly_grants.get(kind, 0)
-    more = {unit: ways.wait.amounts.get(unit, 0) for unit in (kind, CREDIT)} if ways.wait else {}
-    grant = quotes.owned_words(more[CREDIT], kind, more) if any(more.values()) else ""
-    return Quote(
-        words, owned, seconds=found.seconds,
-        missing=quotes.short_words(missing, found.price, kind, found.allowances, granted),
-        grant=grant, grant_at=ways.wait.at if ways.wait and grant else None,
-        upgrade=ways.upgrade.name if ways.upgrade else "", pack=ways.pack.name if ways.pack else "",
-        plans_href=catalog.shop.plans if catalog.shop else "", packs_href=catalog.shop.packs if catalog.shop else "",
-        support=quotes.support_of(catalog.edition.brand.support), tools=tools,
-    )  # fmt: skip
-
-
-def _prompt_tools(catalog: Catalog, allowances: Mapping[str, int]) -> tuple[quotes.PromptTool, ...]:
-    """The helpers at the prompt, as far as a model for them is on."""
-    offers = prompts.offers(catalog, allowances)
-    return tuple(quotes.PromptTool(kind, views.price_words(price)) for kind, price in offers.items())
 
 
 async def _results(request: Request, actor: Actor, before: UUID | None) -> views.Results:

@@ -29,6 +29,7 @@ class Support:
 class Quote:
     """The foot of the composer. Without `price` there is none to name (something in the form is wrong).
 
+    `by_plan`: a use of the plan pays for an output, or would where none is left.
     `missing` is empty unless what there is does not cover the price: a sentence. Ways on: `grant` comes at `grant_at`;
     `upgrade` and `pack` are sold at `plans_href` and `packs_href`. `locked`: the plan does not have the model, which
     says the same of its ways. `tools` are the helpers at the prompt.
@@ -48,6 +49,7 @@ class Quote:
     locked: str = ""
     support: Support | None = None
     tools: tuple[PromptTool, ...] = ()
+    by_plan: bool = False
 
 
 def short_words(missing: int, price: Price, kind: str, allowances: Mapping[str, int], granted: int) -> str:
@@ -55,18 +57,22 @@ def short_words(missing: int, price: Price, kind: str, allowances: Mapping[str, 
 
     `granted` is how many uses of this kind a month of the plan gives.
     """
-    left = allowances.get(kind, 0)
     if not granted or price.credits > missing:
         return f"{credits_words(missing)} short."
-    return (
-        f"Only {unit_words(kind, left)} left this month." if left else f"No {unit_words(kind, 0)[2:]} left this month."
-    )
+    return few_words(kind, allowances, granted)
 
 
-def owned_words(balance: int, kind: str, allowances: Mapping[str, int]) -> str:
-    """What there is for something of this kind: "12 pictures and 3 credits", "3 credits"."""
+def few_words(kind: str, allowances: Mapping[str, int], granted: int) -> str:
+    """ "Only 2 pictures left this month.", "No pictures left."; `granted` as for `short_words`."""
+    left, when = allowances.get(kind, 0), " this month" if granted else ""
+    return f"Only {unit_words(kind, left)} left{when}." if left else f"No {unit_words(kind, 0)[2:]} left{when}."
+
+
+def owned_words(balance: int, kind: str, allowances: Mapping[str, int], *, credited: bool = True) -> str:
+    """What there is for something of this kind: "12 pictures and 3 credits", "3 credits". Without `credited` there are
+    no credits to come by: "0 pictures"."""
     left = allowances.get(kind, 0)
-    if not left:
+    if not left and (credited or balance):
         return credits_words(balance)
     return unit_words(kind, left) + (f" and {credits_words(balance)}" if balance else "")
 

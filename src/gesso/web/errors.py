@@ -64,7 +64,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 _TITLES = {
-    400: "The request cannot be read", 401: "Please sign in", 402: "Not enough credits", 403: "You may not do this",
+    400: "The request cannot be read", 401: "Please sign in", 402: "Not enough left", 403: "You may not do this",
     404: "Not found", 405: "Not possible here", 409: "This clashes with something else",
     410: "Gone", 413: "Too large", 415: "This kind of content is not understood", 416: "No such part of the file",
     422: "Please check what you entered", 429: "Too many requests", 500: "Something went wrong",

@@ -25,7 +25,7 @@ from starlette.datastructures import State
 from gesso.core.money import format_credits
 from gesso.web.brand import Brand
 from gesso.web.errors import Problem
-from gesso.web.wording import title, unit_words, word
+from gesso.web.wording import an, title, unit_words, word
 
 PACKAGE = Path(__file__).parents[1]
 STATIC = PACKAGE / "web" / "static"
@@ -41,7 +41,8 @@ _now: ContextVar[datetime] = ContextVar("now")
 
 
 async def page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """A full page. Templates see `request`, `shell` (None when signed out), `brand`, `theme`, `modules`, `flash`.
+    """A full page. Templates see `request`, `shell` (None when signed out), `brand`, `theme`, `modules`, `credited`,
+    `flash`.
 
     `app.state.shell(request)` is asked once for the signed-in frame; a caller that already has it passes it
     as `shell=`.
@@ -70,7 +71,10 @@ def html(request: Request, template: str, **context: Any) -> str:
     state = request.app.state
     token = _now.set(state.clock.now())
     try:
-        values = {"request": request, "brand": _brand(state), "theme": _theme(request), "modules": _modules(state)}
+        values = {
+            "request": request, "brand": _brand(state), "theme": _theme(request), "modules": _modules(state),
+            "credited": _credited(state),
+        }  # fmt: skip
         return environment().get_template(template).render(values, **context)
     finally:
         _now.reset(token)
@@ -136,6 +140,12 @@ def _modules(state: State) -> tuple[str, ...]:
     return modules() if modules is not None else ()
 
 
+def _credited(state: State) -> bool:
+    """Whether this site counts in credits at all; else in what its plans give."""
+    credited: Callable[[], bool] | None = getattr(state, "credited", None)
+    return credited() if credited is not None else True
+
+
 def _theme(request: Request) -> str | None:
     theme = request.cookies.get(THEME_COOKIE)
     return theme if theme in ("dark", "light") else None
@@ -180,7 +190,7 @@ def environment() -> Environment:
         "tone": tone,
     }
     env.globals |= {"asset": asset, "imports": imports, "icon": icon, "when": when, "static": static}
-    env.globals |= {"word": word, "heading": title, "unit_words": unit_words}
+    env.globals |= {"word": word, "heading": title, "an": an, "unit_words": unit_words}
     return env
 
 

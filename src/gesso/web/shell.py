@@ -36,7 +36,7 @@ class Shell:
     """The frame for one signed-in person: who, where, how many credits, which pages.
 
     `balance_micro` is in microcredits, `allowances` are uses left by unit; `low` says that they are not enough for the
-    next usual request.
+    next usual request. `counted`: the unit that is named when nothing is left.
     """
 
     user_name: str
@@ -47,18 +47,23 @@ class Shell:
     is_operator: bool
     nav: Sequence[NavItem]
     allowances: Mapping[str, int] = field(default_factory=dict)
+    counted: str = "credit"
 
     @property
     def left(self) -> str:
         """What can be used now, in words: "100 images", "3 images · 50 tokens", "12 credits"."""
         parts = [unit_words(unit, uses) for unit, uses in self.allowances.items() if uses]
+        if not parts and not self.balance_micro and self.counted != "credit":
+            return unit_words(self.counted, 0)
         return " · ".join([*parts, credits_words(self.balance_micro)] if self.balance_micro or not parts else parts)
 
     @property
     def left_short(self) -> str:
         """The same as it stands in the frame: what is there most of the time counts, and a bare figure is credits."""
+        if self.balance_micro:
+            return credits_text(self.balance_micro)
         uses = next((unit_words(unit, uses) for unit, uses in self.allowances.items() if uses), "")
-        return uses if uses and not self.balance_micro else credits_text(self.balance_micro)
+        return uses or (credits_text(0) if self.counted == "credit" else unit_words(self.counted, 0))
 
     @property
     def initials(self) -> str:
@@ -80,5 +85,5 @@ async def credits_pill(request: Request) -> Response:
     """The credit pill as it is now; pages fetch it when `gesso:credits` says that it changed."""
     shell: Shell | None = await request.app.state.shell(request)
     if shell is None:
-        raise NotSignedIn("Sign in to see your credits.")
+        raise NotSignedIn("Sign in to see what you have.")
     return fragment(request, "_credits.html", shell=shell)

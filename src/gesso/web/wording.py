@@ -29,6 +29,12 @@ def title(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def an(name: str) -> str:
+    """The same with its article: "a picture", "an image"."""
+    text = word(name)
+    return f"{'an' if text[:1].lower() in 'aeiou' else 'a'} {text}"
+
+
 def unit_words(unit: str, uses: int) -> str:
     """Uses of an allowance: "1 image", "50 images", "20 prompts"."""
     if unit == "image":
