@@ -13,7 +13,8 @@ from uuid import UUID
 import structlog
 
 from gesso.accounts.mail import Mailer
-from gesso.billing import letters, plans, repository
+from gesso.billing import changes, letters, plans, repository
+from gesso.billing.changes import Change, Standing
 from gesso.billing.facts import CheckoutFact, DisputeFact, Fact, InvoiceFact, PaymentFact, SubscriptionFact
 from gesso.billing.repository import Purchase, Subscription
 from gesso.catalog.registry import Catalog
@@ -43,20 +44,25 @@ class Effects:
     mailer: Mailer
     billing_url: str
 
-    async def apply(self, tx: ElevatedSession, facts: Sequence[Fact], mark: int) -> bool:
-        """Do what follows; False when none of it is about this site. Raises Conflict for what cannot be so."""
+    async def apply(self, tx: ElevatedSession, facts: Sequence[Fact], mark: int) -> tuple[Change, ...] | None:
+        """Do what follows: what it changed, None when none of it is about this site. Raises Conflict for what cannot
+        be so."""
         ordered = sorted(facts, key=lambda fact: _ORDER.index(type(fact)))
-        touched: set[UUID] = set()
+        refs = changes.refs_of(facts)
+        touched: dict[UUID, Standing] = {}
         for fact in ordered:
             workspace_id = await self._whose(tx, fact)
             if workspace_id is None:
                 continue
             if workspace_id not in touched:
-                touched.add(workspace_id)
                 await repository.lock(tx, workspace_id)
+                touched[workspace_id] = await changes.standing(tx, self.provider, workspace_id, refs)
                 _announce(tx, workspace_id)
             await self._one(tx, workspace_id, fact, mark)
-        return bool(touched)
+        if not touched:
+            return None
+        done = [await changes.since(tx, self.provider, one, refs, before) for one, before in touched.items()]
+        return tuple(change for found in done for change in found)
 
     async def _whose(self, tx: ElevatedSession, fact: Fact) -> UUID | None:
         match fact:

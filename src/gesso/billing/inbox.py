@@ -13,9 +13,10 @@ from uuid import UUID
 import structlog
 
 from gesso.billing import repository
+from gesso.billing.changes import Change
 from gesso.billing.effects import Effects
 from gesso.billing.facts import Fact
-from gesso.billing.port import Received
+from gesso.billing.port import Received, Taken
 from gesso.core.clock import Clock
 from gesso.core.errors import GessoError, NotFound
 from gesso.core.ids import new_id
@@ -28,6 +29,8 @@ Event = Mapping[str, Any]
 State = Literal["received", "done", "failed", "ignored"]
 Read = Callable[[Event], Awaitable[Sequence[Fact] | None]]
 """What an event's object says now; None for an event that nothing follows from."""
+Names = Callable[[Event], Sequence[str]]
+"""The provider's ids of all that an event names, its own first."""
 
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=6)
@@ -45,6 +48,7 @@ class Inbox:
     clock: Clock
     provider: str
     read: Read
+    names: Names
     effects: Effects
 
     async def receive(self, event: Event) -> Received:
@@ -54,9 +58,9 @@ class Inbox:
             state = await _state(tx, self.provider, event["id"])
         if state in ("done", "ignored"):
             return "known"
-        return await self._work(event, mark, again=False)
+        return (await self._work(event, mark, again=False)).received
 
-    async def take_up(self, event_id: UUID) -> Received:
+    async def take_up(self, event_id: UUID) -> Taken:
         """Do once more what follows from a stored notice, whatever became of it. Raises NotFound."""
         async with self.db.elevated("billing: a notice is taken up again") as tx:
             mark = await repository.draw_mark(tx)
@@ -67,17 +71,17 @@ class Inbox:
             raise NotFound("There is no such notice.")
         return await self._work(payload, mark, again=True)
 
-    async def _work(self, event: Event, mark: int, *, again: bool) -> Received:
+    async def _work(self, event: Event, mark: int, *, again: bool) -> Taken:
         try:
             facts = await self.read(event)
             async with self.db.elevated("billing: what follows from a notice") as tx:
-                known = await _open(tx, self.provider, event, self.clock.now())
+                known = await self._open(tx, event)
                 if known in ("done", "ignored") and not again:
-                    return "known"
-                ours = facts is not None and await self.effects.apply(tx, facts, mark)
-                state: Literal["done", "ignored"] = "done" if ours else "ignored"
-                await _close(tx, self.provider, event["id"], state, self.clock.now())
-            return state
+                    return Taken("known")
+                changes = await self.effects.apply(tx, facts, mark) if facts is not None else None
+                state: Literal["done", "ignored"] = "ignored" if changes is None else "done"
+                await _close(tx, self.provider, event["id"], state, changes or (), self.clock.now())
+            return Taken(state, changes or ())
         except Exception as error:
             said = error.detail if isinstance(error, GessoError) else type(error).__name__
             log.warning(
@@ -85,9 +89,20 @@ class Inbox:
                 exc_info=not isinstance(error, GessoError),
             )  # fmt: skip
             async with self.db.elevated("billing: a notice failed") as tx:
-                await _open(tx, self.provider, event, self.clock.now())
+                await self._open(tx, event)
                 await _fail(tx, self.provider, event["id"], said, self.clock.now())
-            return "failed"
+            return Taken("failed", error=said)
+
+    async def _open(self, tx: ElevatedSession, event: Event) -> State:
+        """The notice's row, made where there is none, and locked: the same one at once waits here."""
+        await tx.execute_raw(
+            "INSERT INTO webhook_event (id, provider, ref, type, payload, about, state, created_at, received_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, 'received', $7, $8) ON CONFLICT (provider, ref) DO NOTHING",
+            new_id(), self.provider, event["id"], event["type"], dict(event), f" {' '.join(self.names(event))} ",
+            datetime.fromtimestamp(event["created"], UTC), self.clock.now(),
+        )  # fmt: skip
+        sql = "SELECT state FROM webhook_event WHERE provider = $1 AND ref = $2 FOR UPDATE"
+        return cast(State, await tx.fetchval(sql, self.provider, event["id"]))
 
 
 async def due(tx: ElevatedSession, now: datetime) -> list[UUID]:
@@ -115,23 +130,14 @@ async def _state(tx: ElevatedSession, provider: str, ref: str) -> State | None:
     return cast(State | None, await tx.fetchval(sql, provider, ref))
 
 
-async def _open(tx: ElevatedSession, provider: str, event: Event, now: datetime) -> State:
-    """The notice's row, made where there is none, and locked: the same one at once waits here."""
-    created = datetime.fromtimestamp(event["created"], UTC)
+async def _close(
+    tx: ElevatedSession, provider: str, ref: str, state: State, changes: Sequence[Change], now: datetime
+) -> None:
+    done = {"at": now.isoformat(), "changes": [change.as_json() for change in changes]}
     await tx.execute_raw(
-        "INSERT INTO webhook_event (id, provider, ref, type, payload, state, created_at, received_at)"
-        " VALUES ($1, $2, $3, $4, $5, 'received', $6, $7) ON CONFLICT (provider, ref) DO NOTHING",
-        new_id(), provider, event["id"], event["type"], dict(event), created, now,
-    )  # fmt: skip
-    sql = "SELECT state FROM webhook_event WHERE provider = $1 AND ref = $2 FOR UPDATE"
-    return cast(State, await tx.fetchval(sql, provider, event["id"]))
-
-
-async def _close(tx: ElevatedSession, provider: str, ref: str, state: State, now: datetime) -> None:
-    await tx.execute_raw(
-        "UPDATE webhook_event SET state = $3, error = NULL, tries = tries + 1, next_try_at = NULL, done_at = $4"
-        " WHERE provider = $1 AND ref = $2",
-        provider, ref, state, now,
+        "UPDATE webhook_event SET state = $3, error = NULL, tries = tries + 1, next_try_at = NULL, done_at = $4,"
+        " effects = effects || $5::jsonb WHERE provider = $1 AND ref = $2",
+        provider, ref, state, now, [done] if changes else [],
     )  # fmt: skip
 
 

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Literal, NoReturn
 from uuid import UUID
 
+from gesso.billing.changes import Change
 from gesso.billing.facts import Interval
-from gesso.billing.port import Buyer, Preview, Received
+from gesso.billing.port import Buyer, Preview, Received, Taken
 from gesso.catalog.items import Pack, Plan
-from gesso.core.errors import Forbidden, NotFound
+from gesso.core.errors import Conflict, Forbidden, NotFound
 
 
 class ManualPayments:
@@ -16,6 +17,7 @@ class ManualPayments:
 
     name: Literal["manual", "stripe"] = "manual"
     sells = False
+    hears = False
 
     async def checkout_plan(self, buyer: Buyer, plan: Plan, interval: Interval) -> str:
         _refuse()
@@ -44,8 +46,11 @@ class ManualPayments:
     async def receive(self, headers: Mapping[str, str], body: bytes) -> Received:
         raise NotFound("There is nothing at this address.")
 
-    async def take_up(self, event_id: UUID) -> Received:
-        raise NotFound("Notices are taken up again once payments are set up.")
+    async def take_up(self, event_id: UUID) -> Taken:
+        raise Conflict("Notices are taken up again once payments are set up.")
+
+    async def read_again(self, subscription_id: UUID) -> tuple[Change, ...]:
+        raise Conflict("Payments are not set up on this site: there is nobody to ask.")
 
     async def give_up(self, subscription_id: UUID) -> None:
         """Nothing is ever owed."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
+from gesso.billing.changes import Change
 from gesso.billing.facts import Interval
 from gesso.catalog.items import Pack, Plan
 
@@ -42,6 +43,16 @@ class Preview:
 Received = Literal["done", "known", "ignored", "failed"]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of a notice that was taken up. `changes`: nothing, where all that follows from it had been done before.
+    `error`: why it failed."""
+
+    received: Received
+    changes: tuple[Change, ...] = ()
+    error: str | None = None
+
+
 class Payments(Protocol):
     """A way of paying."""
 
@@ -53,6 +64,11 @@ class Payments(Protocol):
     @property
     def sells(self) -> bool:
         """Whether anything can be bought on the site."""
+        ...
+
+    @property
+    def hears(self) -> bool:
+        """Whether notices can come in: without a secret to check them by, none does."""
         ...
 
     async def checkout_plan(self, buyer: Buyer, plan: Plan, interval: Interval) -> str:
@@ -91,8 +107,12 @@ class Payments(Protocol):
         """A notice from the provider, as it came. Raises NotFound while closed, Forbidden when not the provider's."""
         ...
 
-    async def take_up(self, event_id: UUID) -> Received:
+    async def take_up(self, event_id: UUID) -> Taken:
         """Do once more what follows from a stored notice, whatever became of it. Raises NotFound."""
+        ...
+
+    async def read_again(self, subscription_id: UUID) -> tuple[Change, ...]:
+        """Ask the provider how a subscription stands, and do what follows; what that changed. Raises NotFound."""
         ...
 
     async def give_up(self, subscription_id: UUID) -> None:

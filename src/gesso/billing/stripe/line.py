@@ -43,6 +43,11 @@ class Line:
     def __init__(self, access: Access) -> None:
         self._access = access
 
+    @property
+    def can_verify(self) -> bool:
+        """Whether there is a secret to check notices by."""
+        return bool(self._access.webhook_secret)
+
     @cached_property
     def _client(self) -> Any:
         import stripe

@@ -14,11 +14,12 @@ import structlog
 
 from gesso.accounts.mail import Mailer
 from gesso.billing import repository
+from gesso.billing.changes import Change
 from gesso.billing.effects import Effects
 from gesso.billing.facts import Fact, Interval
 from gesso.billing.inbox import Inbox
 from gesso.billing.moves import move
-from gesso.billing.port import Buyer, Preview, Received
+from gesso.billing.port import Buyer, Preview, Received, Taken
 from gesso.billing.repository import Subscription
 from gesso.billing.stripe import objects, prices, reading
 from gesso.billing.stripe.line import Access, CustomerGone, Line, Obj
@@ -48,7 +49,13 @@ class StripePayments:
         self._line = Line(access)
         self._db, self._catalog, self._clock, self._site = db, catalog, clock, site_url
         self._effects = Effects(NAME, catalog, clock, grace, mailer, f"{site_url}/billing")
-        self._inbox = Inbox(db, clock, NAME, lambda event: objects.of_event(self._line, event), self._effects)
+        self._inbox = Inbox(
+            db, clock, NAME, lambda event: objects.of_event(self._line, event), reading.names, self._effects
+        )
+
+    @property
+    def hears(self) -> bool:
+        return self._line.can_verify
 
     # --- buying ----------------------------------------------------------------------------------------
 
@@ -264,8 +271,18 @@ class StripePayments:
         log.info("payments.notice", type=kind, event_id=event["id"])
         return await self._inbox.receive(event)
 
-    async def take_up(self, event_id: UUID) -> Received:
+    async def take_up(self, event_id: UUID) -> Taken:
         return await self._inbox.take_up(event_id)
+
+    async def read_again(self, subscription_id: UUID) -> tuple[Change, ...]:
+        async with self._db.elevated("billing: a subscription is read again") as tx:
+            row = await repository.subscription_by_id(tx, subscription_id)
+        if row is None or row.provider != NAME:
+            raise NotFound("There is no such subscription.")
+        if row.ref is not None:
+            return await self._look(row.ref)
+        mark = await self._mark()
+        return await self._apply(await objects.of_checkout(self._line, row.checkout_ref or ""), mark)
 
     async def give_up(self, subscription_id: UUID) -> None:
         async with self._db.elevated("billing: a grace is over") as tx:
@@ -278,18 +295,18 @@ class StripePayments:
             log.info("payments.given_up", workspace_id=str(row.workspace_id), subscription=row.ref)
         await self._look(row.ref)
 
-    async def _look(self, subscription_ref: str) -> None:
+    async def _look(self, subscription_ref: str) -> tuple[Change, ...]:
         """Apply a subscription as it is now."""
         mark = await self._mark()
-        await self._apply(await objects.of_subscription(self._line, subscription_ref), mark)
+        return await self._apply(await objects.of_subscription(self._line, subscription_ref), mark)
 
     async def _mark(self) -> int:
         async with self._db.elevated("billing: before something is read") as tx:
             return await repository.draw_mark(tx)
 
-    async def _apply(self, facts: list[Fact], mark: int) -> None:
+    async def _apply(self, facts: list[Fact], mark: int) -> tuple[Change, ...]:
         async with self._db.elevated("billing: what was read") as tx:
-            await self._effects.apply(tx, facts, mark)
+            return await self._effects.apply(tx, facts, mark) or ()
 
 
 def _not_ending(found: Obj) -> Obj:

@@ -1,6 +1,7 @@
 """Stripe's objects as facts. Pure. Shapes of version 2026-10-28.endive: periods live on a subscription's items, an
 invoice names its subscription under `parent`, and its payments as `payments`."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -30,6 +31,15 @@ def ref(value: Any) -> str | None:
     """The id of something that is an id, or the thing itself where it was expanded."""
     found = value.get("id") if isinstance(value, dict) else value
     return str(found) if found else None
+
+
+def names(event: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ids that an event names: its own, its object's, and those of what that belongs to."""
+    told = event["data"]["object"]
+    parent = (told.get("parent") or {}).get("subscription_details") or {}
+    related = [told.get(name) for name in ("customer", "subscription", "invoice", "payment_intent", "charge")]
+    found = [event["id"], told.get("id"), *map(ref, related), ref(parent.get("subscription"))]
+    return tuple(dict.fromkeys(str(one) for one in found if one))
 
 
 def moment(value: Any) -> datetime | None:
