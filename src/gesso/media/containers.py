@@ -64,9 +64,9 @@ def read_container(data: bytes) -> Container:
         if data[4:8] == b"ftyp":
             return _avif(data)
     except (struct.error, IndexError):
-        raise HostileFile("The picture is cut short or damaged.") from None
+        raise HostileFile("The file is cut short or damaged.") from None
     if data[:6] in (b"GIF87a", b"GIF89a"):
-        raise HostileFile("GIF pictures are not taken. Save it as PNG, JPEG or WebP.")
+        raise HostileFile("GIF files are not taken. Save it as PNG, JPEG or WebP.")
     raise HostileFile("The file is not a PNG, JPEG, WebP or AVIF picture.")
 
 
@@ -74,7 +74,7 @@ def _parts() -> Iterator[None]:
     """One step for each part of a file, up to as many as a picture may have. Raises `HostileFile` after the last."""
     for _ in range(MOST_PARTS):
         yield
-    raise HostileFile("The picture is made of too many pieces.")
+    raise HostileFile("The file is made of too many pieces.")
 
 
 def trailing(data: bytes, container: Container) -> bytes:
@@ -88,7 +88,7 @@ def _png(data: bytes) -> Container:
         length, kind = struct.unpack_from(">I4s", data, position)
         body, position = position + 8, position + 12 + length
         if position > len(data):
-            raise HostileFile("The picture is cut short.")
+            raise HostileFile("The file is cut short.")
         if kind == b"IHDR" and length == 13 and body == 16:
             width, height = struct.unpack_from(">II", data, body)
         elif kind == b"acTL":
@@ -98,7 +98,7 @@ def _png(data: bytes) -> Container:
         elif kind == b"IEND":
             break
     if not (width and height and pixels):
-        raise HostileFile("The picture is damaged.")
+        raise HostileFile("The file is damaged.")
     return Container(PNG, width, height, animated, position)
 
 
@@ -107,7 +107,7 @@ def _jpeg(data: bytes) -> Container:
     for _ in _parts():
         fill = _JPEG_FILL.match(data, position)
         if fill is None:
-            raise HostileFile("The picture is damaged.")
+            raise HostileFile("The file is damaged.")
         position = fill.end()
         marker = data[position]
         position += 1
@@ -117,20 +117,20 @@ def _jpeg(data: bytes) -> Container:
             continue
         (length,) = struct.unpack_from(">H", data, position)
         if length < 2 or position + length > len(data):
-            raise HostileFile("The picture is cut short or damaged.")
+            raise HostileFile("The file is cut short or damaged.")
         if marker in _JPEG_FRAMES and not width:
             height, width = struct.unpack_from(">HH", data, position + 3)
         position += length
         if marker == 0xDA:
             scans += 1
             if scans > MOST_SCANS:
-                raise HostileFile("The picture is drawn in too many steps.")
+                raise HostileFile("The file is drawn in too many steps.")
             following = _JPEG_MARKER.search(data, position)
             if following is None:
-                raise HostileFile("The picture is cut short.")
+                raise HostileFile("The file is cut short.")
             position = following.start()
     if not (width and height):
-        raise HostileFile("The picture is damaged.")
+        raise HostileFile("The file is damaged.")
     return Container(JPEG, width, height, False, position)
 
 
@@ -138,7 +138,7 @@ def _webp(data: bytes) -> Container:
     end = 8 + struct.unpack_from("<I", data, 4)[0]
     end += end & 1
     if end > len(data):
-        raise HostileFile("The picture is cut short.")
+        raise HostileFile("The file is cut short.")
     position, width, height, animated, lossless = 12, 0, 0, False, False
     for _ in _parts():
         if position + 8 > end:
@@ -146,7 +146,7 @@ def _webp(data: bytes) -> Container:
         kind, length = struct.unpack_from("<4sI", data, position)
         body, position = position + 8, position + 8 + length + (length & 1)
         if position > end:
-            raise HostileFile("The picture is damaged.")
+            raise HostileFile("The file is damaged.")
         if kind == b"VP8X":
             animated = bool(data[body] & 0x02)
             width = 1 + int.from_bytes(data[body + 4 : body + 7], "little")
@@ -160,7 +160,7 @@ def _webp(data: bytes) -> Container:
         elif kind in (b"ANIM", b"ANMF"):
             animated = True
     if not (width and height):
-        raise HostileFile("The picture is damaged.")
+        raise HostileFile("The file is damaged.")
     return Container(WEBP, width, height, animated, end, lossless)
 
 
@@ -182,7 +182,7 @@ def _avif(data: bytes) -> Container:
         elif size == 0:
             size = len(data) - position
         if size < 8 or position + size > len(data):
-            raise HostileFile("The picture is cut short.")
+            raise HostileFile("The file is cut short.")
         if kind == b"meta":
             meta = data[position : position + size]
             for found in re.finditer(b"ispe", meta):
@@ -190,5 +190,5 @@ def _avif(data: bytes) -> Container:
                 width, height = max(width, stored[0]), max(height, stored[1])
         position += size
     if not (width and height):
-        raise HostileFile("The picture is damaged.")
+        raise HostileFile("The file is damaged.")
     return Container(AVIF, width, height, data[8:12] == b"avis", position)

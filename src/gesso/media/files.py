@@ -48,11 +48,14 @@ async def media_file(
         asset = opened(found, state.terms(actor.plan_key))
         if asset is not found:
             await unlock.ask(tx)
-    # until a worker has made its thumbnails, an unlocked file stands for them
+    unlocked = asset is not found
+    if unlocked and asset.kind == "video" and variant != "original":
+        asset = found  # a film cannot stand for its poster, which shows the mark for a moment more
+    # until a worker has made its thumbnails, an unlocked picture stands for them
     whole = asset is not found and variant != "original"
     variant, size_asked = ("original", f"{variant}-whole") if whole else (variant, variant)
     headers = _headers(asset, variant, size_asked, download)
-    if found.clean is not None and (asset is not found or MARKED not in request.query_params):
+    if found.clean is not None and (unlocked or MARKED not in request.query_params):
         headers["Cache-Control"] = "private, no-cache"
     if unchanged(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)

@@ -162,12 +162,12 @@ def _check(data: bytes, declared_type: str | None, limits: Limits) -> Container:
         raise HostileFile("The file is not a PNG, JPEG, WebP or AVIF picture.")
     container = read_container(data)
     if container.animated:
-        raise HostileFile("Animated pictures are not taken. Save one frame of it as a still picture.")
+        raise HostileFile("Animated files are not taken. Save one frame of it as a still.")
     if max(container.width, container.height) > limits.max_side:
-        raise HostileFile(f"The picture is more than {limits.max_side:,} pixels wide or high.")
+        raise HostileFile(f"The file is more than {limits.max_side:,} pixels wide or high.")
     most = limits.max_pixels if container.media_type in (PNG, JPEG) else limits.max_pixels // 2
     if container.width * container.height > most:
-        raise HostileFile(f"The picture has more than {most // 1_000_000} million pixels.")
+        raise HostileFile(f"The file has more than {most // 1_000_000} million pixels.")
     return container
 
 
@@ -186,10 +186,10 @@ def _open(data: bytes, container: Container) -> Image.Image:
     try:
         opened = Image.open(io.BytesIO(data), formats=(_FORMATS[container.media_type],))
     except Exception as error:
-        raise HostileFile("The picture is damaged.") from error
+        raise HostileFile("The file is damaged.") from error
     larger = opened.width * opened.height > container.width * container.height
     if larger or getattr(opened, "n_frames", 1) > 1:
-        raise HostileFile("The picture is damaged.")
+        raise HostileFile("The file is damaged.")
     return opened
 
 
@@ -205,7 +205,7 @@ def _decode(opened: Image.Image) -> Image.Image:
         if picture.mode not in ("L", "LA", "RGB", "RGBA"):
             picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     except Exception as error:  # decoders fail in a dozen ways on hostile bytes, all meaning the same
-        raise HostileFile("The picture is cut short or damaged.") from error
+        raise HostileFile("The file is cut short or damaged.") from error
     keep = isinstance(profile, bytes) and len(profile) <= _ICC_LIMIT and opened.mode != "CMYK"
     picture.info = {"icc_profile": profile} if keep else {}
     return picture

@@ -12,7 +12,7 @@ from gesso.media.models import Filters, first_id
 QUERY_LENGTH = 200
 FILTER_NAMES = ("q", "kind", "model", "favourite", "from", "to")
 """What an address of the gallery may carry."""
-_MISSING = "This picture is not here. It may have been deleted."
+_MISSING = "What you chose is not here. It may have been deleted."
 
 
 def parse_id(text: str) -> UUID:
@@ -90,11 +90,11 @@ def picks_of(values: Iterable[str], limit: int) -> list[UUID]:
         try:
             ids[UUID(value)] = None
         except ValueError:
-            raise InvalidInput("One of the chosen pictures is not there.", fields={"pick": "Not an id."}) from None
+            raise InvalidInput("One of those you chose is not there.", fields={"pick": "Not an id."}) from None
     if not ids:
-        raise InvalidInput("Choose a picture first.", fields={"pick": "Choose at least one."})
+        raise InvalidInput("Choose one first.", fields={"pick": "Choose at least one."})
     if len(ids) > limit:
-        raise InvalidInput(f"Choose at most {limit} pictures at once.", fields={"pick": f"At most {limit}."})
+        raise InvalidInput(f"Choose at most {limit} at once.", fields={"pick": f"At most {limit}."})
     return list(ids)
 
 

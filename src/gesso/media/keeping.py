@@ -9,6 +9,7 @@ from gesso.media.models import Asset, Usage, first_id
 from gesso.media.repository import COUNT_LIMIT
 from gesso.media.terms import TOLD_BEFORE, Keeping, Terms
 from gesso.web.render import bytes_text
+from gesso.web.wording import word
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def notice(terms: Terms, going: int, now: datetime, zone: tzinfo) -> Notice | No
         return None
     last = (now + TOLD_BEFORE - timedelta(days=terms.days)).astimezone(zone).date()
     number = f"{going:,}" if going < COUNT_LIMIT else f"{COUNT_LIMIT - 1}+"
-    words = f"{number} {'picture or video' if going == 1 else 'pictures or videos'}" if going else ""
+    words = f"{number} {word('picture') if going == 1 else word('pictures')} or video{'' if going == 1 else 's'}" if going else ""
     return Notice(words, f"/gallery?{urlencode({'to': last.isoformat()})}", days_words(terms.days))
 
 
@@ -48,7 +49,7 @@ def days_words(days: int) -> str:
 
 def stored_words(usage: Usage, terms: Terms) -> str:
     """ "3.2 GB stored", "3.2 GB stored, each picture and video kept for 30 days"."""
-    kept = f", each picture and video kept for {days_words(terms.days)}" if terms.days is not None else ""
+    kept = f", each {word('picture')} and video kept for {days_words(terms.days)}" if terms.days is not None else ""
     return f"{bytes_text(usage.bytes)} stored{kept}"
 
 

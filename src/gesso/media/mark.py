@@ -1,9 +1,7 @@
 """The site's visible mark on pictures: its name in a small dark pill at the lower right, legible on light and dark.
 
 Pure and heavy, as `ingest`. Drawn once on the decoded picture, of which the thumbnails are made as well, so that a
-marked picture costs one encoding more than another. Films are not marked: every frame would have to be decoded and
-encoded anew (seven seconds of a core for six in 1080p), and a poster's mark would promise what the film
-does not keep.
+marked picture costs one encoding more than another. Films get the same mark on every frame: `marked_film`.
 """
 
 import io
@@ -26,21 +24,27 @@ _PILL, _INK = (10, 10, 14, 140), (255, 255, 255, 235)
 
 def draw(picture: Image.Image, words: str) -> Image.Image:
     """A copy of `picture` (RGB or RGBA) with the mark. `words`: the site's name; what the font lacks is left out."""
-    words = " ".join("".join(c for c in words if c.isprintable() and ord(c) < 0x250).split())[:_LONGEST] or "AI"
-    size = max(_TEXT_LEAST, round(min(picture.size) * _TEXT_SHARE))
-    font = _font(size)
-    while size > 4 and font.getlength(words) > picture.width * _WIDEST:
-        size = max(4, int(size * 0.85))
-        font = _font(size)
-    pill = _pill(words, font, size)
-    margin = max(1, round(size * 0.8))
-    left, top = max(0, picture.width - pill.width - margin), max(0, picture.height - pill.height - margin)
+    pill, (left, top) = placed(picture.size, words)
     marked = picture.copy()
     box = marked.crop((left, top, min(marked.width, left + pill.width), min(marked.height, top + pill.height)))
     pill = pill.crop((0, 0, *box.size))
     marked.paste(Image.alpha_composite(box.convert("RGBA"), pill).convert(marked.mode), (left, top))
     marked.info = dict(picture.info)
     return marked
+
+
+def placed(size: tuple[int, int], words: str) -> tuple[Image.Image, tuple[int, int]]:
+    """The mark for a picture of `size` (width, height), as RGBA without a hue, and where its left upper corner goes.
+    In the smallest pictures it reaches over the edge."""
+    words = " ".join("".join(c for c in words if c.isprintable() and ord(c) < 0x250).split())[:_LONGEST] or "AI"
+    letters = max(_TEXT_LEAST, round(min(size) * _TEXT_SHARE))
+    font = _font(letters)
+    while letters > 4 and font.getlength(words) > size[0] * _WIDEST:
+        letters = max(4, int(letters * 0.85))
+        font = _font(letters)
+    pill = _pill(words, font, letters)
+    margin = max(1, round(letters * 0.8))
+    return pill, (max(0, size[0] - pill.width - margin), max(0, size[1] - pill.height - margin))
 
 
 def _pill(words: str, font: ImageFont.FreeTypeFont, size: int) -> Image.Image:

@@ -151,11 +151,11 @@ async def upload(
     An upload that no request ever used goes after 30 days.
     """
     state = request.app.state
-    await hit(state.db, f"upload/{actor.workspace_id}", UPLOADS_PER_HOUR, 3600, "Too many pictures in one hour.")
+    await hit(state.db, f"upload/{actor.workspace_id}", UPLOADS_PER_HOUR, 3600, "Too many files in one hour.")
     limit = state.settings.storage.max_upload_bytes
     data = await file.read(limit + 1)
     if len(data) > limit:
-        words = f"A picture may have at most {limit // 2**20} MB."
+        words = f"A file may have at most {limit // 2**20} MB."
         raise TooLarge(words, fields={"file": words})
     asset = await service.take_upload(
         state.db, state.storage, state.ingest, workspace_id=actor.workspace_id, user_id=actor.user_id,

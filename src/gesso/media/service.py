@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -15,7 +15,8 @@ from gesso.core.ids import new_id
 from gesso.core.telemetry import metrics, tracing
 from gesso.db import Database
 from gesso.media import ingest, repository
-from gesso.media.ingest import HostileFile, Limits, Prepared
+from gesso.media.ingest import CleanFile, HostileFile, Limits, Prepared
+from gesso.media.marking import Marking
 from gesso.media.models import Asset, Clean, Kind, NewAsset, Source
 from gesso.media.storage import Storage
 from gesso.media.video import VideoLimits, prepare_video
@@ -90,7 +91,8 @@ async def store(storage: Storage, workspace_id: UUID, asset_id: UUID, prepared: 
 class Ingest:
     """A few threads that decode pictures, so that neither the event loop nor the memory suffers.
 
-    One per process. `threads` bounds how many pictures are decoded at once (see `ingest` for their memory).
+    One per process. `threads` bounds how many pictures are decoded at once (see `ingest` for their memory). Films are
+    marked in processes of their own, half as many at once, so that no picture waits for them.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Ingest:
         films: VideoLimits | None = None,
     ) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ingest")
+        self._marking = Marking(max(1, threads // 2))
         self.outputs = outputs or Limits()
         self.uploads = uploads or Limits(max_bytes=20 * 2**20)
         self.films = films or VideoLimits()
@@ -111,13 +114,20 @@ class Ingest:
     ) -> Prepared:
         """`ingest.prepare`, or `video.prepare_video`, of a provider's file. Raises `HostileFile`.
 
-        `words` mark a picture; films are not marked.
+        With `words` it is marked with them, a film in a process of its own.
         """
         if kind == "video":
-            return await self._run("output", partial(prepare_video, data, limits=self.films))
+            film = await self._run("output", partial(prepare_video, data, limits=self.films))
+            return film if words is None else await self._marked(film, data, words)
         return await self._run(
             "output", partial(ingest.prepare, data, declared_type=declared_type, limits=self.outputs, words=words)
         )
+
+    async def _marked(self, film: Prepared, data: bytes, words: str) -> Prepared:
+        """A film that was checked, with the mark: poster and thumbnails are the marked one's."""
+        marked = await self._marking.mark(data, words)
+        prepared = await self._run("output", partial(prepare_video, marked, limits=self.films))
+        return replace(prepared, marked=marked, clean=CleanFile(film.media_type, film.sha256, film.size_bytes))
 
     async def prepare_upload(self, data: bytes, *, declared_type: str | None = None) -> tuple[bytes, Prepared]:
         """A person's file made anew without EXIF and GPS, and what is known of it. Raises `HostileFile`."""

@@ -72,7 +72,7 @@ class Unlocking:
         assert asset.clean is not None
         try:
             data = await self._storage.get(asset.clean.key)
-            prepared = await self._ingest.prepare(data)
+            prepared = await self._ingest.prepare(data, kind=asset.kind)
         except (NotFound, HostileFile):
             log.warning("media.clean_file_missing", asset=str(asset.id))  # the marked one stays
             return
@@ -87,6 +87,8 @@ class Unlocking:
         assert clean is not None
         await tx.execute_raw(
             "UPDATE asset SET storage_key = $3, sha256 = $4, size_bytes = $5, media_type = $6, thumbhash = $7, "
-            "clean = NULL WHERE workspace_id = $1 AND id = $2 AND clean IS NOT NULL",
+            "width = $8, height = $9, duration_ms = $10, clean = NULL "
+            "WHERE workspace_id = $1 AND id = $2 AND clean IS NOT NULL",
             tx.workspace_id, asset.id, clean.key, clean.sha256, clean.size_bytes, clean.media_type, prepared.thumbhash,
+            prepared.width, prepared.height, prepared.duration_ms,
         )  # fmt: skip

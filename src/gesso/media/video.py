@@ -6,6 +6,7 @@ a file made to harm meets as few decoders as possible, and only what the poster 
 
 import hashlib
 import io
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ _WHOLE_SHARE = Fraction(9, 10)
 """Share of the length it claims that a film must hold: its last frames may carry no length of their own."""
 _PLAIN = 6.0
 """Standard deviation of brightness (0–255) below which a frame shows nothing."""
+
+LENGTH, DAMAGED = struct.Struct(">Q"), 3
+"""How `marking` tells the program that marks films how long one is, and that program that the film is at fault: the
+exit code, with a sentence on the standard output. Here, for no web process shall import FFmpeg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,8 @@ def prepare_video(data: bytes, *, limits: VideoLimits | None = None) -> Prepared
     media_type = sniff(data)
     if media_type is None:
         raise HostileFile("The file is not an MP4 or WebM video.")
-    with _opened(data, media_type) as container:
-        stream = _film(container, media_type)
+    with opened(data, media_type) as container:
+        stream = film_in(container, media_type)
         if max(stream.width, stream.height) > limits.max_side:
             raise HostileFile(f"The video is more than {limits.max_side:,} pixels wide or high.")
         seconds = _seconds(container, stream)
@@ -81,8 +86,9 @@ def prepare_video(data: bytes, *, limits: VideoLimits | None = None) -> Prepared
 
 
 @contextmanager
-def _opened(data: bytes, media_type: str) -> Iterator[Any]:
-    """The container. Whatever a decoder raises means the same; references to other files are not followed."""
+def opened(data: bytes, media_type: str) -> Iterator[Any]:
+    """The container. Whatever a decoder raises means the same, `HostileFile`; references to other files are not
+    followed. `media_type` as of `sniff`."""
     import av  # here: every web process imports this module, none decodes, and FFmpeg takes 25 MB
 
     try:
@@ -97,7 +103,8 @@ def _opened(data: bytes, media_type: str) -> Iterator[Any]:
         raise HostileFile("The video is cut short or damaged.") from error
 
 
-def _film(container: Any, media_type: str) -> Any:
+def film_in(container: Any, media_type: str) -> Any:
+    """The one film in a container, in a codec we take. Raises `HostileFile`."""
     if len(container.streams.video) != 1:
         raise HostileFile("The file does not hold exactly one video.")
     stream = container.streams.video[0]

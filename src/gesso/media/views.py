@@ -12,7 +12,7 @@ from gesso.core.money import parse_credits
 from gesso.media.ingest import THUMB_SIDES
 from gesso.media.models import Asset, Kind
 from gesso.web.render import bytes_text, credits_words
-from gesso.web.wording import unit_words
+from gesso.web.wording import title, unit_words, word
 
 _EXTENSIONS = {
     "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/avif": "avif", "video/mp4": "mp4",
@@ -129,7 +129,7 @@ def title_of(asset: Asset) -> str:
     if not words:
         if asset.kind == "video":
             return "Video without a prompt"
-        return "Uploaded picture" if asset.source == "upload" else "Picture without a prompt"
+        return f"Uploaded {word('picture')}" if asset.source == "upload" else f"{title('picture')} without a prompt"
     first = words.split(",")[0].split(". ")[0]
     name = first if 8 <= len(first) <= 60 else words
     return name if len(name) <= 60 else name[:60].rsplit(" ", 1)[0].rstrip(" ,;:-") + "…"
@@ -137,8 +137,8 @@ def title_of(asset: Asset) -> str:
 
 def things(kinds: Mapping[Kind, int]) -> str:
     """A number of pictures and videos in words: "1 picture", "3 pictures and 1 video"; "Nothing" for none."""
-    words: tuple[tuple[Kind, str], ...] = (("image", "picture"), ("video", "video"))
-    parts = [f"{kinds[kind]:,} {word}{'' if kinds[kind] == 1 else 's'}" for kind, word in words if kinds.get(kind)]
+    shown: tuple[Kind, ...] = ("image", "video")
+    parts = [unit_words(kind, kinds[kind]) for kind in shown if kinds.get(kind)]
     return " and ".join(parts) or "Nothing"
 
 
@@ -233,7 +233,9 @@ def _facts(asset: Asset) -> tuple[tuple[str, ...], ...]:
 
 
 def cost_words(charged: Mapping[str, Any]) -> str:
-    """One output's price in words: "1 credit", "0.5 credits", "1 image of the plan", "Free"."""
+    """One output's price in words: "1 credit", "0.5 credits", "1 image of the plan", "Own key", "Free"."""
+    if charged.get("own_key"):
+        return "Own key"
     allowances: Mapping[str, int] = charged.get("allowances") or {}
     parts = [f"{unit_words(unit, uses)} of the plan" for unit, uses in allowances.items() if uses]
     if credits := parse_credits(str(charged.get("credits", "0"))):
