@@ -4,10 +4,14 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from gesso.media.storage import Storage
+from gesso.media.video import sniff
 from tests.generation.house import House, Person
 from tests.generation.test_crash import POINTS, check_books, explain_the_bill, worker_process
 from tests.media.pictures import picture
@@ -57,3 +61,33 @@ async def test_a_worker_killed_at_any_step_of_a_film_loses_and_doubles_nothing(
         assert ends[point] == Counter(delivered=1), (point, ends[point])
     assert ends["attempt.started"] == ends["attempt.answered"] == Counter(uncertain=1)
     await explain_the_bill(idle, asked, billed_before)
+
+
+async def test_a_film_whose_marking_is_killed_is_marked_by_the_next_worker_and_paid_for_once(idle: House) -> None:
+    ada = await idle.person()
+    generation_id = await asked_for_film(ada, "kling", "slow waves, marked")
+    await idle.rows("UPDATE generation SET watermark = true WHERE id = $1 RETURNING id", generation_id)
+    async with worker_process(idle, "film.marking") as worker:
+        assert await asyncio.wait_for(worker.wait(), 90) == -signal.SIGKILL
+    left = programs_that_mark()
+    async with asyncio.timeout(60):
+        while left & programs_that_mark():
+            await asyncio.sleep(0.05)  # a worker's death is theirs
+    async with worker_process(idle):
+        await ada.ended(generation_id, 90)
+    assert await check_books(idle, ada, generation_id, PRICE) == Counter(delivered=1)
+    (film,) = await idle.rows("SELECT storage_key, clean FROM asset WHERE generation_id = $1", generation_id)
+    files = Storage.from_url(idle.settings.storage_url)
+    marked, clean = await files.get(film["storage_key"]), await files.get(film["clean"]["key"])
+    assert sniff(marked) == sniff(clean) == "video/mp4" and marked != clean
+    assert len(await idle.attempts(generation_id)) == 1 and await idle.wrong() == ()
+
+
+def programs_that_mark() -> set[int]:
+    """The processes that mark films, whoever's they are."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"gesso.media.marked_film" in (folder / "cmdline").read_bytes():
+                found.add(int(folder.name))
+    return found

@@ -51,7 +51,6 @@ class Marking:
             raise
         finally:
             metrics.INGEST_SECONDS.labels("mark", outcome).observe(time.perf_counter() - begun)
-        crashpoints.reach("film.marked")
         return marked
 
     async def _mark(self, data: bytes, words: str) -> bytes:
