@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from gesso.sandbox.archive import Archive
 from gesso.sandbox.bill import Bill
+from gesso.sandbox.faults import Tally
 from gesso.sandbox.pace import Pace
 from gesso.sandbox.studio import Studio
 
@@ -57,3 +58,38 @@ class Face(Protocol):
     async def close(self) -> None:
         """End what is under way."""
         ...
+
+
+class ProviderFace:
+    """What the faces keep: the ground, their section of the index page, their routes, and a tally of faults."""
+
+    prefix: ClassVar[str]
+    """Where its paths begin, such as `/fal`."""
+    name: ClassVar[str]
+    """What the bill and the archive call it."""
+
+    def __init__(self, ground: Ground, about: str) -> None:
+        self.ground = ground
+        self.about = about
+        self.routes: Sequence[BaseRoute] = ()
+        self.pace = ground.pace
+        self.tally = Tally()
+
+    @property
+    def hang_seconds(self) -> float:
+        """How long a silent answer lasts."""
+        return self.pace.hang_seconds
+
+    def base_url(self, request: Request) -> str:
+        """The face's address as this client knows it."""
+        return self.ground.base_url(request, self.prefix)
+
+    def resume(self) -> None:
+        """Goes on with what an earlier process left undone: nothing, where answers come at once or by the clock."""
+
+    def clear(self) -> None:
+        """Forget how often faults have struck."""
+        self.tally.clear()
+
+    async def close(self) -> None:
+        """End what is under way: nothing, where no job outlives its request."""

@@ -1,7 +1,7 @@
 """Answers a healthy server would not give: closed connections, silence, broken JSON, a proxy's error page."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -13,6 +13,10 @@ _NGINX = (
     "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
 _NGINX_TITLES = {"502": "502 Bad Gateway", "503": "503 Service Temporarily Unavailable"}
+_OWN = frozenset({"429", "500"})
+"""What every provider says in words of its own."""
+_AFTER = frozenset({"drop", "malformed"})
+"""What spoils the answer of a request that was carried out."""
 
 
 def proxy_page(title: str) -> str:
@@ -65,14 +69,22 @@ class CutStream(Response):
             await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
 
 
-def error_500(headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse({"detail": "Internal Server Error"}, 500, headers=headers)
+def strike_before(
+    faults: Faults, stage: str, prompt: str, tally: Tally, hang_seconds: float,
+    own: Callable[[Fault], Response] | None = None,
+) -> Response | None:  # fmt: skip
+    """The answer of a fault that keeps the request from being carried out, or None.
 
-
-def strike_before(faults: Faults, stage: str, prompt: str, tally: Tally, hang_seconds: float) -> Response | None:
-    """The answer of a fault that keeps the request from being carried out, or None."""
-    for fault in faults.transport(stage):
-        if fault.name not in ("drop", "malformed") and tally.strikes(fault, prompt):
+    `own` gives 429 and 500 the provider's shape; they strike first then.
+    """
+    due = [fault for fault in faults.transport(stage) if fault.name not in _AFTER]
+    if own is not None:
+        for fault in due:
+            if fault.name in _OWN and tally.strikes(fault, prompt):
+                return own(fault)
+        due = [fault for fault in due if fault.name not in _OWN]
+    for fault in due:
+        if tally.strikes(fault, prompt):
             return _answer(fault, hang_seconds)
     return None
 
@@ -88,13 +100,13 @@ def _answer(fault: Fault, hang_seconds: float) -> Response:
         return SilentResponse(fault.number(hang_seconds))
     if fault.name == "drop-before":
         return DroppedResponse()
-    return error_500()
+    return JSONResponse({"detail": "Internal Server Error"}, 500)
 
 
 def strike_after(faults: Faults, stage: str, prompt: str, tally: Tally, response: Response) -> Response:
     """The answer, spoilt by a fault that strikes after the request was carried out."""
     for fault in faults.transport(stage):
-        if fault.name in ("drop", "malformed") and tally.strikes(fault, prompt):
+        if fault.name in _AFTER and tally.strikes(fault, prompt):
             if fault.name == "drop":
                 return DroppedResponse()
             body = bytes(response.body)

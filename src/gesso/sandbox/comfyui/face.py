@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass
 
-from starlette.routing import BaseRoute
-
-from gesso.sandbox.comfyui.box import Box
+from gesso.sandbox.comfyui.box import FACE, Box
 from gesso.sandbox.comfyui.making import Maker, Shelf
-from gesso.sandbox.face import Ground
-from gesso.sandbox.faults import Tally
+from gesso.sandbox.face import Ground, ProviderFace
 from gesso.sandbox.files import FileStore
 
 
@@ -24,16 +21,14 @@ class Machine:
         return "0.3.64" if self.old else "0.38.1"
 
 
-class ComfyFace:
-    """State of the ComfyUI face, and what the sandbox asks of every face."""
+class ComfyFace(ProviderFace):
+    """State of the ComfyUI face."""
 
     prefix = "/comfyui"
+    name = FACE
 
     def __init__(self, ground: Ground, about: str) -> None:
-        self.about = about
-        self.routes: list[BaseRoute] = []
-        self.pace = ground.pace
-        self.tally = Tally()
+        super().__init__(ground, about)
         store = FileStore(ground.archive)
         self.machines = {name: _machine(ground, store, name) for name in ("new", "old")}
 
@@ -41,10 +36,6 @@ class ComfyFace:
         """What ComfyUI does after a restart: it remembers nothing."""
         for machine in self.machines.values():
             machine.box.forget()
-
-    def clear(self) -> None:
-        """Forget how often faults have struck."""
-        self.tally.clear()
 
     async def close(self) -> None:
         """End what is under way."""

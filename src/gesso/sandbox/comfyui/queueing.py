@@ -7,12 +7,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gesso.sandbox.caller import Caller, header_faults
 from gesso.sandbox.comfyui import checking
-from gesso.sandbox.comfyui.auth import Caller, admitted, struck, trouble
+from gesso.sandbox.comfyui.auth import admitted, struck, trouble
 from gesso.sandbox.comfyui.box import Job
 from gesso.sandbox.comfyui.face import ComfyFace, Machine
 from gesso.sandbox.comfyui.reading import words_of
-from gesso.sandbox.faults import Faults, from_header, from_prompt
+from gesso.sandbox.faults import Faults
+from gesso.sandbox.receiving import read
 from gesso.sandbox.transport import strike_after
 
 MAX_BODY_BYTES = 100 * 2**20
@@ -30,12 +32,7 @@ _NO_PROMPT = {
 
 async def body_of(request: Request) -> Any:
     """The body as JSON. Raises ValueError."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise ValueError("too large")
-    return json.loads(bytes(body))
+    return json.loads(await read(request, MAX_BODY_BYTES))
 
 
 async def submit(request: Request, face: ComfyFace, machine: Machine) -> Response:
@@ -47,9 +44,8 @@ async def submit(request: Request, face: ComfyFace, machine: Machine) -> Respons
         raw = await body_of(request)
         workflow = raw.get("prompt")
         words = words_of(workflow) if isinstance(workflow, dict) else ""
-        faults = caller.faults + from_header(request.headers.get("x-sandbox-fault"), "submit") + from_prompt(words)
-        faults = face.tally.due(faults, words)
-        refused = struck(faults, "submit", words, face.tally, face.pace.hang_seconds)
+        faults = caller.faults_for(request, words, face.tally)
+        refused = struck(faults, "submit", words, face.tally, face.hang_seconds)
         return refused or strike_after(faults, "submit", words, face.tally, _take(raw, machine, caller, faults, words))
     except (AttributeError, KeyError, TypeError, json.JSONDecodeError):
         return trouble()
@@ -106,8 +102,8 @@ def _asked(request: Request, face: ComfyFace) -> Response | None:
     refused = admitted(request)
     if isinstance(refused, Response):
         return refused
-    faults = from_header(request.headers.get("x-sandbox-fault"), "status")
-    return struck(faults, "status", "", face.tally, face.pace.hang_seconds)
+    faults = header_faults(request, "status")
+    return struck(faults, "status", "", face.tally, face.hang_seconds)
 
 
 async def history(request: Request, face: ComfyFace, machine: Machine, job_id: str) -> Response:
@@ -118,8 +114,8 @@ async def history(request: Request, face: ComfyFace, machine: Machine, job_id: s
     entry = machine.box.history.get(job_id)
     of_job, words = machine.box.faults_of(job_id)
     stage = "result" if entry else "status"
-    faults = from_header(request.headers.get("x-sandbox-fault"), stage) + of_job
-    refused = struck(faults, stage, words, face.tally, face.pace.hang_seconds)
+    faults = header_faults(request, stage) + of_job
+    refused = struck(faults, stage, words, face.tally, face.hang_seconds)
     told = JSONResponse({job_id: entry} if entry else {})
     return refused or strike_after(faults, stage, words, face.tally, told)
 
@@ -173,7 +169,7 @@ async def cancel(request: Request, face: ComfyFace, machine: Machine, job_id: st
 
 def _stopping(face: ComfyFace, machine: Machine, job_id: Any) -> Response | None:
     faults, words = machine.box.faults_of(str(job_id))
-    return struck(faults, "cancel", words, face.tally, face.pace.hang_seconds)
+    return struck(faults, "cancel", words, face.tally, face.hang_seconds)
 
 
 async def _wish(request: Request, *, empty: bool = False) -> dict[str, Any] | Response:

@@ -1,23 +1,22 @@
 """The ComfyUI face as one ASGI endpoint: every route plain and under `/api`, and all again for an older version."""
 
 import re
-from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
+from gesso.sandbox.caller import header_faults
 from gesso.sandbox.comfyui import queueing
 from gesso.sandbox.comfyui.auth import admitted, struck
 from gesso.sandbox.comfyui.face import ComfyFace, Machine
 from gesso.sandbox.comfyui.nodes import NODES, told
 from gesso.sandbox.delivery import deliver
 from gesso.sandbox.face import Ground
-from gesso.sandbox.faults import UnknownFault, from_header
+from gesso.sandbox.faults import UnknownFault
 from gesso.sandbox.html import table
+from gesso.sandbox.routing import Patterns, catch_all
 
-Handler = Callable[..., Awaitable[Response]]
 _GIB = 2**30
 _KINDS = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "gif": "image/gif", "mp4": "video/mp4"}
 
@@ -43,7 +42,7 @@ async def view(request: Request, face: ComfyFace, machine: Machine) -> Response:
     if ".." in subfolder or subfolder.startswith("/"):
         return Response(status_code=403)
     stored = machine.shelf.get(folder, f"{subfolder}/{name}")
-    answer = await deliver(stored, face.tally, face.pace.hang_seconds)
+    answer = await deliver(stored, face.tally, face.hang_seconds)
     if answer is None:
         return Response(status_code=404)
     answer.headers["Content-Disposition"] = f'filename="{name}"'
@@ -55,8 +54,8 @@ async def upload(request: Request, face: ComfyFace, machine: Machine) -> Respons
     refused = admitted(request)
     if isinstance(refused, Response):
         return refused
-    faults = from_header(request.headers.get("x-sandbox-fault"), "upload") + refused.faults
-    answer = struck(faults, "upload", "", face.tally, face.pace.hang_seconds)
+    faults = header_faults(request, "upload") + refused.faults
+    answer = struck(faults, "upload", "", face.tally, face.hang_seconds)
     if answer is not None:
         return answer
     async with request.form(max_part_size=queueing.MAX_BODY_BYTES) as form:
@@ -84,7 +83,7 @@ async def statistics(request: Request, face: ComfyFace, machine: Machine) -> Res
     refused = admitted(request)
     if isinstance(refused, Response):
         return refused
-    faults = from_header(request.headers.get("x-sandbox-fault"), "status")
+    faults = header_faults(request, "status")
     system = {
         "os": "posix", "ram_total": 64 * _GIB, "ram_free": 41 * _GIB, "comfyui_version": machine.version,
         "python_version": "3.12.7", "pytorch_version": "2.8.0+cu128", "embedded_python": False, "argv": ["main.py"],
@@ -94,7 +93,7 @@ async def statistics(request: Request, face: ComfyFace, machine: Machine) -> Res
         "vram_free": 21 * _GIB, "torch_vram_total": _GIB, "torch_vram_free": _GIB // 2,
     }  # fmt: skip
     answer = JSONResponse({"system": system, "devices": [device]})
-    return struck(faults, "status", "", face.tally, face.pace.hang_seconds) or answer
+    return struck(faults, "status", "", face.tally, face.hang_seconds) or answer
 
 
 async def classes(request: Request, face: ComfyFace, machine: Machine, name: str = "") -> Response:
@@ -105,7 +104,7 @@ async def classes(request: Request, face: ComfyFace, machine: Machine, name: str
     return JSONResponse({each: told(each) for each in NODES if name in ("", each)})
 
 
-_TABLE: tuple[tuple[str, str, Handler], ...] = (
+_PATTERNS = Patterns(
     ("POST", r"prompt", queueing.submit),
     ("GET", r"prompt", queueing.remaining),
     ("GET", r"queue", queueing.queue),
@@ -119,7 +118,6 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", r"object_info", classes),
     ("GET", r"object_info/(?P<name>[^/]+)", classes),
 )
-_COMPILED = tuple((method, re.compile(rf"(?:api/)?{pattern}"), handler) for method, pattern, handler in _TABLE)
 _CANCEL = re.compile(r"api/jobs/(?P<job_id>[^/]+)/cancel")
 
 
@@ -133,8 +131,7 @@ def face(ground: Ground) -> ComfyFace:
         except UnknownFault as error:
             return PlainTextResponse(str(error), 400)
 
-    methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
-    made.routes.append(Route(f"{made.prefix}/{{path:path}}", endpoint, methods=methods))
+    made.routes = [catch_all(made, endpoint)]
     return made
 
 
@@ -144,8 +141,7 @@ async def _answer(request: Request, face: ComfyFace) -> Response:
     path = path.removeprefix("old/")
     if not machine.old and method == "POST" and (match := _CANCEL.fullmatch(path)):
         return await queueing.cancel(request, face, machine, match["job_id"])
-    for wanted, pattern, handler in _COMPILED:
-        if wanted == method and (match := pattern.fullmatch(path)):
-            return await handler(request, face, machine, **match.groupdict())
+    if (handler := _PATTERNS.find(method, path.removeprefix("api/"))) is not None:
+        return await handler(request, face, machine)
     # what is left to answer are the site's static files, which can only be read
     return PlainTextResponse("404: Not Found", 404) if method == "GET" else PlainTextResponse("405", 405)

@@ -1,11 +1,9 @@
 """Keys: `Authorization: Key <id>:<secret>`. The secret `wrong` is nobody's; `fault-…` asks for a fault."""
 
-import hashlib
-from dataclasses import dataclass, field
-
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gesso.sandbox.caller import Caller
 from gesso.sandbox.fal.errors import plain
 from gesso.sandbox.faults import Faults, from_secret
 
@@ -14,15 +12,6 @@ _LOCKED = {
     "no-credit": "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing.",
     "locked": "User is locked. Reason: Admin lock.",
 }
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who calls. `owner` is a digest of the key's id; `hint` the last four characters; the key itself is not kept."""
-
-    owner: str
-    hint: str
-    faults: Faults = field(default_factory=Faults)
 
 
 def authenticate(request: Request) -> Caller | Response:
@@ -36,8 +25,7 @@ def authenticate(request: Request) -> Caller | Response:
         return plain(401, "Invalid Key Authorization header format. Expected '<key_id>:<key_secret>'.")
     if secret == _NOBODYS_SECRET:
         return plain(401, "No user found for Key ID and Secret")
-    owner = hashlib.sha256(key_id.encode()).hexdigest()
-    return Caller(owner, secret[-4:], from_secret(secret))
+    return Caller.of(key_id, secret, from_secret(secret))
 
 
 def locked(faults: Faults) -> Response | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from gesso.sandbox.fal.auth import Caller
+from gesso.sandbox.caller import Caller
 from gesso.sandbox.fal.endpoints import Endpoint
 from gesso.sandbox.fal.errors import Failure
 from gesso.sandbox.fal.schemas import Input
@@ -30,7 +30,7 @@ class Job:
     webhook_url: str | None = None
     start_timeout_seconds: float | None = None
     keep_seconds: float = KEEP_SECONDS
-    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -43,9 +43,17 @@ class Job:
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
+    @property
+    def owner(self) -> str:
+        return self.caller.owner
+
+    @property
+    def is_over(self) -> bool:
+        return self.outcome is not None
+
     def url(self, tail: str = "") -> str:
         """The request's URL; the endpoint's sub-path is dropped, as fal does."""
-        return f"{self.base_url}/{self.endpoint.app}/requests/{self.request_id}{tail}"
+        return f"{self.base_url}/{self.endpoint.app}/requests/{self.id}{tail}"
 
     def log(self, message: str) -> None:
         stamp = datetime.now(UTC).isoformat()

@@ -6,84 +6,40 @@ import logging
 import secrets
 import time
 import uuid
-from collections import OrderedDict
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from gesso.core import crashpoints
-from gesso.sandbox.archive import Archive
-from gesso.sandbox.bill import Bill
-from gesso.sandbox.courier import Courier
 from gesso.sandbox.fal import record, sizes
-from gesso.sandbox.fal.auth import Caller
 from gesso.sandbox.fal.errors import Failure, clipped, failure_of, model_failure, request_failure
 from gesso.sandbox.fal.inputs import InputFailed, load
 from gesso.sandbox.fal.job import Job
 from gesso.sandbox.fal.schemas import FilmInput
 from gesso.sandbox.fal.webhooks import notice, signing
-from gesso.sandbox.files import KEEP_SECONDS, FileStore
-from gesso.sandbox.pace import Pace
-from gesso.sandbox.studio import BadReference, FilmOrder, Order, Studio
+from gesso.sandbox.files import KEEP_SECONDS
+from gesso.sandbox.studio import BadReference, FilmOrder, Order
+from gesso.sandbox.workshop import KEEP_JOBS, Workshop
 
-KEEP_JOBS = 500
 _KEEP_INLINE = 40
-_FACE = "fal"
 _SUFFIX = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
 logger = logging.getLogger("gesso.sandbox.fal")
 
 
-class Workshop:
-    """Runs jobs and keeps the newest of them; an archive that lasts keeps all of them for an hour after their end."""
+class FalWorkshop(Workshop[Job]):
+    """Runs requests; an archive that lasts keeps them for an hour after their end."""
 
-    def __init__(
-        self, *, pace: Pace, studio: Studio, files: FileStore, bill: Bill, courier: Courier, archive: Archive
-    ) -> None:
-        self._pace, self._studio, self._files, self._bill = pace, studio, files, bill
-        self._courier, self._archive = courier, archive
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+    face = "fal"
+    keep_seconds = KEEP_SECONDS
 
     def accept(self, job: Job) -> None:
         """Takes a job on: from here it is on the bill. Positions are set at once, so the first answer shows them."""
         queue = job.faults.get("queue")
         job.position = int(queue.number(5)) if queue else 0
-        with self._archive.transaction():
-            self._bill.open(
-                request_id=job.request_id,
-                provider=_FACE,
-                endpoint=job.endpoint.id,
-                key_hint=job.caller.hint,
-                prompt=job.input.prompt,
-                webhook=job.webhook_url,
-            )
-            self._keep(job, is_open=True)
-        crashpoints.reach("sandbox.accepted")
-        self._forget_old()
-        self._start(job)
-
-    def resume(self) -> None:
-        """Starts again what an earlier process had not finished, and tells of what it had not told."""
-        for data in self._archive.open_jobs(_FACE):
-            job = record.from_json(data)
-            if job.outcome is None:
-                self._start(job)
-            else:
-                self._announce(job)
-
-    def find(self, request_id: str, app: str, caller: Caller) -> Job | None:
-        """A job of this caller under this app."""
-        job = self._jobs.get(request_id)
-        if job is None and (data := self._archive.job(_FACE, request_id)) is not None:
-            job = record.from_json(data)
-        return job if job and job.endpoint.app == app and job.caller.owner == caller.owner else None
-
-    def of(self, caller: Caller) -> list[Job]:
-        """The caller's jobs, newest first."""
-        known = [job for job in reversed(self._jobs.values()) if job.caller.owner == caller.owner]
-        kept = (record.from_json(data) for data in self._archive.jobs_of(_FACE, caller.owner, KEEP_JOBS))
-        return known + [job for job in kept if job.request_id not in self._jobs]
+        self._take_on(
+            job, endpoint=job.endpoint.id, key_hint=job.caller.hint, prompt=job.input.prompt, webhook=job.webhook_url
+        )
 
     async def wait(self, job: Job) -> dict[str, Any] | Failure:
         """Waits for a job's end; it goes on even if the waiter leaves."""
@@ -94,38 +50,28 @@ class Workshop:
 
     async def cancel(self, job: Job) -> bool:
         """Asks a job to stop; False when it has ended."""
-        if job.outcome is not None:
+        if job.is_over:
             return False
         if "cancel-ignored" not in job.faults:
             job.cancelled.set()
         return True
 
-    def _start(self, job: Job) -> None:
-        self._jobs[job.request_id] = job
-        self._tasks[job.request_id] = task = asyncio.create_task(self._run(job))
-        task.add_done_callback(lambda _: self._tasks.pop(job.request_id, None))
+    def _written(self, job: Job) -> dict[str, Any]:
+        return record.to_json(job)
 
-    def _keep(self, job: Job, *, is_open: bool) -> None:
-        self._archive.keep_job(
-            _FACE, job.request_id, job.caller.owner, record.to_json(job), is_open=is_open, seconds=KEEP_SECONDS
-        )
-
-    async def close(self) -> None:
-        tasks = tuple(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def _read(self, data: dict[str, Any]) -> Job:
+        return record.from_json(data)
 
     def _forget_old(self) -> None:
         """Jobs older than an hour go, and the oldest when there are too many; results in sync mode are large."""
         now = datetime.now(UTC)
         inline = sum(job.input.sync_mode for job in self._jobs.values())
-        for request_id, job in list(self._jobs.items()):
+        for job_id, job in list(self._jobs.items()):
             old = (now - job.created_at).total_seconds() > KEEP_SECONDS
             crowded = len(self._jobs) > KEEP_JOBS or (job.input.sync_mode and inline > _KEEP_INLINE)
-            if job.outcome is not None and (old or crowded):
+            if job.is_over and (old or crowded):
                 inline -= job.input.sync_mode
-                del self._jobs[request_id]
+                del self._jobs[job_id]
 
     async def _run(self, job: Job) -> None:
         work = asyncio.create_task(self._work(job))
@@ -144,19 +90,19 @@ class Workshop:
         crashpoints.reach("sandbox.painted")
         with self._archive.transaction():
             if isinstance(outcome, Failure):
-                self._bill.mark(job.request_id, "cancelled" if outcome.error_type == "client_cancelled" else "failed")
+                self._bill.mark(job.id, "cancelled" if outcome.error_type == "client_cancelled" else "failed")
             else:
-                self._bill.charge(job.request_id, job.units, job.endpoint.cost_micro_usd(job.units))
+                self._bill.charge(job.id, job.units, job.endpoint.cost_micro_usd(job.units))
             self._keep(job, is_open=job.webhook_url is not None)
         crashpoints.reach("sandbox.finished")
         await job.notify()
-        self._announce(job)
+        self._announce_end(job)
 
-    def _announce(self, job: Job) -> None:
+    def _announce_end(self, job: Job) -> None:
         if job.webhook_url and job.outcome is not None:
             told = partial(self._keep, job, is_open=False)
-            body = notice(job.request_id, job.outcome, job.faults)
-            self._courier.announce(job.webhook_url, body, signing(job.request_id), job.faults, told)
+            body = notice(job.id, job.outcome, job.faults)
+            self._courier.announce(job.webhook_url, body, signing(job.id), job.faults, told)
 
     async def _work(self, job: Job) -> dict[str, Any] | Failure:
         try:
@@ -168,7 +114,7 @@ class Workshop:
             return request_failure("request_timeout", headers={"X-Fal-Request-Timeout-Type": "user"})
         job.status, job.started_at = "IN_PROGRESS", datetime.now(UTC)
         job.log("Runner took the request")
-        self._bill.mark(job.request_id, "running")
+        self._bill.mark(job.id, "running")
         await job.notify()
         began = time.monotonic()
         slow = job.faults.get("slow")
@@ -272,7 +218,7 @@ class Workshop:
 def _ended(job: Job, work: asyncio.Task[dict[str, Any] | Failure]) -> dict[str, Any] | Failure:
     """The outcome of finished work; a crash of our own ends the job too, or it would be polled for ever."""
     if error := work.exception():
-        logger.error("request %s crashed", job.request_id, exc_info=error)
+        logger.error("request %s crashed", job.id, exc_info=error)
         return model_failure("internal_server_error")
     return work.result()
 

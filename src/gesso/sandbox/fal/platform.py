@@ -54,8 +54,8 @@ async def requests(request: Request, face: FalFace) -> Response:
         return plain(422, f"limit must be 1 to {_LARGEST_PAGE}")
     found = [
         job
-        for job in face.workshop.of(caller)
-        if job.endpoint.id in asked and (wanted_id is None or job.request_id == wanted_id)
+        for job in face.workshop.of(caller.owner)
+        if job.endpoint.id in asked and (wanted_id is None or job.id == wanted_id)
     ]
     first, last = int(offset), int(offset) + int(limit)
     payloads = "payloads" in request.query_params.getlist("expand")
@@ -70,7 +70,7 @@ def _item(job: Job, payloads: bool) -> dict[str, Any]:
 
     ended = job.outcome is not None
     item: dict[str, Any] = {
-        "request_id": job.request_id,
+        "request_id": job.id,
         "endpoint_id": job.endpoint.id,
         "sent_at": moment(job.created_at),
         "started_at": moment(job.started_at),

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from gesso.sandbox.fal.auth import Caller, authenticate, locked
+from gesso.sandbox.caller import Caller, header_faults
+from gesso.sandbox.fal.auth import authenticate, locked
 from gesso.sandbox.fal.endpoints import APPS, ENDPOINTS, Endpoint
 from gesso.sandbox.fal.errors import (
     Failure,
@@ -22,8 +23,9 @@ from gesso.sandbox.fal.errors import (
 from gesso.sandbox.fal.face import FalFace
 from gesso.sandbox.fal.job import Job
 from gesso.sandbox.fal.schemas import Input, prompt_of
-from gesso.sandbox.faults import Faults, from_header, from_prompt
+from gesso.sandbox.faults import Faults
 from gesso.sandbox.files import KEEP_SECONDS
+from gesso.sandbox.receiving import TooLarge, read
 from gesso.sandbox.transport import strike_after, strike_before
 
 MAX_BODY_BYTES = 72 * 1024 * 1024
@@ -43,11 +45,11 @@ async def submit(request: Request, face: FalFace, path: str) -> Response:
     if "webhook-early" in prepared.faults:
         await face.workshop.wait(prepared)
         await asyncio.sleep(0.05)
-    body = {"request_id": prepared.request_id, **_urls(prepared), "status": "IN_QUEUE"}
+    body = {"request_id": prepared.id, **_urls(prepared), "status": "IN_QUEUE"}
     body["queue_position"] = prepared.position
     if prepared.webhook_url:
-        body["gateway_request_id"] = prepared.request_id
-    response = JSONResponse(body, headers={"x-fal-request-id": prepared.request_id})
+        body["gateway_request_id"] = prepared.id
+    response = JSONResponse(body, headers={"x-fal-request-id": prepared.id})
     return strike_after(prepared.faults, "submit", prepared.input.prompt, face.tally, response)
 
 
@@ -73,9 +75,8 @@ async def _prepare(request: Request, face: FalFace, path: str) -> Job | Response
     if isinstance(raw, Response):
         return raw
     prompt = prompt_of(raw)
-    faults = caller.faults + from_header(request.headers.get("x-sandbox-fault"), "submit") + from_prompt(prompt)
-    faults = face.tally.due(faults, prompt)
-    refused = strike_before(faults, "submit", prompt, face.tally, face.pace.hang_seconds) or locked(faults)
+    faults = caller.faults_for(request, prompt, face.tally)
+    refused = strike_before(faults, "submit", prompt, face.tally, face.hang_seconds) or locked(faults)
     if refused is not None:
         return refused
     try:
@@ -122,13 +123,10 @@ def _job(
 async def _json(request: Request) -> dict[str, Any] | Response:
     if not request.headers.get("content-type", "").startswith("application/json"):
         return plain(415, "Content-Type must be application/json")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            return plain(413, "Request body too large")
     try:
-        raw = json.loads(bytes(body))
+        raw = json.loads(await read(request, MAX_BODY_BYTES))
+    except TooLarge:
+        return plain(413, "Request body too large")
     except ValueError:
         entry = {"loc": ["body"], "msg": "JSON decode error", "type": "json_invalid"}
         return JSONResponse({"detail": [entry]}, 422)
@@ -176,16 +174,16 @@ def _found(request: Request, face: FalFace, app: str, request_id: str, stage: st
     caller = authenticate(request)
     if isinstance(caller, Response):
         return caller
-    job = face.workshop.find(request_id, app, caller) if app in APPS else None
-    if job is None:
+    job = face.workshop.find(request_id, caller.owner) if app in APPS else None
+    if job is None or job.endpoint.app != app:
         return not_found(request.url.path) if app not in APPS else plain(404, f"Request {request_id} not found")
-    faults = from_header(request.headers.get("x-sandbox-fault"), stage) + job.faults
-    struck = strike_before(faults, stage, job.input.prompt, face.tally, face.pace.hang_seconds)
+    faults = header_faults(request, stage) + job.faults
+    struck = strike_before(faults, stage, job.input.prompt, face.tally, face.hang_seconds)
     return (job, faults) if struck is None else struck
 
 
 def _status(job: Job, logs: list[dict[str, Any]] | None) -> dict[str, Any]:
-    body: dict[str, Any] = {"status": job.status, "request_id": job.request_id, **_urls(job)}
+    body: dict[str, Any] = {"status": job.status, "request_id": job.id, **_urls(job)}
     if job.status == "IN_QUEUE":
         return body | {"queue_position": job.position}
     body["logs"] = logs
@@ -208,7 +206,7 @@ async def status(request: Request, face: FalFace, app: str, request_id: str) -> 
     job, faults = found
     body = _status(job, job.logs if _wants_logs(request) else None)
     code = 200 if job.status == "COMPLETED" else 202
-    response = JSONResponse(body, code, headers={"x-fal-request-id": job.request_id})
+    response = JSONResponse(body, code, headers={"x-fal-request-id": job.id})
     return strike_after(faults, "status", job.input.prompt, face.tally, response)
 
 
@@ -240,12 +238,12 @@ async def stream(request: Request, face: FalFace, app: str, request_id: str) -> 
                 except TimeoutError:
                     yield ": ping\n\n"
 
-    headers = {"Cache-Control": "no-cache", "x-fal-request-id": job.request_id}
+    headers = {"Cache-Control": "no-cache", "x-fal-request-id": job.id}
     return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
 
 
 def _result_response(job: Job, outcome: dict[str, Any] | Failure) -> Response:
-    headers = {"x-fal-request-id": job.request_id}
+    headers = {"x-fal-request-id": job.id}
     if isinstance(outcome, Failure):
         return outcome.response(headers)
     units = f"{job.units:.6f}".rstrip("0").rstrip(".")
@@ -259,7 +257,7 @@ async def result(request: Request, face: FalFace, app: str, request_id: str) -> 
         return found
     job, faults = found
     if job.outcome is None:
-        return plain(400, "Request is still in progress", {"x-fal-request-id": job.request_id})
+        return plain(400, "Request is still in progress", {"x-fal-request-id": job.id})
     response = _result_response(job, job.outcome)
     return strike_after(faults, "result", job.input.prompt, face.tally, response)
 

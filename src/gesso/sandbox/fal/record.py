@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from gesso.sandbox.fal.auth import Caller
+from gesso.sandbox.caller import Caller
 from gesso.sandbox.fal.endpoints import ENDPOINTS
 from gesso.sandbox.fal.errors import Failure
 from gesso.sandbox.fal.job import Job
@@ -17,13 +17,13 @@ def to_json(job: Job) -> dict[str, Any]:
     return {
         "endpoint": job.endpoint.id,
         "raw": job.raw,
-        "caller": [job.caller.owner, job.caller.hint, job.caller.faults.to_json()],
+        "caller": job.caller.to_json(),
         "faults": job.faults.to_json(),
         "base_url": job.base_url,
         "webhook_url": job.webhook_url,
         "start_timeout_seconds": job.start_timeout_seconds,
         "keep_seconds": job.keep_seconds,
-        "request_id": job.request_id,
+        "request_id": job.id,
         "created_at": job.created_at.isoformat(),
         "started_at": _text(job.started_at),
         "ended_at": _text(job.ended_at),
@@ -38,19 +38,18 @@ def to_json(job: Job) -> dict[str, Any]:
 def from_json(data: dict[str, Any]) -> Job:
     """The job as it was written down. One that had not ended stands at the beginning again."""
     endpoint = ENDPOINTS[data["endpoint"]]
-    owner, hint, faults = data["caller"]
     ended = data["outcome"] is not None
     return Job(
         endpoint,
         endpoint.input.model_construct(**data["raw"]) if ended else endpoint.input.model_validate(data["raw"]),
         data["raw"],
-        Caller(owner, hint, Faults.from_json(faults)),
+        Caller.from_json(data["caller"]),
         Faults.from_json(data["faults"]),
         data["base_url"],
         webhook_url=data["webhook_url"],
         start_timeout_seconds=data["start_timeout_seconds"],
         keep_seconds=data["keep_seconds"],
-        request_id=data["request_id"],
+        id=data["request_id"],
         created_at=datetime.fromisoformat(data["created_at"]),
         started_at=_moment(data["started_at"]) if ended else None,
         ended_at=_moment(data["ended_at"]),

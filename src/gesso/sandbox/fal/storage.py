@@ -9,13 +9,14 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gesso.sandbox.caller import header_faults
 from gesso.sandbox.delivery import deliver
 from gesso.sandbox.fal.auth import authenticate, locked
 from gesso.sandbox.fal.errors import plain
 from gesso.sandbox.fal.face import FalFace
 from gesso.sandbox.fal.inputs import MAX_INPUT_BYTES
-from gesso.sandbox.faults import from_header
 from gesso.sandbox.files import KEEP_SECONDS, StoredFile
+from gesso.sandbox.receiving import TooLarge, read
 from gesso.sandbox.transport import strike_before
 
 _TOKEN_SECONDS = 3600
@@ -32,8 +33,8 @@ def _refusal(request: Request, face: FalFace) -> Response | None:
     caller = authenticate(request)
     if isinstance(caller, Response):
         return caller
-    faults = caller.faults + from_header(request.headers.get("x-sandbox-fault"), "upload")
-    return locked(faults) or strike_before(faults, "upload", "", face.tally, face.pace.hang_seconds)
+    faults = caller.faults + header_faults(request, "upload")
+    return locked(faults) or strike_before(faults, "upload", "", face.tally, face.hang_seconds)
 
 
 def _remember(face: FalFace, key: str, value: str) -> None:
@@ -59,12 +60,10 @@ async def token(request: Request, face: FalFace) -> Response:
 
 
 async def _body(request: Request) -> bytes | Response:
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_INPUT_BYTES:
-            return plain(413, "File too large")
-    return bytes(data)
+    try:
+        return await read(request, MAX_INPUT_BYTES)
+    except TooLarge:
+        return plain(413, "File too large")
 
 
 async def upload(request: Request, face: FalFace) -> Response:
@@ -72,8 +71,8 @@ async def upload(request: Request, face: FalFace) -> Response:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or f"token {given.strip()}" not in face.uploads:
         return plain(401, "Invalid or expired upload token")
-    faults = from_header(request.headers.get("x-sandbox-fault"), "upload")
-    if (struck := strike_before(faults, "upload", "", face.tally, face.pace.hang_seconds)) is not None:
+    faults = header_faults(request, "upload")
+    if (struck := strike_before(faults, "upload", "", face.tally, face.hang_seconds)) is not None:
         return struck
     data = await _body(request)
     if isinstance(data, Response):
@@ -114,5 +113,5 @@ async def put(request: Request, face: FalFace, name: str) -> Response:
 
 async def serve(request: Request, face: FalFace, name: str) -> Response:
     """GET /files/{name}: the file, or what the faults of its job made of it."""
-    answer = await deliver(face.files.get(name), face.tally, face.pace.hang_seconds)
+    answer = await deliver(face.files.get(name), face.tally, face.hang_seconds)
     return plain(404, "File not found") if answer is None else answer

@@ -1,26 +1,14 @@
 """Keys: header `x-goog-api-key`, or `?key=`. `wrong` (or `…:wrong`) is nobody's; `fault-…` (or `…:fault-…`) asks."""
 
-import hashlib
-from dataclasses import dataclass, field
-
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gesso.sandbox.faults import Fault, Faults, Tally, from_header, from_prompt, from_secret
+from gesso.sandbox.caller import Caller
+from gesso.sandbox.faults import Fault, Faults, Tally, from_secret
 from gesso.sandbox.gemini import errors
 from gesso.sandbox.transport import strike_before
 
 _NOBODYS = "wrong"
-_OWN = ("429", "500")
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who calls. `hint`: the last four characters of the key; the key itself is not kept. `owner`: a digest of it."""
-
-    owner: str
-    hint: str
-    faults: Faults = field(default_factory=Faults)
 
 
 def authenticate(request: Request) -> Caller | Response:
@@ -33,13 +21,7 @@ def authenticate(request: Request) -> Caller | Response:
     if secret == _NOBODYS:
         message = "API key not valid. Please pass a valid API key."
         return errors.failure(400, message, errors.reason("API_KEY_INVALID"))
-    return Caller(hashlib.sha256(key.encode()).hexdigest(), key[-4:], from_secret(secret))
-
-
-def faults_of(request: Request, caller: Caller, prompt: str, tally: Tally) -> Faults:
-    """What the key, a header or the prompt ask for. Raises UnknownFault."""
-    asked = caller.faults + from_header(request.headers.get("x-sandbox-fault"), "submit") + from_prompt(prompt)
-    return tally.due(asked, prompt)
+    return Caller.of(key, key, from_secret(secret))
 
 
 def struck(faults: Faults, stage: str, prompt: str, tally: Tally, hang_seconds: float) -> Response | None:
@@ -58,11 +40,7 @@ def struck(faults: Faults, stage: str, prompt: str, tally: Tally, hang_seconds: 
         return errors.failure(503, "The model is overloaded. Please try again later.")
     if "timeout" in faults:
         return errors.failure(504, "The request timed out. Please try again.")
-    for fault in faults.transport(stage):
-        if fault.name in _OWN and tally.strikes(fault, prompt):
-            return _shaped(fault)
-    others = Faults(fault for fault in faults if fault.name not in _OWN)
-    return strike_before(others, stage, prompt, tally, hang_seconds)
+    return strike_before(faults, stage, prompt, tally, hang_seconds, _shaped)
 
 
 def _shaped(fault: Fault) -> Response:

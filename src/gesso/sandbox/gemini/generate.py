@@ -11,18 +11,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from gesso.sandbox import writer
+from gesso.sandbox.caller import Caller
 from gesso.sandbox.faults import Faults
 from gesso.sandbox.gemini import bodies, errors
 from gesso.sandbox.gemini.answers import Said, answer
-from gesso.sandbox.gemini.auth import Caller, authenticate, faults_of, struck
+from gesso.sandbox.gemini.auth import authenticate, struck
 from gesso.sandbox.gemini.bodies import Body
 from gesso.sandbox.gemini.face import GeminiFace
 from gesso.sandbox.gemini.models import OFFERS, RATIOS, Offer, units
+from gesso.sandbox.receiving import TooLarge, read
 from gesso.sandbox.studio import BadReference
 from gesso.sandbox.transport import CutStream, strike_after
 
 MAX_BODY_BYTES = 100 * 1024 * 1024
 _SIGHT = frozenset({"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"})
+
+
+def version_of(request: Request) -> str:
+    """The version of the API that the path names, such as `v1beta`."""
+    return request.url.path.removeprefix(f"{GeminiFace.prefix}/").partition("/")[0]
 
 
 async def whole(request: Request, face: GeminiFace) -> Response:
@@ -60,7 +67,7 @@ async def _taken(request: Request, face: GeminiFace) -> tuple[str, Faults, Said]
     if isinstance(raw, Response):
         return raw
     prompt = bodies.prompt_of(raw)
-    faults = faults_of(request, caller, prompt, face.tally)
+    faults = caller.faults_for(request, prompt, face.tally)
     if (refused := struck(faults, "submit", prompt, face.tally, face.hang_seconds)) is not None:
         return refused
     checked = _checked(request, raw, faults)
@@ -84,7 +91,7 @@ async def _said(
     if (slow := faults.get("slow")) is not None:
         await asyncio.sleep(slow.number(10))
     if offer.kind == "image":
-        await asyncio.sleep(max(0.0, face.ground.pace.paint_seconds() - (time.monotonic() - began)))
+        await asyncio.sleep(max(0.0, face.pace.paint_seconds() - (time.monotonic() - began)))
     return said
 
 
@@ -99,13 +106,10 @@ def _charge(said: Said, face: GeminiFace) -> None:
 
 async def _read(request: Request) -> dict[str, Any] | Response:
     """The body in camelCase, or the answer to one that is none."""
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY_BYTES:
-            return errors.failure(413, "Request payload size exceeds the limit.", status="INVALID_ARGUMENT")
     try:
-        raw = bodies.camel(json.loads(bytes(data)))
+        raw = bodies.camel(json.loads(await read(request, MAX_BODY_BYTES)))
+    except TooLarge:
+        return errors.failure(413, "Request payload size exceeds the limit.", status="INVALID_ARGUMENT")
     except bodies.TwiceNamed as twice:
         return errors.invalid(twice.args[0], f"Invalid JSON payload received. Repeated field: {twice.args[0]}")
     except ValueError:
@@ -116,7 +120,7 @@ async def _read(request: Request) -> dict[str, Any] | Response:
 
 
 def _checked(request: Request, raw: dict[str, Any], faults: Faults) -> tuple[Body, Offer] | Response:
-    name, version = request.path_params["name"], request.path_params["version"]
+    name, version = request.path_params["name"], version_of(request)
     offer = OFFERS.get(name)
     if offer is None:
         return errors.no_model(name, version)
@@ -176,7 +180,7 @@ def _config_problem(body: Body, offer: Offer) -> Response | None:
 async def _pieces(said: Said, faults: Faults, face: GeminiFace) -> AsyncIterator[str]:
     """The answer in JSON texts: one for each part, the last with the reason of its end."""
     half = len(said.parts) // 2 if _breaks(faults) else None
-    step = face.ground.pace.paint_seconds() / max(1, len(said.parts))
+    step = face.pace.paint_seconds() / max(1, len(said.parts))
     if "malformed" in faults:
         yield '{"candidates":[{"cont'
     for number, part in enumerate(said.parts):

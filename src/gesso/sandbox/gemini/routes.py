@@ -1,20 +1,16 @@
 """The Gemini face under `/gemini/v1` and `/gemini/v1beta`."""
 
-from collections.abc import Awaitable, Callable
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
+from gesso.sandbox.caller import header_faults
 from gesso.sandbox.face import Ground
-from gesso.sandbox.faults import UnknownFault, from_header
 from gesso.sandbox.gemini import errors, generate
 from gesso.sandbox.gemini.auth import authenticate, struck
 from gesso.sandbox.gemini.face import GeminiFace
 from gesso.sandbox.gemini.models import OFFERS, RETIRED
 from gesso.sandbox.html import table
-
-Handler = Callable[[Request, GeminiFace], Awaitable[Response]]
+from gesso.sandbox.routing import routes
 
 VERSIONS = ("v1", "v1beta")
 _PAGE_SIZE, _PAGE_MAX = 50, 1000
@@ -46,7 +42,7 @@ async def _model(request: Request, face: GeminiFace) -> Response:
         return refused
     name = request.path_params["name"]
     offer = OFFERS.get(name)
-    return errors.no_model(name, request.path_params["version"]) if offer is None else JSONResponse(offer.to_json())
+    return errors.no_model(name, generate.version_of(request)) if offer is None else JSONResponse(offer.to_json())
 
 
 def _refusal(request: Request, face: GeminiFace) -> Response | None:
@@ -54,7 +50,7 @@ def _refusal(request: Request, face: GeminiFace) -> Response | None:
     caller = authenticate(request)
     if isinstance(caller, Response):
         return caller
-    faults = from_header(request.headers.get("x-sandbox-fault"), "status")
+    faults = header_faults(request, "status")
     return struck(faults, "status", "", face.tally, face.hang_seconds)
 
 
@@ -62,7 +58,7 @@ async def _unknown(request: Request, face: GeminiFace) -> Response:
     return errors.failure(404, "Requested entity was not found.")
 
 
-_TABLE: tuple[tuple[str, str, Handler], ...] = (
+_MODEL_PATHS = (
     ("GET", "/models", _models),
     ("GET", "/models/{name}", _model),
     ("POST", "/models/{name}:generateContent", generate.whole),
@@ -72,24 +68,8 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
 
 def face(ground: Ground) -> GeminiFace:
     """The Gemini face."""
-    rows = [(offer.id, offer.kind) for offer in OFFERS.values()]
-    made = GeminiFace(ground, _ABOUT + table([*rows, *((name, "retired: 404") for name in sorted(RETIRED))]))
-    for method, path, handler in _TABLE:
-        for version in VERSIONS:
-            made.routes.append(
-                Route(f"{made.prefix}/{version}{path}", _endpoint(handler, made, version), methods=[method])
-            )
-    every = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
-    made.routes.append(Route(f"{made.prefix}/{{path:path}}", _endpoint(_unknown, made, ""), methods=every))
+    offers = [(offer.id, offer.kind) for offer in OFFERS.values()]
+    made = GeminiFace(ground, _ABOUT + table([*offers, *((name, "retired: 404") for name in sorted(RETIRED))]))
+    rows = [(method, f"/{version}{path}", handler) for method, path, handler in _MODEL_PATHS for version in VERSIONS]
+    made.routes = routes(made, rows, _unknown, lambda said: errors.failure(400, said))
     return made
-
-
-def _endpoint(handler: Handler, face: GeminiFace, version: str) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        request.path_params["version"] = version
-        try:
-            return await handler(request, face)
-        except UnknownFault as error:
-            return errors.failure(400, str(error))
-
-    return endpoint

@@ -1,25 +1,13 @@
 """Keys: `Authorization: Bearer <key>`. `wrong` is nobody's; `fault-…` asks for a fault."""
 
-import hashlib
-from dataclasses import dataclass, field
-
 from starlette.requests import Request
 
+from gesso.sandbox.caller import Caller
 from gesso.sandbox.faults import Faults, from_secret
 
-UNLIMITED = "sandbox"
-"""What a connection without a key sends: everybody's, so the limit on new jobs does not count it."""
+_EVERYBODYS = "sandbox"
+"""What a connection without a key sends: the limit on new jobs does not count it."""
 _NOBODYS = "wrong"
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who calls. `owner` is a digest of the key; `hint` its last four characters; the key itself is not kept."""
-
-    owner: str
-    hint: str
-    limited: bool = True
-    faults: Faults = field(default_factory=Faults)
 
 
 def authenticate(request: Request) -> Caller | None:
@@ -28,4 +16,9 @@ def authenticate(request: Request) -> Caller | None:
     key = key.strip()
     if scheme.lower() != "bearer" or not key or key == _NOBODYS:
         return None
-    return Caller(hashlib.sha256(key.encode()).hexdigest(), key[-4:], key != UNLIMITED, from_secret(key))
+    return Caller.of(key, key, from_secret(key))
+
+
+def is_limited(caller: Caller) -> bool:
+    """Whether the limit on new jobs counts this caller's."""
+    return caller.owner != Caller.of(_EVERYBODYS, _EVERYBODYS, Faults()).owner

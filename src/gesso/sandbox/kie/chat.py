@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from gesso.sandbox import writer
-from gesso.sandbox.faults import Faults, from_header, from_prompt
+from gesso.sandbox.caller import Caller, header_faults
+from gesso.sandbox.faults import Faults
 from gesso.sandbox.kie import errors
-from gesso.sandbox.kie.auth import Caller, authenticate
+from gesso.sandbox.kie.auth import authenticate
 from gesso.sandbox.kie.face import KieFace
 from gesso.sandbox.kie.jobs import micro_usd
 from gesso.sandbox.kie.models import CHAT, CREDIT_MICRO_USD, ChatModel
@@ -45,7 +46,7 @@ def failure(status: int, message: str) -> Response:
 
 async def complete(request: Request, face: KieFace, name: str) -> Response:
     """The route."""
-    header = from_header(request.headers.get("x-sandbox-fault"), "submit")
+    header = header_faults(request, "submit")
     caller = authenticate(request)
     if caller is None:
         return failure(401, "You do not have access permissions")
@@ -56,7 +57,7 @@ async def complete(request: Request, face: KieFace, name: str) -> Response:
     if isinstance(raw, Response):
         return raw
     prompt = prompt_of(raw)
-    faults = face.tally.due(caller.faults + header + from_prompt(prompt), prompt)
+    faults = caller.faults_for(request, prompt, face.tally)
     if (refused := _struck(faults, prompt, face)) is not None:
         return refused
     body = _checked(raw, model, face, face.base_url(request))
@@ -90,7 +91,7 @@ def _struck(faults: Faults, prompt: str, face: KieFace) -> Response | None:
     if "422" in faults:
         return failure(400, "The sandbox was asked to find fault with messages.")
     rest = Faults(fault for fault in faults if fault.name not in ("429", "blind"))
-    struck = errors.struck(rest, "submit", prompt, face.tally, face.pace.hang_seconds)
+    struck = errors.struck(rest, "submit", prompt, face.tally, face.hang_seconds)
     return struck or errors.asked_for(rest)
 
 
@@ -153,7 +154,7 @@ class _Answer:
         usage = {} if "no-usage" in faults else {"usage": self._usage()}
         yield self._chunk({}, self._finish, **usage, **cost)
         if "open-end" in faults:
-            await asyncio.sleep(self._face.pace.hang_seconds)
+            await asyncio.sleep(self._face.hang_seconds)
         yield "data: [DONE]\n\n"
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from gesso.sandbox.faults import Faults, Tally
+from gesso.sandbox.faults import Fault, Faults, Tally
 from gesso.sandbox.transport import strike_before
 
 _NO_CREDIT = "Your credit balance is insufficient. Please top up to continue."
@@ -52,13 +52,13 @@ def asked_for(faults: Faults) -> Response | None:
 
 def struck(faults: Faults, stage: str, prompt: str, tally: Tally, hang_seconds: float) -> Response | None:
     """The answer of a fault that keeps a request from being carried out: as kie.ai would say it, or None."""
-    for fault in faults.transport(stage):
-        if fault.name == "429" and tally.strikes(fault, prompt):
-            response = too_many(faults)
-            if fault.argument:
-                response.headers["Retry-After"] = fault.argument
-            return response
-        if fault.name == "500" and tally.strikes(fault, prompt):
+
+    def shaped(fault: Fault) -> Response:
+        if fault.name == "500":
             return refusal(500, "Server exception, please try again later or contact customer service.", faults)
-    others = Faults(fault for fault in faults if fault.name not in ("429", "500"))
-    return strike_before(others, stage, prompt, tally, hang_seconds)
+        response = too_many(faults)
+        if fault.argument:
+            response.headers["Retry-After"] = fault.argument
+        return response
+
+    return strike_before(faults, stage, prompt, tally, hang_seconds, shaped)

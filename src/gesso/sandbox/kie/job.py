@@ -43,6 +43,10 @@ class Job:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
+    def is_over(self) -> bool:
+        return self.state in ENDED
+
+    @property
     def prompt(self) -> str:
         return str(self.input.get("prompt", ""))
 
@@ -66,7 +70,7 @@ class Job:
         """What `kept` gave. A task that had not ended stands at the beginning again."""
         known = {name: data[name] for name in _KEPT}
         job = cls(model=MODELS[data["model"]], faults=Faults.from_json(data["faults"]), **known)
-        if job.state in ENDED:
+        if job.is_over:
             job.ended.set()
         else:
             job.state, job.outputs = "waiting", []
@@ -92,7 +96,7 @@ class Job:
         return (self.completed_ms or self.created_ms) - self.created_ms
 
     def _cost(self) -> dict[str, float]:
-        told = self.state in ENDED and "untold" not in self.faults
+        told = self.is_over and "untold" not in self.faults
         return {"creditsConsumed": float(self.credits)} if told else {}
 
     def _market(self, urls: list[str]) -> dict[str, Any]:

@@ -3,24 +3,22 @@
 import asyncio
 import json
 import logging
-from collections import OrderedDict
 from decimal import ROUND_CEILING, Decimal
 from functools import partial
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from gesso.core import crashpoints
 from gesso.sandbox.archive import Archive
-from gesso.sandbox.bill import Bill
 from gesso.sandbox.courier import Courier
+from gesso.sandbox.face import Ground
 from gesso.sandbox.files import KEEP_SECONDS, FileStore
-from gesso.sandbox.kie.job import ENDED, Job, now_ms
+from gesso.sandbox.kie.job import Job, now_ms
 from gesso.sandbox.kie.models import CREDIT_MICRO_USD
 from gesso.sandbox.kie.signing import signing
-from gesso.sandbox.pace import Pace
-from gesso.sandbox.studio import BadReference, Order, Studio
+from gesso.sandbox.studio import BadReference, Order
+from gesso.sandbox.workshop import Workshop
 
-KEEP_JOBS = 500
-FACE = "kie"
 _ACCOUNTS = "kie.account"
 _FIRST_CREDITS = Decimal(100_000)
 """What every key begins with."""
@@ -59,47 +57,19 @@ class Accounts:
         self._archive.keep_job(_ACCOUNTS, owner, owner, kept, is_open=False, seconds=365 * 86_400)
 
 
-class Workshop:
-    """Runs tasks and keeps the newest of them; an archive that lasts keeps all of them for two hours."""
+class KieWorkshop(Workshop[Job]):
+    """Runs tasks; an archive that lasts keeps them for two hours."""
 
-    def __init__(
-        self, *, pace: Pace, studio: Studio, files: FileStore, bill: Bill, courier: Courier, archive: Archive
-    ) -> None:
-        self._pace, self._studio, self._files, self._bill = pace, studio, files, bill
-        self._courier, self._archive = courier, archive
-        self.accounts = Accounts(archive)
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+    face = "kie"
+    keep_seconds = 2 * KEEP_SECONDS
+
+    def __init__(self, ground: Ground, files: FileStore, courier: Courier) -> None:
+        super().__init__(ground, files, courier)
+        self.accounts = Accounts(ground.archive)
 
     def accept(self, job: Job, key_hint: str) -> None:
         """Takes a task on: from here it is on the bill."""
-        with self._archive.transaction():
-            self._bill.open(
-                request_id=job.id, provider=FACE, endpoint=job.model.id, key_hint=key_hint, prompt=job.prompt,
-                webhook=job.callback_url,
-            )  # fmt: skip
-            self._keep(job, is_open=True)
-        crashpoints.reach("sandbox.accepted")
-        for old_id, old in list(self._jobs.items())[: max(0, len(self._jobs) - KEEP_JOBS)]:
-            if old.state in ENDED:
-                del self._jobs[old_id]
-        self._start(job)
-
-    def resume(self) -> None:
-        """Starts again what an earlier process had not finished, and tells of what it had not told."""
-        for data in self._archive.open_jobs(FACE):
-            job = Job.of(data)
-            if job.state in ENDED:
-                self._announce(job)
-            else:
-                self._start(job)
-
-    def find(self, task_id: str, owner: str) -> Job | None:
-        """A task of this key's."""
-        job = self._jobs.get(task_id)
-        if job is None and (data := self._archive.job(FACE, task_id)) is not None:
-            job = Job.of(data)
-        return job if job and job.owner == owner else None
+        self._take_on(job, endpoint=job.model.id, key_hint=key_hint, prompt=job.prompt, webhook=job.callback_url)
 
     def urls(self, job: Job) -> list[str]:
         """Where the results lie."""
@@ -107,19 +77,11 @@ class Workshop:
             return ["http://169.254.169.254/latest/meta-data/" for _ in job.outputs]
         return [f"{job.base_url}/files/{quote(name)}" for name in job.outputs]
 
-    async def close(self) -> None:
-        tasks = tuple(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def _written(self, job: Job) -> dict[str, Any]:
+        return job.kept()
 
-    def _start(self, job: Job) -> None:
-        self._jobs[job.id] = job
-        self._tasks[job.id] = task = asyncio.create_task(self._run(job))
-        task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
-
-    def _keep(self, job: Job, *, is_open: bool) -> None:
-        self._archive.keep_job(FACE, job.id, job.owner, job.kept(), is_open=is_open, seconds=2 * KEEP_SECONDS)
+    def _read(self, data: dict[str, Any]) -> Job:
+        return Job.of(data)
 
     async def _run(self, job: Job) -> None:
         try:
@@ -143,9 +105,9 @@ class Workshop:
             self._keep(job, is_open=job.callback_url is not None)
         crashpoints.reach("sandbox.finished")
         job.ended.set()
-        self._announce(job)
+        self._announce_end(job)
 
-    def _announce(self, job: Job) -> None:
+    def _announce_end(self, job: Job) -> None:
         if job.callback_url:
             body = json.dumps(job.notice(self.urls(job))).encode()
             sign = signing(job.id, unsigned="webhook-unsigned" in job.faults)
@@ -163,7 +125,7 @@ class Workshop:
         if slow := job.faults.get("slow"):
             await asyncio.sleep(slow.number(10))
         self._doom(job)
-        pictures = tuple(self._read(job, url) for url in job.model.pictures(job.input))
+        pictures = tuple(self._picture(job, url) for url in job.model.pictures(job.input))
         try:
             first = await self._studio.measure(pictures[0]) if pictures else None
             width, height = job.model.size(job.input, first, small="small" in job.faults)
@@ -200,7 +162,7 @@ class Workshop:
             code = int(given) if given.isdecimal() else 501
             raise Failing(code, _FAILURES.get(code, "Internal Error, Please try again later."))
 
-    def _read(self, job: Job, url: str) -> bytes:
+    def _picture(self, job: Job, url: str) -> bytes:
         """The bytes behind an input address: a file of this sandbox's. Nothing else is fetched. Raises Failing."""
         stored = self.stored(url, job.base_url)
         if stored is None:

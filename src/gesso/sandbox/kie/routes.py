@@ -1,11 +1,7 @@
 """The kie.ai face as one ASGI endpoint: both of kie.ai's hosts are this one."""
 
-import re
-from collections.abc import Awaitable, Callable
-
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from gesso.sandbox.face import Ground
 from gesso.sandbox.faults import Faults, UnknownFault
@@ -14,10 +10,9 @@ from gesso.sandbox.kie import chat, errors, tasks, uploads
 from gesso.sandbox.kie.face import KieFace
 from gesso.sandbox.kie.models import CHAT, MODELS
 from gesso.sandbox.kie.signing import WEBHOOK_KEY
+from gesso.sandbox.routing import Patterns, catch_all
 
-Handler = Callable[..., Awaitable[Response]]
-
-_TABLE: tuple[tuple[str, str, Handler], ...] = (
+_PATTERNS = Patterns(
     ("POST", r"api/v1/jobs/createTask", tasks.create),
     ("GET", r"api/v1/jobs/recordInfo", tasks.record),
     ("POST", r"api/v1/flux/kontext/generate", tasks.create_kontext),
@@ -30,7 +25,6 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", r"files/(?P<name>.+)", uploads.serve),
     ("POST", r"(?P<name>[\w.-]+)/v1/chat/completions", chat.complete),
 )
-_COMPILED = tuple((method, re.compile(pattern), handler) for method, pattern, handler in _TABLE)
 
 _ABOUT = """<h2>kie.ai, under <code>/kie</code></h2>
 <p>Set <code>KIE_BASE_URL</code> to this address plus <code>/kie</code>: uploads are here too. Any key is good, except
@@ -46,21 +40,13 @@ def face(ground: Ground) -> KieFace:
     prices = [(model.id, ", ".join(f"{tier} {price}".strip() for tier, (_, price) in model.tiers.items()))
               for model in MODELS.values()]  # fmt: skip
     made = KieFace(ground, _ABOUT.format(key=WEBHOOK_KEY, chat=names) + table(prices))
-    methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
-    made.routes = (Route(f"{made.prefix}/{{path:path}}", _endpoint(made), methods=methods),)
-    return made
 
-
-def _endpoint(face: KieFace) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        path = request.path_params["path"]
-        method = "GET" if request.method == "HEAD" else request.method
-        for wanted, pattern, handler in _COMPILED:
-            if wanted == method and (match := pattern.fullmatch(path)):
-                try:
-                    return await handler(request, face, **match.groupdict())
-                except UnknownFault as error:
-                    return errors.refusal(400, str(error), Faults())
-        return errors.refusal(404, "Not Found", Faults())
+        handler = _PATTERNS.find(request.method, request.path_params["path"])
+        try:
+            return errors.refusal(404, "Not Found", Faults()) if handler is None else await handler(request, made)
+        except UnknownFault as error:
+            return errors.refusal(400, str(error), Faults())
 
-    return endpoint
+    made.routes = [catch_all(made, endpoint)]
+    return made

@@ -1,6 +1,5 @@
 """Making tasks and asking for them, the balance, and download addresses."""
 
-import json
 import secrets
 import time
 from typing import Any
@@ -9,13 +8,15 @@ from urllib.parse import quote, unquote, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gesso.sandbox.faults import Faults, from_header, from_prompt
+from gesso.sandbox.caller import Caller, header_faults
+from gesso.sandbox.faults import Faults
 from gesso.sandbox.files import StoredFile
 from gesso.sandbox.kie import errors, fields
-from gesso.sandbox.kie.auth import Caller, authenticate
+from gesso.sandbox.kie.auth import authenticate, is_limited
 from gesso.sandbox.kie.face import KieFace
 from gesso.sandbox.kie.job import Job
 from gesso.sandbox.kie.models import MODELS, Door
+from gesso.sandbox.receiving import TooLarge, read_object
 from gesso.sandbox.transport import strike_after
 
 MAX_BODY_BYTES = 4 * 2**20
@@ -25,26 +26,21 @@ _AROUND = {"jobs": ("model", "callBackUrl", "input"), "kontext": ("model", "call
 
 def allowed(request: Request, face: KieFace, stage: str) -> tuple[Caller, Faults] | Response:
     """Who asks, with the faults of the key and of the header; or the answer to somebody who may not, or a fault's."""
-    faults = from_header(request.headers.get("x-sandbox-fault"), stage)
+    faults = header_faults(request, stage)
     caller = authenticate(request)
     if caller is None:
         return errors.unauthenticated(faults)
     faults = caller.faults + faults
-    return errors.struck(faults, stage, "", face.tally, face.pace.hang_seconds) or (caller, faults)
+    return errors.struck(faults, stage, "", face.tally, face.hang_seconds) or (caller, faults)
 
 
 async def read_json(request: Request, faults: Faults, limit: int = MAX_BODY_BYTES) -> dict[str, Any] | Response:
     """The body as a JSON object, or the answer to one that is none."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            return errors.refusal(413, "The request body is too large.", faults)
     try:
-        raw = json.loads(bytes(body))
-    except ValueError:
-        raw = None
-    return raw if isinstance(raw, dict) else errors.refusal(400, "The request body must be a JSON object.", faults)
+        raw = await read_object(request, limit)
+    except TooLarge:
+        return errors.refusal(413, "The request body is too large.", faults)
+    return errors.refusal(400, "The request body must be a JSON object.", faults) if raw is None else raw
 
 
 async def asked(
@@ -69,7 +65,7 @@ async def create_kontext(request: Request, face: KieFace) -> Response:
 
 
 async def _create(request: Request, face: KieFace, door: Door) -> Response:
-    header = from_header(request.headers.get("x-sandbox-fault"), "submit")
+    header = header_faults(request, "submit")
     caller = authenticate(request)
     if caller is None:
         return errors.unauthenticated(header)
@@ -79,11 +75,11 @@ async def _create(request: Request, face: KieFace, door: Door) -> Response:
     inner = raw.get("input") if door == "jobs" else raw
     prompt = inner.get("prompt") if isinstance(inner, dict) else None
     prompt = prompt if isinstance(prompt, str) else ""
-    faults = face.tally.due(caller.faults + header + from_prompt(prompt), prompt)
-    struck = errors.struck(faults, "submit", prompt, face.tally, face.pace.hang_seconds) or errors.asked_for(faults)
+    faults = caller.faults_for(request, prompt, face.tally)
+    struck = errors.struck(faults, "submit", prompt, face.tally, face.hang_seconds) or errors.asked_for(faults)
     if struck is not None:
         return struck
-    if caller.limited and face.window.is_full(caller.owner):
+    if is_limited(caller) and face.window.is_full(caller.owner):
         return errors.too_many(faults)
     job = _job(raw, inner, door, caller, faults, face.base_url(request))
     if isinstance(job, Response):
@@ -132,7 +128,7 @@ def _record(request: Request, face: KieFace, door: Door) -> Response:
     if job is None or job.model.door != door:
         return errors.refusal(404, "The task does not exist.", faults)
     faults = faults + job.faults
-    struck = errors.struck(job.faults, "status", job.prompt, face.tally, face.pace.hang_seconds)
+    struck = errors.struck(job.faults, "status", job.prompt, face.tally, face.hang_seconds)
     told = errors.answer(job.told(face.workshop.urls(job)))
     return struck or strike_after(faults, "status", job.prompt, face.tally, told)
 

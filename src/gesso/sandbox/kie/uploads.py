@@ -95,5 +95,5 @@ def _refused(message: str, faults: Faults) -> Response:
 
 async def serve(request: Request, face: KieFace, name: str) -> Response:
     """GET /files/{name}: a result or an upload, open to whoever knows its address; or what faults made of it."""
-    answer = await deliver(face.files.get(name), face.tally, face.pace.hang_seconds)
+    answer = await deliver(face.files.get(name), face.tally, face.hang_seconds)
     return Response("The specified key does not exist.", 404) if answer is None else answer

@@ -1,25 +1,14 @@
 """Keys: `Authorization: Bearer <key>`. `wrong` (or `…:wrong`) is nobody's; `fault-…` (or `…:fault-…`) asks for one."""
 
-import hashlib
-from dataclasses import dataclass, field
-
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gesso.sandbox.faults import Fault, Faults, Tally, from_header, from_prompt, from_secret
+from gesso.sandbox.caller import Caller
+from gesso.sandbox.faults import Fault, Faults, Tally, from_secret
 from gesso.sandbox.openai.errors import INVALID, failure
 from gesso.sandbox.transport import strike_before
 
 _NOBODYS = "wrong"
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who calls. `owner` is a digest of the key; `hint` its last four characters; the key itself is not kept."""
-
-    owner: str
-    hint: str
-    faults: Faults = field(default_factory=Faults)
 
 
 def authenticate(request: Request) -> Caller | Response:
@@ -32,14 +21,8 @@ def authenticate(request: Request) -> Caller | Response:
     secret = key.rpartition(":")[2]
     if secret == _NOBODYS:
         return failure(401, "Incorrect API key provided: *****ong.", INVALID, "invalid_api_key")
-    owner = key.rpartition(":")[0] or key
-    return Caller(hashlib.sha256(owner.encode()).hexdigest(), key[-4:], from_secret(secret))
-
-
-def faults_of(request: Request, caller: Caller, prompt: str, tally: Tally, stage: str = "submit") -> Faults:
-    """What the key, a header or the prompt ask for. Raises UnknownFault."""
-    asked = caller.faults + from_header(request.headers.get("x-sandbox-fault"), stage) + from_prompt(prompt)
-    return tally.due(asked, prompt)
+    account = key.rpartition(":")[0] or key
+    return Caller.of(account, key, from_secret(secret))
 
 
 def struck(faults: Faults, stage: str, prompt: str, tally: Tally, hang_seconds: float) -> Response | None:
@@ -54,12 +37,7 @@ def struck(faults: Faults, stage: str, prompt: str, tally: Tally, hang_seconds: 
         )
     if "overloaded" in faults:
         return failure(503, "The server is overloaded. Please try again later.", "server_error", "server_is_overloaded")
-    own = [fault for fault in faults.transport(stage) if fault.name in ("429", "500")]
-    for fault in own:
-        if tally.strikes(fault, prompt):
-            return _shaped(fault)
-    others = Faults(fault for fault in faults if fault not in own)
-    return strike_before(others, stage, prompt, tally, hang_seconds)
+    return strike_before(faults, stage, prompt, tally, hang_seconds, _shaped)
 
 
 def _shaped(fault: Fault) -> Response:

@@ -15,11 +15,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from gesso.sandbox import writer
 from gesso.sandbox.faults import Faults
 from gesso.sandbox.openai import bodies, errors
-from gesso.sandbox.openai.auth import authenticate, faults_of, struck
+from gesso.sandbox.openai.auth import authenticate, struck
 from gesso.sandbox.openai.bodies import ChatBody, inline_picture
 from gesso.sandbox.openai.errors import failure, request_headers
 from gesso.sandbox.openai.face import OpenAIFace
 from gesso.sandbox.openai.models import Offer, offer, units
+from gesso.sandbox.receiving import TooLarge, read_object
 from gesso.sandbox.transport import CutStream, strike_after
 
 MAX_BODY_BYTES = 72 * 1024 * 1024
@@ -56,7 +57,7 @@ async def complete(request: Request, face: OpenAIFace) -> Response:
     if isinstance(raw, Response):
         return raw
     prompt = bodies.prompt_of(raw)
-    faults = faults_of(request, caller, prompt, face.tally)
+    faults = caller.faults_for(request, prompt, face.tally)
     if (answer := struck(faults, "submit", prompt, face.tally, face.hang_seconds)) is not None:
         return answer
     checked = _checked(raw, faults)
@@ -82,18 +83,11 @@ async def read_json(request: Request) -> dict[str, Any] | Response:
     """The body as a JSON object, or the answer to one that is none."""
     if not request.headers.get("content-type", "").startswith("application/json"):
         return failure(400, "Invalid Content-Type header: expected 'application/json'.")
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY_BYTES:
-            return failure(413, "The request body is too large.")
     try:
-        raw = json.loads(bytes(data))
-    except ValueError:
-        raw = None
-    if not isinstance(raw, dict):
-        return failure(400, "We could not parse the JSON body of your request.")
-    return raw
+        raw = await read_object(request, MAX_BODY_BYTES)
+    except TooLarge:
+        return failure(413, "The request body is too large.")
+    return failure(400, "We could not parse the JSON body of your request.") if raw is None else raw
 
 
 def _checked(raw: dict[str, Any], faults: Faults) -> tuple[ChatBody, Offer] | Response:
@@ -195,7 +189,7 @@ def _streamed(said: Said, body: ChatBody, faults: Faults, face: OpenAIFace) -> R
 async def _events(said: Said, body: ChatBody, faults: Faults, face: OpenAIFace) -> AsyncIterator[str]:
     wants_usage = bool(body.stream_options and body.stream_options.include_usage) and "no-usage" not in faults
     member = "refusal" if said.refused else "content"
-    step = face.ground.pace.paint_seconds() / max(1, len(said.pieces))
+    step = face.pace.paint_seconds() / max(1, len(said.pieces))
     half = len(said.pieces) // 2 if ("cut" in faults or "error-late" in faults or "drop" in faults) else None
     if "malformed" in faults:
         yield 'data: {"id":"chatcmpl-1","choices":[{"del\n\n'

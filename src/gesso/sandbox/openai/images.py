@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gesso.sandbox import writer
+from gesso.sandbox.caller import Caller
 from gesso.sandbox.delivery import spoilt_bytes
 from gesso.sandbox.faults import Faults
 from gesso.sandbox.openai import errors
-from gesso.sandbox.openai.auth import Caller, authenticate, faults_of, struck
+from gesso.sandbox.openai.auth import authenticate, struck
 from gesso.sandbox.openai.chat import read_json
 from gesso.sandbox.openai.errors import INVALID, failure, request_headers
 from gesso.sandbox.openai.face import OpenAIFace
@@ -140,7 +141,7 @@ async def _answer(
 ) -> Response:
     prompt = raw.get("prompt") if isinstance(raw.get("prompt"), str) else ""
     assert isinstance(prompt, str)
-    faults = faults_of(request, caller, prompt, face.tally)
+    faults = caller.faults_for(request, prompt, face.tally)
     if (answer := struck(faults, "submit", prompt, face.tally, face.hang_seconds)) is not None:
         return answer
     asked = _checked(raw, references, faults)
@@ -203,7 +204,7 @@ def _pixels(size: str, model: Offer) -> tuple[int, int] | None:
 
 
 async def _painted(request: Request, face: OpenAIFace, asked: _Asked) -> Response:
-    faults, body, pace = asked.faults, asked.body, face.ground.pace
+    faults, body, pace = asked.faults, asked.body, face.pace
     if (slow := faults.get("slow")) is not None:
         await asyncio.sleep(slow.number(10))
     fewer = faults.get("fewer")

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from gesso.sandbox import writer
 from gesso.sandbox.openai import errors
-from gesso.sandbox.openai.auth import authenticate, faults_of, struck
+from gesso.sandbox.openai.auth import authenticate, struck
 from gesso.sandbox.openai.bodies import ImagePart, Strict, TextPart, inline_picture
 from gesso.sandbox.openai.chat import read_json
 from gesso.sandbox.openai.errors import INVALID, failure, request_headers
@@ -62,7 +62,7 @@ async def moderate(request: Request, face: OpenAIFace) -> Response:
         return errors.no_model(body.model)
     texts, pictures = _taken(body)
     prompt = "\n".join(texts)
-    faults = faults_of(request, caller, prompt, face.tally)
+    faults = caller.faults_for(request, prompt, face.tally)
     if (answer := struck(faults, "submit", prompt, face.tally, face.hang_seconds)) is not None:
         return answer
     try:

@@ -1,22 +1,18 @@
 """The OpenAI face under `/openai/v1`."""
 
-from collections.abc import Awaitable, Callable
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
+from gesso.sandbox.caller import header_faults
 from gesso.sandbox.delivery import deliver
 from gesso.sandbox.face import Ground
-from gesso.sandbox.faults import UnknownFault, from_header
 from gesso.sandbox.html import table
 from gesso.sandbox.openai import chat, images, moderations, videos
 from gesso.sandbox.openai.auth import authenticate, struck
 from gesso.sandbox.openai.errors import INVALID, failure, no_model, request_headers
 from gesso.sandbox.openai.face import OpenAIFace
 from gesso.sandbox.openai.models import OFFERS
-
-Handler = Callable[[Request, OpenAIFace], Awaitable[Response]]
+from gesso.sandbox.routing import routes
 
 _ABOUT = """<h2>OpenAI, under <code>/openai/v1</code></h2>
 <p>Set <code>OPENAI_BASE_URL</code> to this address plus <code>/openai/v1</code>. Any key is good, except
@@ -50,7 +46,7 @@ def _refusal(request: Request, face: OpenAIFace) -> Response | None:
     caller = authenticate(request)
     if isinstance(caller, Response):
         return caller
-    faults = from_header(request.headers.get("x-sandbox-fault"), "status")
+    faults = header_faults(request, "status")
     return struck(faults, "status", "", face.tally, face.hang_seconds)
 
 
@@ -64,7 +60,7 @@ async def _unknown(request: Request, face: OpenAIFace) -> Response:
     return failure(404, f"Invalid URL ({request.method} {request.url.path})", INVALID)
 
 
-_TABLE: tuple[tuple[str, str, Handler], ...] = (
+_TABLE = (
     ("GET", "/v1/models", _models),
     ("GET", "/v1/models/{name}", _model),
     ("POST", "/v1/chat/completions", chat.complete),
@@ -83,18 +79,5 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
 def face(ground: Ground) -> OpenAIFace:
     """The OpenAI face."""
     made = OpenAIFace(ground, _ABOUT + table([(offer.id, offer.kind) for offer in OFFERS.values()]))
-    for method, path, handler in _TABLE:
-        made.routes.append(Route(f"{made.prefix}{path}", _endpoint(handler, made), methods=[method]))
-    every = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
-    made.routes.append(Route(f"{made.prefix}/{{path:path}}", _endpoint(_unknown, made), methods=every))
+    made.routes = routes(made, _TABLE, _unknown, lambda said: failure(400, said))
     return made
-
-
-def _endpoint(handler: Handler, face: OpenAIFace) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        try:
-            return await handler(request, face)
-        except UnknownFault as error:
-            return failure(400, str(error))
-
-    return endpoint

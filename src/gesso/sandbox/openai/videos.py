@@ -1,7 +1,6 @@
 """/v1/videos in Sora's shape: create (a form), retrieve, list, delete, and the file.
 
-A job's way is told by the clock, not by a task: it is made when the file or the end is first asked for. So a kill of
-the sandbox loses nothing that the archive holds.
+A job's way is told by the clock, not by a task: it is made when the file or the end is first asked for.
 """
 
 import secrets
@@ -13,10 +12,10 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gesso.sandbox.faults import Faults, from_header
-from gesso.sandbox.files import KEEP_SECONDS
+from gesso.sandbox.caller import Caller, header_faults
+from gesso.sandbox.faults import Faults
 from gesso.sandbox.openai import errors
-from gesso.sandbox.openai.auth import Caller, authenticate, faults_of, struck
+from gesso.sandbox.openai.auth import authenticate, struck
 from gesso.sandbox.openai.errors import INVALID, failure, request_headers
 from gesso.sandbox.openai.face import OpenAIFace
 from gesso.sandbox.openai.models import offer, units
@@ -26,7 +25,6 @@ from gesso.sandbox.transport import strike_after
 _SIDES = {"720x1280", "1280x720", "1024x1792", "1792x1024"}
 _MAX_BYTES = 50_000_000
 _LONGEST_SIDE = 1280
-_FACE = "openai"
 _LIST_MAX = 100
 
 
@@ -52,7 +50,7 @@ async def create(request: Request, face: OpenAIFace) -> Response:
         raw = {name: value for name, value in form.multi_items() if isinstance(value, str)}
         files = {name: await value.read() for name, value in form.multi_items() if isinstance(value, UploadFile)}
     prompt = raw.get("prompt", "")
-    faults = faults_of(request, caller, prompt, face.tally)
+    faults = caller.faults_for(request, prompt, face.tally)
     if (answer := struck(faults, "submit", prompt, face.tally, face.hang_seconds)) is not None:
         return answer
     refused = await _refused(raw, files, face, faults)
@@ -101,23 +99,16 @@ def _job(body: VideoBody, caller: Caller, faults: Faults) -> dict[str, Any]:
 def _open(face: OpenAIFace, job: dict[str, Any], caller: Caller) -> None:
     with face.ground.archive.transaction():
         face.ground.bill.open(
-            request_id=job["id"], provider=_FACE, endpoint=job["body"]["model"], key_hint=caller.hint,
+            request_id=job["id"], provider=face.name, endpoint=job["body"]["model"], key_hint=caller.hint,
             prompt=job["body"]["prompt"],
         )  # fmt: skip
-        _keep(face, job)
-
-
-def _keep(face: OpenAIFace, job: dict[str, Any]) -> None:
-    face.videos[job["id"]] = job
-    face.ground.archive.keep_job(_FACE, job["id"], job["owner"], job, is_open=False, seconds=KEEP_SECONDS)
-    while len(face.videos) > 500:
-        del face.videos[next(iter(face.videos))]
+        face.videos.keep(job)
 
 
 def _state(job: dict[str, Any], face: OpenAIFace) -> tuple[str, int]:
     """Status and progress by the clock."""
     faults = Faults.from_json(job["faults"])
-    slow, pace = faults.get("slow"), face.ground.pace
+    slow, pace = faults.get("slow"), face.pace
     lasts = 2 * pace.paint_max_seconds + (slow.number(10) if slow else 0.0)
     gone = time.time() - job["created_at"] - pace.queue_seconds
     if gone < 0:
@@ -154,10 +145,10 @@ def _found(request: Request, face: OpenAIFace, stage: str) -> tuple[dict[str, An
     if isinstance(caller, Response):
         return caller
     name = request.path_params["name"]
-    job = face.videos.get(name) or face.ground.archive.job(_FACE, name)
+    job = face.videos.find(name)
     if job is None or job["owner"] != caller.owner:
         return failure(404, f"Video with id '{name[:80]}' not found.", INVALID, "video_not_found")
-    faults = from_header(request.headers.get("x-sandbox-fault"), stage) + Faults.from_json(job["faults"])
+    faults = header_faults(request, stage) + Faults.from_json(job["faults"])
     struck_by = Faults(fault for fault in faults if fault.name not in ("no-credit", "locked", "overloaded"))
     answer = struck(struck_by, stage, job["body"]["prompt"], face.tally, face.hang_seconds)
     return answer if answer is not None else (job, faults)
@@ -179,7 +170,7 @@ async def listing(request: Request, face: OpenAIFace) -> Response:
     caller = authenticate(request)
     if isinstance(caller, Response):
         return caller
-    mine = [job for job in reversed(face.videos.values()) if job["owner"] == caller.owner]
+    mine = face.videos.of(caller.owner)
     data = [_shown(job, face) for job in mine[:_LIST_MAX]]
     return JSONResponse({"object": "list", "data": data, "has_more": len(mine) > _LIST_MAX}, headers=request_headers())
 
@@ -192,8 +183,7 @@ async def delete(request: Request, face: OpenAIFace) -> Response:
     job, _ = found
     if _state(job, face)[0] in ("queued", "in_progress"):
         return failure(409, "The video is still being made.", INVALID, "video_in_progress")
-    face.videos.pop(job["id"], None)
-    face.ground.archive.keep_job(_FACE, job["id"], "", {**job, "owner": ""}, is_open=False, seconds=0)
+    face.videos.remove(job)
     return JSONResponse({"id": job["id"], "deleted": True, "object": "video.deleted"}, headers=request_headers())
 
 

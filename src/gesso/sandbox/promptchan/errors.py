@@ -2,7 +2,7 @@
 
 from starlette.responses import JSONResponse, Response
 
-from gesso.sandbox.faults import Faults, Tally
+from gesso.sandbox.faults import Fault, Faults, Tally
 from gesso.sandbox.transport import strike_before
 
 
@@ -15,17 +15,17 @@ def struck(faults: Faults, stage: str, prompt: str, tally: Tally, hang_seconds: 
     """The answer of a fault that keeps the request from being carried out, in Promptchan's shapes; or None."""
     if stage == "submit" and (refused := _refused(faults)) is not None:
         return refused
-    own = [fault for fault in faults.transport(stage) if fault.name in ("429", "500")]
-    for fault in own:
-        if tally.strikes(fault, prompt):
-            if fault.name == "500":
-                return failure(500, "Internal server error", under="message")
-            # No headers are known; one is sent only where it is asked for.
-            answer = failure(429, "Too many requests")
-            if fault.argument is not None:
-                answer.headers["retry-after"] = fault.argument
-            return answer
-    return strike_before(Faults(fault for fault in faults if fault not in own), stage, prompt, tally, hang_seconds)
+    return strike_before(faults, stage, prompt, tally, hang_seconds, _shaped)
+
+
+def _shaped(fault: Fault) -> Response:
+    if fault.name == "500":
+        return failure(500, "Internal server error", under="message")
+    # No headers are known; one is sent only where it is asked for.
+    answer = failure(429, "Too many requests")
+    if fault.argument is not None:
+        answer.headers["retry-after"] = fault.argument
+    return answer
 
 
 def _refused(faults: Faults) -> Response | None:

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gesso.sandbox.caller import Caller
 from gesso.sandbox.delivery import spoilt_bytes
-from gesso.sandbox.faults import Faults, from_header, from_prompt
-from gesso.sandbox.promptchan.auth import Caller, authenticate
+from gesso.sandbox.faults import Faults
+from gesso.sandbox.promptchan.auth import authenticate
 from gesso.sandbox.promptchan.bodies import Breach, ImageBody, check_age
 from gesso.sandbox.promptchan.errors import failure, struck
 from gesso.sandbox.promptchan.face import PromptchanFace
@@ -58,8 +59,7 @@ async def begin(
         return failure(400, str(error))
     told = raw.get(words)
     prompt = told if isinstance(told, str) else ""
-    asked = caller.faults + from_header(request.headers.get("x-sandbox-fault"), "submit") + from_prompt(prompt)
-    faults = face.tally.due(asked, prompt)
+    faults = caller.faults_for(request, prompt, face.tally)
     if (answer := struck(faults, "submit", prompt, face.tally, face.hang_seconds)) is not None:
         return answer
     try:
@@ -89,7 +89,7 @@ async def create(request: Request, face: PromptchanFace) -> Response:
     picture = await face.ground.studio.paint(Order(body.prompt, seed, *_SIDES[body.image_size], "png"))
     face.charge(asked.caller, request_id, _GEMS[body.quality] + (1 if body.restore_faces else 0))
     slow = asked.faults.get("slow")
-    pace = face.ground.pace.paint_seconds() + (slow.number(10) if slow else 0.0)
+    pace = face.pace.paint_seconds() + (slow.number(10) if slow else 0.0)
     await asyncio.sleep(max(0.0, pace - (time.monotonic() - began)))
     told: dict[str, Any] = {"image": await _told(request, face, asked, picture)}
     answer = JSONResponse(told | face.told_gems(asked.caller.owner, asked.faults))

@@ -1,21 +1,16 @@
 """The Promptchan face as routes."""
 
-from collections.abc import Awaitable, Callable
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from gesso.sandbox.delivery import deliver
 from gesso.sandbox.face import Ground
-from gesso.sandbox.faults import UnknownFault
 from gesso.sandbox.html import table
 from gesso.sandbox.promptchan import chat, making, videos
 from gesso.sandbox.promptchan.auth import authenticate
 from gesso.sandbox.promptchan.errors import failure
 from gesso.sandbox.promptchan.face import PromptchanFace
-
-Handler = Callable[[Request, PromptchanFace], Awaitable[Response]]
+from gesso.sandbox.routing import routes
 
 _ABOUT = """<h2>Promptchan, under <code>/promptchan</code></h2>
 <p>Set <code>PROMPTCHAN_BASE_URL</code> to this address plus <code>/promptchan</code>. Any key is good, except
@@ -56,7 +51,7 @@ async def _unknown(request: Request, face: PromptchanFace) -> Response:
 
 
 _API = "/api/external"
-_TABLE: tuple[tuple[str, str, Handler], ...] = (
+_TABLE = (
     ("POST", f"{_API}/create", making.create),
     ("POST", f"{_API}/chat", chat.chat),
     ("GET", f"{_API}/status", _balance),
@@ -78,18 +73,5 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
 def face(ground: Ground) -> PromptchanFace:
     """The Promptchan face."""
     made = PromptchanFace(ground, _ABOUT + table(_PRICES))
-    for method, path, handler in _TABLE:
-        made.routes.append(Route(f"{made.prefix}{path}", _endpoint(handler, made), methods=[method]))
-    every = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
-    made.routes.append(Route(f"{made.prefix}/{{path:path}}", _endpoint(_unknown, made), methods=every))
+    made.routes = routes(made, _TABLE, _unknown, lambda said: failure(400, said, under="message"))
     return made
-
-
-def _endpoint(handler: Handler, face: PromptchanFace) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        try:
-            return await handler(request, face)
-        except UnknownFault as error:
-            return failure(400, str(error), under="message")
-
-    return endpoint

@@ -1,7 +1,6 @@
 """/video_v2 (and /video_v3.1, whose status carries the result): submit, status, progress, result.
 
-A job's way is told by the clock, not by a task: the film is made when its result is first asked for. So a kill of
-the sandbox loses nothing that the archive holds.
+A job's way is told by the clock, not by a task: the film is made when its result is first asked for.
 """
 
 import time
@@ -12,8 +11,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gesso.sandbox.faults import Faults, from_header
-from gesso.sandbox.promptchan.auth import Caller, authenticate
+from gesso.sandbox.caller import Caller, header_faults
+from gesso.sandbox.faults import Faults
+from gesso.sandbox.promptchan.auth import authenticate
 from gesso.sandbox.promptchan.bodies import VideoBody
 from gesso.sandbox.promptchan.errors import failure, struck
 from gesso.sandbox.promptchan.face import PromptchanFace
@@ -46,7 +46,7 @@ async def submit(request: Request, face: PromptchanFace) -> Response:
             request_id=job["id"], provider=face.name, endpoint=f"video_{job['version']}",
             key_hint=asked.caller.hint, prompt=body.prompt,
         )  # fmt: skip
-        face.keep(job)
+        face.videos.keep(job)
     answer = JSONResponse({"request_id": job["id"]})
     return strike_after(asked.faults, "submit", body.prompt, face.tally, answer)
 
@@ -61,7 +61,7 @@ def _gems(body: dict[str, Any]) -> Decimal:
 
 def _state(job: dict[str, Any], face: PromptchanFace) -> tuple[str, str | None, float]:
     """Status, details and progress by the clock."""
-    faults, pace = Faults.from_json(job["faults"]), face.ground.pace
+    faults, pace = Faults.from_json(job["faults"]), face.pace
     queue, slow = faults.get("queue"), faults.get("slow")
     places = int(queue.number(5)) if queue else 0
     waits = pace.queue_seconds + places * pace.queue_step_seconds
@@ -82,8 +82,8 @@ def _found(request: Request, face: PromptchanFace, stage: str) -> tuple[Caller, 
     caller = authenticate(request)
     if isinstance(caller, Response):
         return caller
-    asked = from_header(request.headers.get("x-sandbox-fault"), stage)
-    job = face.job(request.path_params["request_id"])
+    asked = header_faults(request, stage)
+    job = face.videos.find(request.path_params["request_id"])
     prompt = job["body"]["prompt"] if job else ""
     faults = asked + (Faults.from_json(job["faults"]) if job else Faults())
     if (answer := struck(faults, stage, prompt, face.tally, face.hang_seconds)) is not None:
@@ -106,7 +106,7 @@ async def status(request: Request, face: PromptchanFace) -> Response:
     if word == "Completed":
         if not job["charged"]:
             face.charge(caller, job["id"], _gems(job["body"]))
-            face.keep({**job, "charged": True})
+            face.videos.keep({**job, "charged": True})
         if job["version"] == "v3.1":
             told |= await _result(request, face, job, faults)
     return strike_after(faults, "status", job["body"]["prompt"], face.tally, JSONResponse(told))

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
-from gesso.sandbox.faults import Faults, Tally
+from gesso.sandbox.faults import Fault, Faults, Tally
 from gesso.sandbox.transport import strike_before
 
 _PROBLEM = "application/problem+json"
@@ -87,14 +87,13 @@ def of_validation(error: ValidationError, base: str = "input") -> Response:
 
 def struck(faults: Faults, stage: str, prompt: str, tally: Tally, hang_seconds: float) -> Response | None:
     """The answer of a fault that keeps a request from being carried out: as Replicate would say it, or None."""
-    for fault in faults.transport(stage):
-        if fault.name == "429" and tally.strikes(fault, prompt):
-            seconds = fault.argument or "30"
-            named = {"Retry-After": fault.argument} if fault.argument else {}
-            headers = {"ratelimit-remaining": "0", "ratelimit-reset": seconds, **named}
-            detail = f"Request was throttled. Your rate limit resets in ~{seconds}s."
-            return problem(429, None, detail, headers=headers)
-        if fault.name == "500" and tally.strikes(fault, prompt):
-            return problem(500, "Internal Server Error", "An unexpected error occurred.")
-    others = Faults(fault for fault in faults if fault.name not in ("429", "500"))
-    return strike_before(others, stage, prompt, tally, hang_seconds)
+    return strike_before(faults, stage, prompt, tally, hang_seconds, _shaped)
+
+
+def _shaped(fault: Fault) -> Response:
+    if fault.name == "500":
+        return problem(500, "Internal Server Error", "An unexpected error occurred.")
+    seconds = fault.argument or "30"
+    named = {"Retry-After": fault.argument} if fault.argument else {}
+    headers = {"ratelimit-remaining": "0", "ratelimit-reset": seconds, **named}
+    return problem(429, None, f"Request was throttled. Your rate limit resets in ~{seconds}s.", headers=headers)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from gesso.sandbox.caller import Caller
 from gesso.sandbox.faults import Faults
-from gesso.sandbox.replicate.auth import Caller
 from gesso.sandbox.replicate.models import Model
 from gesso.sandbox.replicate.schemas import Input
 
@@ -55,6 +55,14 @@ class Job:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
+    def owner(self) -> str:
+        return self.caller.owner
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in ENDED
+
+    @property
     def is_removed(self) -> bool:
         """Whether input, output, logs and files have been removed, as they are an hour after the end."""
         if self.completed_at is None:
@@ -83,7 +91,7 @@ class Job:
         }
         if self.started_at is not None:
             body["started_at"] = stamp(self.started_at)
-        if self.status in ENDED:
+        if self.is_over:
             body |= {"output": None if self.is_removed else output, "completed_at": stamp(self.completed_at, 9)}
             body["metrics"] = self._metrics()
         if self.deadline is not None:

@@ -5,7 +5,6 @@ import base64
 import json
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,76 +13,40 @@ from typing import Any
 from urllib.parse import quote
 
 from gesso.core import crashpoints
-from gesso.sandbox.archive import Archive
-from gesso.sandbox.bill import Bill
 from gesso.sandbox.courier import Courier
+from gesso.sandbox.face import Ground
 from gesso.sandbox.files import KEEP_SECONDS, FileStore
-from gesso.sandbox.pace import Pace
 from gesso.sandbox.replicate import record
-from gesso.sandbox.replicate.auth import Caller
-from gesso.sandbox.replicate.job import ENDED, Job, clipped
+from gesso.sandbox.replicate.job import Job, clipped
 from gesso.sandbox.replicate.signing import signing
 from gesso.sandbox.replicate.work import Failing, Maker, predict_seconds
-from gesso.sandbox.studio import Studio
+from gesso.sandbox.workshop import Workshop
 
-KEEP_JOBS = 500
 LOGS_EVERY_SECONDS = 0.5
-_FACE = "replicate"
 
 logger = logging.getLogger("gesso.sandbox.replicate")
 
 
-class Workshop:
-    """Runs jobs and keeps the newest of them; an archive that lasts keeps all of them for two hours."""
+class ReplicateWorkshop(Workshop[Job]):
+    """Runs predictions; an archive that lasts keeps them for two hours."""
 
-    def __init__(
-        self, *, pace: Pace, studio: Studio, files: FileStore, bill: Bill, courier: Courier, archive: Archive
-    ) -> None:
-        self._pace, self._files, self._bill, self._courier, self._archive = pace, files, bill, courier, archive
-        self._maker = Maker(pace, studio, files)
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+    face = "replicate"
+    keep_seconds = 2 * KEEP_SECONDS
+
+    def __init__(self, ground: Ground, files: FileStore, courier: Courier) -> None:
+        super().__init__(ground, files, courier)
+        self._maker = Maker(ground.pace, ground.studio, files)
         self._told_logs: dict[str, float] = {}
 
     def accept(self, job: Job) -> None:
         """Takes a job on: from here it is on the bill."""
-        with self._archive.transaction():
-            self._bill.open(
-                request_id=job.id, provider=_FACE, endpoint=job.model.name, key_hint=job.caller.hint,
-                prompt=job.input.text, webhook=job.webhook,
-            )  # fmt: skip
-            self._keep(job, is_open=True)
-        crashpoints.reach("sandbox.accepted")
-        for old_id, old in list(self._jobs.items())[: max(0, len(self._jobs) - KEEP_JOBS)]:
-            if old.status in ENDED:
-                del self._jobs[old_id]
-        self._start(job)
-
-    def resume(self) -> None:
-        """Starts again what an earlier process had not finished, and tells of what it had not told."""
-        for data in self._archive.open_jobs(_FACE):
-            job = record.from_json(data)
-            if job.status in ENDED:
-                self._announce_end(job)
-            else:
-                self._start(job)
-
-    def find(self, prediction_id: str, caller: Caller) -> Job | None:
-        """A job of this caller."""
-        job = self._jobs.get(prediction_id)
-        if job is None and (data := self._archive.job(_FACE, prediction_id)) is not None:
-            job = record.from_json(data)
-        return job if job and job.caller.owner == caller.owner else None
-
-    def of(self, caller: Caller) -> list[Job]:
-        """The caller's jobs, newest first."""
-        known = [job for job in reversed(self._jobs.values()) if job.caller.owner == caller.owner]
-        kept = (record.from_json(data) for data in self._archive.jobs_of(_FACE, caller.owner, KEEP_JOBS))
-        return known + [job for job in kept if job.id not in self._jobs]
+        self._take_on(
+            job, endpoint=job.model.name, key_hint=job.caller.hint, prompt=job.input.text, webhook=job.webhook
+        )
 
     async def cancel(self, job: Job) -> None:
         """Stops a job; one that has ended stays as it is."""
-        if job.status not in ENDED and "cancel-ignored" not in job.faults:
+        if not job.is_over and "cancel-ignored" not in job.faults:
             job.cancelled.set()
             await job.ended.wait()
 
@@ -102,21 +65,11 @@ class Workshop:
             return f"data:{stored.media_type};base64,{base64.b64encode(stored.data).decode()}"
         return f"{job.base_url}/delivery/{quote(name)}"
 
-    async def close(self) -> None:
-        tasks = tuple(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def _written(self, job: Job) -> dict[str, Any]:
+        return record.to_json(job)
 
-    def _start(self, job: Job) -> None:
-        self._jobs[job.id] = job
-        self._tasks[job.id] = task = asyncio.create_task(self._run(job))
-        task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
-
-    def _keep(self, job: Job, *, is_open: bool) -> None:
-        self._archive.keep_job(
-            _FACE, job.id, job.caller.owner, record.to_json(job), is_open=is_open, seconds=2 * KEEP_SECONDS
-        )
+    def _read(self, data: dict[str, Any]) -> Job:
+        return record.from_json(data)
 
     async def _run(self, job: Job) -> None:
         work = asyncio.create_task(self._work(job))

@@ -11,11 +11,11 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gesso.sandbox.caller import Caller, header_faults
 from gesso.sandbox.delivery import deliver
-from gesso.sandbox.faults import from_header
 from gesso.sandbox.files import KEEP_SECONDS, StoredFile
 from gesso.sandbox.replicate import errors, signing
-from gesso.sandbox.replicate.auth import Caller, authenticate
+from gesso.sandbox.replicate.auth import authenticate
 from gesso.sandbox.replicate.face import ReplicateFace
 from gesso.sandbox.replicate.job import stamp
 from gesso.sandbox.replicate.models import MODELS, Model
@@ -36,8 +36,8 @@ def _allowed(request: Request, face: ReplicateFace, stage: str) -> Caller | Resp
     caller = authenticate(request)
     if isinstance(caller, Response):
         return caller
-    faults = caller.faults + from_header(request.headers.get("x-sandbox-fault"), stage)
-    return errors.struck(faults, stage, "", face.tally, face.pace.hang_seconds) or caller
+    faults = caller.faults + header_faults(request, stage)
+    return errors.struck(faults, stage, "", face.tally, face.hang_seconds) or caller
 
 
 async def account(request: Request, face: ReplicateFace) -> Response:
@@ -155,5 +155,5 @@ async def file(request: Request, face: ReplicateFace, file_id: str) -> Response:
 
 async def output(request: Request, face: ReplicateFace, name: str) -> Response:
     """GET /delivery/{name}: a result's file, open to whoever knows its address, for an hour."""
-    answer = await deliver(face.files.get(name), face.tally, face.pace.hang_seconds)
+    answer = await deliver(face.files.get(name), face.tally, face.hang_seconds)
     return errors.not_found() if answer is None else answer

@@ -11,9 +11,11 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gesso.sandbox.faults import Faults, from_header, from_prompt
+from gesso.sandbox.caller import Caller, header_faults
+from gesso.sandbox.faults import Faults
+from gesso.sandbox.receiving import TooLarge, read
 from gesso.sandbox.replicate import errors
-from gesso.sandbox.replicate.auth import Caller, authenticate
+from gesso.sandbox.replicate.auth import authenticate
 from gesso.sandbox.replicate.face import ReplicateFace
 from gesso.sandbox.replicate.job import Job
 from gesso.sandbox.replicate.models import DEPLOYMENTS, MODELS, Model, of_version
@@ -54,9 +56,8 @@ async def _create(request: Request, face: ReplicateFace, target: tuple[Model | N
     if isinstance(raw, Response):
         return raw
     prompt = prompt_of(raw.get("input"))
-    faults = caller.faults + from_header(request.headers.get("x-sandbox-fault"), "submit") + from_prompt(prompt)
-    faults = face.tally.due(faults, prompt)
-    struck = errors.struck(faults, "submit", prompt, face.tally, face.pace.hang_seconds)
+    faults = caller.faults_for(request, prompt, face.tally)
+    struck = errors.struck(faults, "submit", prompt, face.tally, face.hang_seconds)
     refused = struck or errors.locked(faults) or _bad_body(raw, with_version=target is None)
     if refused is not None:
         return refused
@@ -134,13 +135,10 @@ async def _waited(face: ReplicateFace, job: Job, seconds: int) -> tuple[int, dic
 
 
 async def _json(request: Request) -> dict[str, Any] | Response:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            return errors.problem(413, "Request body too large", "The request body is too large.")
     try:
-        raw = json.loads(bytes(body))
+        raw = json.loads(await read(request, MAX_BODY_BYTES))
+    except TooLarge:
+        return errors.problem(413, "Request body too large", "The request body is too large.")
     except ValueError:
         return errors.problem(400, "Bad request", "The request body is not valid JSON.")
     if not isinstance(raw, dict):
@@ -214,11 +212,11 @@ def _found(request: Request, face: ReplicateFace, prediction_id: str, stage: str
     caller = authenticate(request)
     if isinstance(caller, Response):
         return caller
-    job = face.workshop.find(prediction_id, caller)
+    job = face.workshop.find(prediction_id, caller.owner)
     if job is None:
         return errors.not_found()
-    faults = from_header(request.headers.get("x-sandbox-fault"), stage) + job.faults
-    struck = errors.struck(faults, stage, job.input.text, face.tally, face.pace.hang_seconds)
+    faults = header_faults(request, stage) + job.faults
+    struck = errors.struck(faults, stage, job.input.text, face.tally, face.hang_seconds)
     return (job, faults) if struck is None else struck
 
 
@@ -227,8 +225,8 @@ async def listing(request: Request, face: ReplicateFace) -> Response:
     caller = authenticate(request)
     if isinstance(caller, Response):
         return caller
-    faults = caller.faults + from_header(request.headers.get("x-sandbox-fault"), "status")
-    if (struck := errors.struck(faults, "status", "", face.tally, face.pace.hang_seconds)) is not None:
+    faults = caller.faults + header_faults(request, "status")
+    if (struck := errors.struck(faults, "status", "", face.tally, face.hang_seconds)) is not None:
         return struck
     query = request.query_params
     bounds = {name: _moment(query[name]) for name in ("created_after", "created_before") if name in query}
@@ -238,7 +236,7 @@ async def listing(request: Request, face: ReplicateFace) -> Response:
     after, before = bounds.get("created_after"), bounds.get("created_before")
     jobs = [
         job
-        for job in face.workshop.of(caller)
+        for job in face.workshop.of(caller.owner)
         if (after is None or job.created_at >= after) and (before is None or job.created_at < before)
     ]
     first = int(cursor)

@@ -4,8 +4,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from gesso.sandbox.caller import Caller
 from gesso.sandbox.faults import Faults
-from gesso.sandbox.replicate.auth import Caller
 from gesso.sandbox.replicate.job import ENDED, Job
 from gesso.sandbox.replicate.models import MODELS
 
@@ -19,7 +19,7 @@ def to_json(job: Job) -> dict[str, Any]:
     data |= {name: moment.isoformat() if (moment := getattr(job, name)) else None for name in _MOMENTS}
     return data | {
         "model": job.model.name,
-        "caller": [job.caller.owner, job.caller.hint, job.caller.faults.to_json()],
+        "caller": job.caller.to_json(),
         "faults": job.faults.to_json(),
         "events": list(job.events),
         "predict_seconds": None if job.predict_seconds is None else str(job.predict_seconds),
@@ -29,7 +29,6 @@ def to_json(job: Job) -> dict[str, Any]:
 def from_json(data: dict[str, Any]) -> Job:
     """The job as it was written down. One that had not ended stands at the beginning again."""
     model, ended = MODELS[data["model"]], data["status"] in ENDED
-    owner, hint, faults = data["caller"]
     moments = {name: datetime.fromisoformat(data[name]) if data[name] else None for name in _MOMENTS}
     known: dict[str, Any] = {name: data[name] for name in _PLAIN} | moments
     if not ended:
@@ -38,7 +37,7 @@ def from_json(data: dict[str, Any]) -> Job:
         model=model,
         # what is over may have been cut short for keeping
         input=model.input.model_construct(**data["raw"]) if ended else model.input.model_validate(data["raw"]),
-        caller=Caller(owner, hint, Faults.from_json(faults)),
+        caller=Caller.from_json(data["caller"]),
         faults=Faults.from_json(data["faults"]),
         events=tuple(data["events"]),
         predict_seconds=Decimal(data["predict_seconds"]) if data["predict_seconds"] else None,

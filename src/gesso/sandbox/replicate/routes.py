@@ -1,11 +1,7 @@
 """The Replicate face as one ASGI endpoint."""
 
-import re
-from collections.abc import Awaitable, Callable
-
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from gesso.sandbox.face import Ground
 from gesso.sandbox.faults import UnknownFault
@@ -13,13 +9,12 @@ from gesso.sandbox.html import table
 from gesso.sandbox.replicate import errors, platform, predictions
 from gesso.sandbox.replicate.face import ReplicateFace
 from gesso.sandbox.replicate.models import DEPLOYMENTS, MODELS
-
-Handler = Callable[..., Awaitable[Response]]
+from gesso.sandbox.routing import Patterns, catch_all
 
 _MODEL = r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)"
 _PREDICTION = r"v1/predictions/(?P<prediction_id>[\w-]{1,64})"
 
-_TABLE: tuple[tuple[str, str, Handler], ...] = (
+_PATTERNS = Patterns(
     ("POST", r"v1/predictions", predictions.create),
     ("GET", r"v1/predictions", predictions.listing),
     ("GET", _PREDICTION, predictions.get),
@@ -36,7 +31,6 @@ _TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", r"v1/files/(?P<file_id>[\w-]+)", platform.file),
     ("GET", r"delivery/(?P<name>.+)", platform.output),
 )
-_COMPILED = tuple((method, re.compile(pattern), handler) for method, pattern, handler in _TABLE)
 
 _ABOUT = """<h2>Replicate, under <code>/replicate</code></h2>
 <p>Set <code>REPLICATE_BASE_URL</code> to this address plus <code>/replicate</code> (the JavaScript client and the
@@ -54,31 +48,21 @@ def face(ground: Ground) -> ReplicateFace:
         for m in MODELS.values()
     ]
     made = ReplicateFace(ground, _ABOUT.format(deployments=deployments) + table(prices))
-    made.routes.append(_route(made))
-    return made
-
-
-def _route(face: ReplicateFace) -> Route:
-    """The route that answers everything under the face's prefix."""
 
     async def endpoint(request: Request) -> Response:
-        response = await _answer(request, face)
+        response = await _answer(request, made)
         if request.path_params["path"].startswith("v1/"):
             response.headers.setdefault("ratelimit-remaining", "599")
             response.headers.setdefault("ratelimit-reset", "1")
         return response
 
-    methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
-    return Route(f"{face.prefix}/{{path:path}}", endpoint, methods=methods)
+    made.routes = [catch_all(made, endpoint)]
+    return made
 
 
 async def _answer(request: Request, face: ReplicateFace) -> Response:
-    path = request.path_params["path"]
-    method = "GET" if request.method == "HEAD" else request.method
-    for wanted, pattern, handler in _COMPILED:
-        if wanted == method and (match := pattern.fullmatch(path)):
-            try:
-                return await handler(request, face, **match.groupdict())
-            except UnknownFault as error:
-                return errors.problem(400, "Unknown fault", str(error))
-    return errors.not_found()
+    handler = _PATTERNS.find(request.method, request.path_params["path"])
+    try:
+        return errors.not_found() if handler is None else await handler(request, face)
+    except UnknownFault as error:
+        return errors.problem(400, "Unknown fault", str(error))
