@@ -21,8 +21,7 @@ from pydantic import SecretStr
 from bench.load import Line, get
 from gesso.catalog.editions import load_edition
 from gesso.catalog.service import seed
-from gesso.core.settings import Settings, SiteSettings
-from gesso.core.settings_data import DatabaseSettings
+from gesso.core.settings import DatabaseSettings, Settings, SiteSettings
 from gesso.db import Database
 from gesso.db.embedded import EmbeddedPostgres
 from gesso.db.migrate import migrate

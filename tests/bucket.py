@@ -17,7 +17,7 @@ from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from gesso.core.ids import new_id
-from gesso.core.settings_data import StorageSettings
+from gesso.core.settings import StorageSettings
 from gesso.media.storage import Storage
 
 KEY, SECRET = "AKIAFORTESTS", "a secret of the bucket / with + odd signs"

@@ -15,8 +15,7 @@ from gesso.app import create_app
 from gesso.catalog.editions import load_edition
 from gesso.catalog.service import seed
 from gesso.core.ids import new_id
-from gesso.core.settings import Settings, SiteSettings
-from gesso.core.settings_data import DatabaseSettings, StorageSettings
+from gesso.core.settings import DatabaseSettings, Settings, SiteSettings, StorageSettings
 from gesso.db import Database
 from gesso.jobs import Tasks
 from gesso.runtime import open_database

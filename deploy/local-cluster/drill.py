@@ -17,7 +17,7 @@ from visitors import Ear, Pace, Tally, Visitor, steady
 
 from gesso.core.ids import new_id
 from gesso.core.money import parse_credits
-from gesso.core.settings_data import DatabaseSettings
+from gesso.core.settings import DatabaseSettings
 from gesso.credits import service as credits
 from gesso.credits.types import CREDIT
 from gesso.db import Database

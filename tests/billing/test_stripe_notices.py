@@ -12,8 +12,7 @@ from gesso.billing.till import open_till, stripe_access
 from gesso.catalog.editions import load_edition
 from gesso.catalog.service import check_policy
 from gesso.core.errors import Forbidden, InvalidInput, NotFound
-from gesso.core.settings import Settings, SettingsError
-from gesso.core.settings_billing import BillingSettings
+from gesso.core.settings import BillingSettings, Settings, SettingsError
 from tests.billing.shop import SECRET, Shop
 from tests.billing.test_stripe_plans import Overdue
 from tests.catalog.helpers import settings as site_settings

@@ -13,8 +13,7 @@ import yaml
 
 from gesso.api import health
 from gesso.cli.main import app as commands
-from gesso.core.settings import SETTINGS_CLASSES, Settings, SiteSettings, WebSettings, env_name
-from gesso.core.settings_data import StorageSettings
+from gesso.core.settings import SETTINGS_CLASSES, Settings, SiteSettings, StorageSettings, WebSettings, env_name
 from gesso.generation import events, routes
 from gesso.providers.openai.options import Shape
 from gesso.worker import HAND_OVER_SECONDS

@@ -20,7 +20,7 @@ from gesso.catalog.registry import CHANNEL, Catalog
 from gesso.catalog.service import add_connection
 from gesso.core.clock import SystemClock
 from gesso.core.ids import new_id
-from gesso.core.settings_safety import SafetySettings
+from gesso.core.settings import SafetySettings
 from gesso.db.embedded import EmbeddedPostgres
 from gesso.media.taken import SENTENCE
 from gesso.safety.moderation import Flagged, Moderation, NotChecked

@@ -10,8 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from gesso.accounts.access import Actor, find_actor
 from gesso.catalog.editions.edition import Welcome
 from gesso.core.clock import Clock, SystemClock
-from gesso.core.settings import Settings, SiteSettings
-from gesso.core.settings_data import StorageSettings
+from gesso.core.settings import Settings, SiteSettings, StorageSettings
 from gesso.db import Database
 from gesso.media import files, pages, routes
 from gesso.media.service import Ingest

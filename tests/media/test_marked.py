@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from gesso.accounts.access import Actor
 from gesso.core.clock import FixedClock, SystemClock
-from gesso.core.settings_data import StorageSettings
+from gesso.core.settings import StorageSettings
 from gesso.db import Database
 from gesso.jobs import Tasks
 from gesso.media import repository, tasks, unlock

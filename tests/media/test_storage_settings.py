@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from gesso.core.errors import Unavailable
-from gesso.core.settings import Settings, SettingsError, SiteSettings, load_settings, read_settings
-from gesso.core.settings_data import StorageSettings
+from gesso.core.settings import Settings, SettingsError, SiteSettings, StorageSettings, load_settings, read_settings
 from gesso.media.storage import Storage, redirect_origin
 from gesso.media.storage_open import Credentials, s3_place
 from tests.bucket import KEY, SECRET, Bucket, Proxy

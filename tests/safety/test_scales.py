@@ -2,7 +2,7 @@
 
 import pytest
 
-from gesso.core.settings_safety import SafetySettings, parse_thresholds
+from gesso.core.settings.safety import SafetySettings, parse_thresholds
 from gesso.providers.text import Judgement
 from gesso.safety.policy import Policy
 from gesso.safety.scales import Outcome, weigh, words_of

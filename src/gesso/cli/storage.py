@@ -22,8 +22,7 @@ from rich.table import Table
 from gesso.catalog.registry import Catalog
 from gesso.cli.common import console, errors, fail, run_with_database
 from gesso.core.clock import SystemClock
-from gesso.core.settings import Settings, SettingsError, read_settings
-from gesso.core.settings_data import StorageSettings
+from gesso.core.settings import Settings, SettingsError, StorageSettings, read_settings
 from gesso.db import Database
 from gesso.media import storage_rows
 from gesso.media.deletions import Count

@@ -28,8 +28,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from gesso.core.errors import NotFound, Unavailable
-from gesso.core.settings import Settings, SettingsError
-from gesso.core.settings_data import StorageSettings
+from gesso.core.settings import Settings, SettingsError, StorageSettings
 from gesso.core.telemetry import metrics, tracing
 from gesso.media.storage_open import Opened, open_store
 from gesso.media.storage_refusal import refusal_of

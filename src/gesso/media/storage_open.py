@@ -14,8 +14,7 @@ from urllib.parse import unquote, urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store, from_url
 
-from gesso.core.settings import SettingsError
-from gesso.core.settings_data import StorageSettings
+from gesso.core.settings import SettingsError, StorageSettings
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig

@@ -15,7 +15,7 @@ from gesso.calls.alone import Who
 from gesso.calls.judging import Judged, Judges, NotJudged
 from gesso.core.clock import Clock
 from gesso.core.errors import Blocked, Unavailable
-from gesso.core.settings_safety import SafetySettings
+from gesso.core.settings import SafetySettings
 from gesso.core.telemetry import metrics
 from gesso.db import Database, WorkspaceSession
 from gesso.providers.base import InputFile

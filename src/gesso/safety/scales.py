@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gesso.core.settings_safety import MINORS
+from gesso.core.settings.safety import MINORS
 from gesso.providers.text import Judgement
 from gesso.safety.policy import Policy
 

@@ -1,12 +1,11 @@
-"""Settings of how people pay; `core.settings` reads them with all others."""
+"""Settings of how people pay."""
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
-from gesso.core.settings_data import prefixed
+from gesso.core.settings.base import prefixed, web_address
 
 
 class BillingSettings(BaseSettings):
@@ -29,7 +28,4 @@ class BillingSettings(BaseSettings):
     @field_validator("base_url")
     @classmethod
     def _origin(cls, value: str | None) -> str | None:
-        parts = urlsplit(value or "https://-")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an address such as https://api.stripe.com")
-        return value and value.rstrip("/")
+        return web_address(value, "https://api.stripe.com")

@@ -1,15 +1,12 @@
-"""Settings of where rows and files live; `core.settings` reads them with all others."""
+"""Settings of where rows and files live."""
 
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
-
-def prefixed(prefix: str) -> SettingsConfigDict:
-    """How a class of settings is read: its fields' names in the environment begin with `prefix`; empty means unset."""
-    return SettingsConfigDict(env_prefix=prefix, extra="ignore", frozen=True, env_ignore_empty=True)
+from gesso.core.settings.base import prefixed
 
 
 class DatabaseSettings(BaseSettings):

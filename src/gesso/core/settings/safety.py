@@ -1,4 +1,4 @@
-"""Settings of what is judged before it is made and before it is shown; `core.settings` reads them with all others."""
+"""Settings of what is judged before it is made and before it is shown."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
-from gesso.core.settings_data import prefixed
+from gesso.core.settings.base import prefixed
 
 _ENTRY = re.compile(
     r"(?P<category>[a-z][a-z0-9/_-]{0,60})=(?P<ask>[01](?:\.\d+)?|never):(?P<block>[01](?:\.\d+)?|never)"
