@@ -1,7 +1,8 @@
 """A till before the sandbox's Stripe: people who buy there, events as Stripe tells them, and a clock for all of it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from gesso.billing import repository, service
 from gesso.billing.facts import Interval
 from gesso.billing.port import Received
 from gesso.billing.renewal import renew_due, sign_up_grants
-from gesso.billing.stripe.line import Access
+from gesso.billing.stripe.line import Access, Line
 from gesso.billing.stripe.payments import StripePayments
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import FixedClock
@@ -145,6 +146,14 @@ class Shop:
         self.clock.set(to)
         await renew_due(self.db, self.clock, self.catalog)
         await sweep(self.db, self.clock)
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Stripe does not take the site's key meanwhile."""
+        good = self.payments._line
+        self.payments._line = Line(Access(f"{self.key}wrong", SECRET, f"{self.sandbox}/stripe"))
+        yield
+        self.payments._line = good
 
     # --- how it stands ---------------------------------------------------------------------------------
 

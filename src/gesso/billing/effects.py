@@ -15,8 +15,16 @@ import structlog
 from gesso.accounts.mail import Mailer
 from gesso.billing import changes, letters, plans, repository
 from gesso.billing.changes import Change, Standing
-from gesso.billing.facts import CheckoutFact, DisputeFact, Fact, InvoiceFact, PaymentFact, SubscriptionFact
-from gesso.billing.repository import Purchase, Subscription
+from gesso.billing.facts import (
+    CheckoutFact,
+    DisputeFact,
+    Fact,
+    InvoiceFact,
+    PaymentFact,
+    PlanCheckoutFact,
+    SubscriptionFact,
+)
+from gesso.billing.repository import Invoice, Purchase, Subscription
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock
 from gesso.core.errors import Conflict
@@ -27,8 +35,9 @@ from gesso.web.events import CHANNEL
 
 log = structlog.get_logger()
 
-_ORDER = (CheckoutFact, InvoiceFact, SubscriptionFact, PaymentFact, DisputeFact)
+_ORDER = (CheckoutFact, PlanCheckoutFact, InvoiceFact, SubscriptionFact, PaymentFact, DisputeFact)
 """A payment is known by the checkout or the invoice it settled, a dispute by its payment."""
+_BILLED_EARLY = timedelta(hours=1)
 _FROZEN = "A payment of this workspace is disputed. Nothing new can be made until the bank has decided."
 
 
@@ -69,7 +78,7 @@ class Effects:
             case CheckoutFact():
                 purchase = await repository.purchase_by_id(tx, fact.purchase_id)
                 return purchase.workspace_id if purchase else None
-            case SubscriptionFact() | InvoiceFact():
+            case PlanCheckoutFact() | SubscriptionFact() | InvoiceFact():
                 return await repository.workspace_of(tx, self.provider, fact.customer)
             case PaymentFact():
                 if fact.customer is None:
@@ -82,6 +91,8 @@ class Effects:
         match fact:
             case CheckoutFact():
                 await self._checkout(tx, fact)
+            case PlanCheckoutFact():
+                await self._plan_checkout(tx, workspace_id, fact)
             case InvoiceFact():
                 await repository.keep_invoice(tx, self.provider, workspace_id, fact, mark)
             case SubscriptionFact():
@@ -116,6 +127,13 @@ class Effects:
              "paid_at": now},
         )  # fmt: skip
 
+    async def _plan_checkout(self, tx: ElevatedSession, workspace_id: UUID, fact: PlanCheckoutFact) -> None:
+        """The row of a checkout that has run out ends with it; another one may have taken its place by now."""
+        row = await repository.live_subscription(tx, workspace_id)
+        if fact.gone and row is not None and row.ref is None and row.checkout_ref == fact.ref:
+            values = {"status": "cancelled", "ended_at": self.clock.now()}
+            await repository.update_subscription(tx, row.id, values)
+
     # --- plans -----------------------------------------------------------------------------------------
 
     async def _subscription(self, tx: ElevatedSession, workspace_id: UUID, fact: SubscriptionFact, mark: int) -> None:
@@ -127,8 +145,8 @@ class Effects:
         now = self.clock.now()
         values = _mirrored(row, fact) | {"provider": self.provider, "ref": fact.ref, "read_mark": mark}
         paid_until = row.paid_until if row else None
-        refunded = fact.latest_invoice and await repository.invoice_refunded(tx, self.provider, fact.latest_invoice)
-        if fact.paid and not refunded:
+        back = fact.latest_invoice and await repository.invoice_went_back(tx, self.provider, fact.latest_invoice)
+        if fact.paid and not back:
             paid_until = max(paid_until or fact.period_end, fact.period_end)
         values["paid_until"] = paid_until
         values["grace_until"] = None
@@ -187,7 +205,7 @@ class Effects:
         was_whole = invoice.refunded_cents < invoice.total_cents
         await repository.set_invoice_refunded(tx, invoice.id, fact.refunded_cents)
         if invoice.subscription_ref and was_whole and fact.refunded_cents >= invoice.total_cents:
-            await self._take_month_back(tx, workspace_id, invoice.subscription_ref, invoice.ref)
+            await self._take_period_back(tx, workspace_id, invoice, invoice.ref)
 
     async def _take_back(self, tx: ElevatedSession, purchase: Purchase, target: int, mark: int) -> None:
         """Bring what was taken back of a pack to `target` microcredits. Less than before: a refund has failed."""
@@ -207,15 +225,24 @@ class Effects:
         state = "refunded" if target == purchase.credits else "disputed" if disputed else "paid"
         await repository.update_purchase(tx, purchase.id, values | {"state": state})
 
-    async def _take_month_back(self, tx: ElevatedSession, workspace_id: UUID, subscription: str, why: str) -> None:
-        """A plan's payment is gone as a whole: so is what the plan granted for this month, and what it would yet."""
-        row = await repository.subscription_by_ref(tx, self.provider, subscription)
+    async def _take_period_back(self, tx: ElevatedSession, workspace_id: UUID, invoice: Invoice, why: str) -> None:
+        """A plan's payment is gone as a whole. In the period it paid for, so is what the plan granted for this month,
+        and what it would yet; of a period that is over, what its months gave: only what was spent is left to be owed.
+        """
+        assert invoice.subscription_ref is not None
+        row = await repository.subscription_by_ref(tx, self.provider, invoice.subscription_ref)
         now = self.clock.now()
-        if row is None or row.ended_at is not None:
+        if row is None:
             return
-        await repository.update_subscription(tx, row.id, {"paid_until": now})
-        await plans.change_plan(tx, workspace_id, row.plan_key, self.catalog, now=now, paid_until=now)
-        for lot_id in await repository.months_lots(tx, workspace_id, now):
+        if row.ended_at is None and not _over(invoice, row):
+            await repository.update_subscription(tx, row.id, {"paid_until": now})
+            await plans.change_plan(tx, workspace_id, row.plan_key, self.catalog, now=now, paid_until=now)
+            lots = await repository.plans_lots(tx, workspace_id, now, None)
+        else:
+            following = await repository.next_period(tx, workspace_id, invoice.issued_at)
+            ends = [end for end in (following, row.ended_at or row.period_start) if end is not None]
+            lots = await repository.plans_lots(tx, workspace_id, invoice.issued_at, min(ends))
+        for lot_id in lots:
             try:
                 await credits.refund(
                     tx, workspace_id, lot_id, key=f"{why}:{lot_id}", reason="Payment taken back", now=now
@@ -233,7 +260,7 @@ class Effects:
             await self._take_back(tx, purchase, target, mark)
         invoice = await repository.invoice_by_payment(tx, self.provider, fact.payment_ref)
         if state == "lost" and before != "lost" and invoice is not None and invoice.subscription_ref:
-            await self._take_month_back(tx, workspace_id, invoice.subscription_ref, f"dispute:{fact.ref}")
+            await self._take_period_back(tx, workspace_id, invoice, f"dispute:{fact.ref}")
         if await repository.disputes_open(tx, workspace_id):
             await freezing.freeze(tx, workspace_id, _FROZEN)
         else:
@@ -257,6 +284,11 @@ def _mirrored(row: Subscription | None, fact: SubscriptionFact) -> dict[str, Any
             "next_plan_key": row.next_plan_key, "next_interval": row.next_interval,
         }  # fmt: skip
     return values
+
+
+def _over(invoice: Invoice, row: Subscription) -> bool:
+    """Whether the invoice paid for a period before the one under way: each is billed with its period's start."""
+    return row.period_start is not None and invoice.issued_at < row.period_start - _BILLED_EARLY
 
 
 def _announce(tx: ElevatedSession, workspace_id: UUID) -> None:

@@ -26,6 +26,15 @@ class CheckoutFact:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanCheckoutFact:
+    """A plan's checkout. It matters when it is never to be paid (`gone`); else its subscription tells the rest."""
+
+    ref: str
+    customer: str
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SubscriptionFact:
     """A subscription. `plan_key` and `interval`: what its price is for. `anchor`: from where its periods are counted.
 
@@ -90,4 +99,4 @@ class DisputeFact:
     reason: str
 
 
-Fact = CheckoutFact | SubscriptionFact | InvoiceFact | PaymentFact | DisputeFact
+Fact = CheckoutFact | PlanCheckoutFact | SubscriptionFact | InvoiceFact | PaymentFact | DisputeFact

@@ -113,6 +113,13 @@ async def due(tx: ElevatedSession, now: datetime) -> list[UUID]:
     return [row["id"] for row in rows]
 
 
+async def unknown(tx: ElevatedSession, provider: str, refs: Sequence[str]) -> list[str]:
+    """Those events of which no notice is kept, in the same order."""
+    rows = await tx.fetch("SELECT ref FROM webhook_event WHERE provider = $1 AND ref = ANY ($2)", provider, list(refs))
+    kept = {row["ref"] for row in rows}
+    return [ref for ref in refs if ref not in kept]
+
+
 async def forget(tx: ElevatedSession, now: datetime) -> int:
     """Remove notices that were settled long ago."""
     return await tx.execute_raw(

@@ -118,3 +118,12 @@ class Payments(Protocol):
     async def give_up(self, subscription_id: UUID) -> None:
         """End a subscription whose grace is over, unless it has been paid meanwhile."""
         ...
+
+    async def look_again(self) -> int:
+        """Read anew what a notice should have told of by now: subscriptions past what is paid, and checkouts that are
+        still open. How many were looked at; one that fails is looked at next time."""
+        ...
+
+    async def fetch_missed(self) -> int:
+        """Take the notices that never came, as far back as the provider keeps them; how many."""
+        ...

@@ -142,6 +142,12 @@ async def workspace_of_payment(tx: ElevatedSession, provider: str, payment_ref: 
     return cast(UUID | None, found)
 
 
+async def first_customer(tx: ElevatedSession, provider: str) -> datetime | None:
+    """When the first of the customers was made, by the database's clock."""
+    sql = "SELECT min(created_at) FROM billing_customer WHERE provider = $1"
+    return cast(datetime | None, await tx.fetchval(sql, provider))
+
+
 async def payers(tx: ElevatedSession, workspace_id: UUID) -> list[tuple[str, str]]:
     """Address and name of those who may pay for the workspace."""
     rows = await tx.fetch(
@@ -213,6 +219,28 @@ async def grace_over(tx: ElevatedSession, now: datetime, limit: int) -> list[UUI
         now, limit,
     )  # fmt: skip
     return [row["id"] for row in rows]
+
+
+async def late_subscriptions(tx: ElevatedSession, provider: str, before: datetime) -> list[str]:
+    """Subscriptions of which nothing has been heard since what is paid for has ended."""
+    rows = await tx.fetch(
+        "SELECT ref FROM subscription WHERE provider = $1 AND ended_at IS NULL AND ref IS NOT NULL"
+        " AND coalesce(paid_until, created_at) < $2 ORDER BY ref",
+        provider, before,
+    )  # fmt: skip
+    return [row["ref"] for row in rows]
+
+
+async def open_checkouts(tx: ElevatedSession, provider: str, since: datetime, before: datetime) -> list[str]:
+    """Checkouts of whose end nothing has been heard: a plan's until it ends, a pack's that was opened after `since`."""
+    rows = await tx.fetch(
+        "SELECT checkout_ref AS ref FROM purchase WHERE state = 'open' AND created_at BETWEEN $2 AND $3"
+        " AND provider = $1 AND checkout_ref IS NOT NULL UNION ALL"
+        " SELECT checkout_ref FROM subscription WHERE provider = $1 AND ended_at IS NULL AND ref IS NULL"
+        " AND checkout_ref IS NOT NULL AND created_at < $3",
+        provider, since, before,
+    )  # fmt: skip
+    return [row["ref"] for row in rows]
 
 
 # --- purchases -----------------------------------------------------------------------------------------
@@ -292,10 +320,25 @@ async def invoice_by_payment(tx: ElevatedSession, provider: str, payment_ref: st
     return Invoice(**row) if row else None
 
 
-async def invoice_refunded(tx: ElevatedSession, provider: str, ref: str) -> bool:
-    """Whether all of an invoice has gone back."""
-    sql = "SELECT refunded_cents >= total_cents AND total_cents > 0 FROM invoice WHERE provider = $1 AND ref = $2"
-    return bool(await tx.fetchval(sql, provider, ref))
+async def invoice_went_back(tx: ElevatedSession, provider: str, ref: str) -> bool:
+    """Whether all of an invoice has gone back, by refunds or by a lost dispute."""
+    found = await tx.fetchval(
+        "SELECT total_cents > 0 AND (refunded_cents >= total_cents OR EXISTS (SELECT FROM dispute d"
+        " WHERE d.provider = i.provider AND d.payment_ref = i.payment_ref AND d.state = 'lost'))"
+        " FROM invoice i WHERE provider = $1 AND ref = $2",
+        provider, ref,
+    )  # fmt: skip
+    return bool(found)
+
+
+async def next_period(tx: ElevatedSession, workspace_id: UUID, after: datetime) -> datetime | None:
+    """When the workspace's next paid period was billed, after that of the invoice issued then."""
+    found = await tx.fetchval(
+        "SELECT min(issued_at) FROM invoice WHERE workspace_id = $1 AND issued_at > $2 AND status = 'paid'"
+        " AND reason IN ('subscription_create', 'subscription_cycle')",
+        workspace_id, after,
+    )  # fmt: skip
+    return cast(datetime | None, found)
 
 
 async def set_invoice_refunded(tx: ElevatedSession, invoice_id: UUID, cents: int) -> None:
@@ -338,10 +381,14 @@ async def keep_dispute(tx: ElevatedSession, provider: str, workspace_id: UUID, f
     )  # fmt: skip
 
 
-async def months_lots(tx: ElevatedSession, workspace_id: UUID, now: datetime) -> list[UUID]:
-    """What the plan granted for the month under way."""
-    sql = "SELECT id FROM credit_lot WHERE workspace_id = $1 AND source = 'plan' AND expires_at > $2 ORDER BY unit, id"
-    return [row["id"] for row in await tx.fetch(sql, workspace_id, now)]
+async def plans_lots(tx: ElevatedSession, workspace_id: UUID, start: datetime, end: datetime | None) -> list[UUID]:
+    """What plans granted for the months from `start` on, made before `end`."""
+    rows = await tx.fetch(
+        "SELECT id FROM credit_lot WHERE workspace_id = $1 AND source = 'plan' AND expires_at > $2"
+        " AND ($3::timestamptz IS NULL OR created_at < $3) ORDER BY unit, id",
+        workspace_id, start, end,
+    )  # fmt: skip
+    return [row["id"] for row in rows]
 
 
 async def _update(tx: ElevatedSession, table: str, row_id: UUID, values: Mapping[str, Any]) -> None:

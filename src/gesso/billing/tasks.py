@@ -1,4 +1,4 @@
-"""Billing's clockwork: monthly grants, ends of grace, notices that are to be tried again."""
+"""Billing's clockwork: monthly grants, ends of grace, notices that are to be tried again, or that never came."""
 
 from typing import Protocol
 
@@ -45,6 +45,12 @@ def register(tasks: Tasks, ctx: Context) -> None:
     async def try_notices() -> None:
         await try_again(ctx)
 
+    async def look_again() -> None:
+        await ctx.payments.look_again()
+
+    async def fetch_missed() -> None:
+        await ctx.payments.fetch_missed()
+
     async def forget_notices() -> None:
         async with ctx.db.elevated("billing: forget old notices") as tx:
             await inbox.forget(tx, ctx.clock.now())
@@ -52,6 +58,8 @@ def register(tasks: Tasks, ctx: Context) -> None:
     tasks.every("billing.renew", "* * * * *", renew)
     tasks.every("billing.grace", "*/10 * * * *", end_graces)
     tasks.every("billing.notices", "* * * * * */15", try_notices)
+    tasks.every("billing.look", "*/15 * * * *", look_again)
+    tasks.every("billing.missed", "41 * * * *", fetch_missed)
     tasks.every("billing.forget", "17 4 * * *", forget_notices)
 
 

@@ -32,7 +32,7 @@ async def of_checkout(line: Line, ref: str) -> list[Fact]:
     """A session, and the subscription it led to."""
     session = await line.call("checkout.sessions.retrieve", ref, params={"expand": ["payment_intent"]})
     facts: list[Fact] = []
-    if (fact := reading.checkout(session)) is not None:
+    if (fact := reading.checkout(session) or reading.plan_checkout(session)) is not None:
         facts.append(fact)
     if subscription := reading.ref(session.get("subscription")):
         facts += await of_subscription(line, subscription)

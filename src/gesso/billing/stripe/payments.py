@@ -5,7 +5,7 @@ back and applied as its notice will be: pages need not wait for that.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -21,12 +21,12 @@ from gesso.billing.inbox import Inbox
 from gesso.billing.moves import move
 from gesso.billing.port import Buyer, Preview, Received, Taken
 from gesso.billing.repository import Subscription
-from gesso.billing.stripe import objects, prices, reading
+from gesso.billing.stripe import missed, objects, prices, reading
 from gesso.billing.stripe.line import Access, CustomerGone, Line, Obj
 from gesso.catalog.items import Pack, Plan
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock
-from gesso.core.errors import Conflict, Forbidden, GessoError, NotFound
+from gesso.core.errors import Conflict, Forbidden, GessoError, NotFound, Unavailable
 from gesso.db import Database
 
 log = structlog.get_logger()
@@ -34,6 +34,12 @@ log = structlog.get_logger()
 NAME: Literal["stripe"] = "stripe"
 FIGURES_HOLD = timedelta(hours=1)
 """How long the figures of a preview may be confirmed."""
+HEARD_WITHIN = timedelta(hours=2)
+"""Stripe draws a renewal an hour after the period has begun."""
+PAID_WITHIN = timedelta(minutes=10)
+"""How long a checkout is left to its notice and to the page one comes back to."""
+LONGEST_PAYMENT = timedelta(days=30)
+"""A checkout runs out within a day; a debit made there is settled in two weeks or so."""
 
 
 class StripePayments:
@@ -196,14 +202,14 @@ class StripePayments:
         except GessoError:
             await self._say_next(workspace_id, row, row.next_plan_key, row.next_interval)
             raise
-        await self._look(row.ref)
+        await self._look(objects.of_subscription, row.ref)
 
     async def cancel(self, workspace_id: UUID) -> None:
         row = await self._running(workspace_id)
         if row.cancel_at is None:
             assert row.ref is not None
             await self._line.call("subscriptions.update", row.ref, params={"cancel_at_period_end": True})
-            await self._look(row.ref)
+            await self._look(objects.of_subscription, row.ref)
 
     async def resume(self, workspace_id: UUID) -> None:
         row = await self._running(workspace_id)
@@ -218,7 +224,7 @@ class StripePayments:
         if params:
             await self._line.call("subscriptions.update", row.ref, params=params)
             await self._say_next(workspace_id, row, None, None)
-            await self._look(row.ref)
+            await self._look(objects.of_subscription, row.ref)
 
     def _move(self, row: Subscription, plan: Plan, interval: Interval) -> Literal["up", "down"]:
         found = move(self._catalog.plan(row.plan_key), row.interval, plan, interval)
@@ -258,8 +264,7 @@ class StripePayments:
         async with self._db.workspace(workspace_id) as tx:
             if await repository.checkout_state(tx, checkout_ref) is None:
                 raise NotFound("There is no such checkout.")
-        mark = await self._mark()
-        await self._apply(await objects.of_checkout(self._line, checkout_ref), mark)
+        await self._look(objects.of_checkout, checkout_ref)
 
     async def receive(self, headers: Mapping[str, str], body: bytes) -> Received:
         await self._line.verify(body, headers.get("stripe-signature", ""))
@@ -280,9 +285,8 @@ class StripePayments:
         if row is None or row.provider != NAME:
             raise NotFound("There is no such subscription.")
         if row.ref is not None:
-            return await self._look(row.ref)
-        mark = await self._mark()
-        return await self._apply(await objects.of_checkout(self._line, row.checkout_ref or ""), mark)
+            return await self._look(objects.of_subscription, row.ref)
+        return await self._look(objects.of_checkout, row.checkout_ref or "")
 
     async def give_up(self, subscription_id: UUID) -> None:
         async with self._db.elevated("billing: a grace is over") as tx:
@@ -293,12 +297,30 @@ class StripePayments:
         if found["status"] in ("past_due", "unpaid", "paused"):
             await self._line.call("subscriptions.cancel", row.ref)
             log.info("payments.given_up", workspace_id=str(row.workspace_id), subscription=row.ref)
-        await self._look(row.ref)
+        await self._look(objects.of_subscription, row.ref)
 
-    async def _look(self, subscription_ref: str) -> tuple[Change, ...]:
-        """Apply a subscription as it is now."""
+    async def look_again(self) -> int:
+        now = self._clock.now()
+        async with self._db.elevated("billing: what should have been heard of") as tx:
+            unpaid = await repository.open_checkouts(tx, NAME, now - LONGEST_PAYMENT, now - PAID_WITHIN)
+            late = await repository.late_subscriptions(tx, NAME, now - HEARD_WITHIN)
+        wanted = [(objects.of_checkout, ref) for ref in unpaid] + [(objects.of_subscription, ref) for ref in late]
+        for read, ref in wanted:
+            try:
+                await self._look(read, ref)
+            except Unavailable:  # the others would wait as long for nothing
+                raise
+            except Exception:
+                log.exception("payments.look_failed", ref=ref)
+        return len(wanted)
+
+    async def fetch_missed(self) -> int:
+        return await missed.fetch(self._line, self._inbox)
+
+    async def _look(self, read: Callable[[Line, str], Awaitable[list[Fact]]], ref: str) -> tuple[Change, ...]:
+        """Apply something of Stripe's as it is now; what that changed."""
         mark = await self._mark()
-        return await self._apply(await objects.of_subscription(self._line, subscription_ref), mark)
+        return await self._apply(await read(self._line, ref), mark)
 
     async def _mark(self) -> int:
         async with self._db.elevated("billing: before something is read") as tx:

@@ -12,6 +12,7 @@ from gesso.billing.facts import (
     Interval,
     InvoiceFact,
     PaymentFact,
+    PlanCheckoutFact,
     SubscriptionFact,
     SubscriptionStatus,
 )
@@ -71,6 +72,14 @@ def checkout(session: Obj) -> CheckoutFact | None:
         gone=session["status"] == "expired" or (complete and failed),
         payment_ref=ref(payment),
     )
+
+
+def plan_checkout(session: Obj) -> PlanCheckoutFact | None:
+    """A plan's checkout; None for one that is for something else."""
+    customer = ref(session.get("customer"))
+    if session.get("mode") != "subscription" or customer is None:
+        return None
+    return PlanCheckoutFact(session["id"], customer, gone=session["status"] == "expired")
 
 
 def subscription(found: Obj) -> SubscriptionFact:
