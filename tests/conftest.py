@@ -11,7 +11,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 import structlog
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
+from gesso.accounts import passwords
 from gesso.db import Database
 from gesso.db.embedded import EmbeddedPostgres
 from gesso.db.migrate import migrate
@@ -26,13 +29,47 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in long)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cheap() -> Iterator[None]:
+    """What costs the product time on purpose, or a person's terminal for the looks, costs the tests next to nothing.
+
+    A password takes 0.2 s to hash; here it takes none, in this process alone. The library draws an exception as
+    panels with the variables of every frame, which takes seconds.
+    """
+    plain_errors()
+    hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=16, parallelism=1),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", hasher)
+        patch.setattr(passwords, "_DUMMY_HASH", hasher.hash("nobody's"))
+        yield
+    structlog.reset_defaults()
+
+
+def plain_errors() -> None:
+    """Log lines as the library writes them by default, exceptions as Python does."""
+    structlog.reset_defaults()
+    *before, _ = structlog.get_config()["processors"]
+    render = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*before, render])
+
+
+_HASHING = passwords._hasher, passwords._DUMMY_HASH
+
+
+@pytest.fixture
+def dear_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords hashed at the product's own cost, for tests of that cost."""
+    monkeypatch.setattr(passwords, "_hasher", _HASHING[0])
+    monkeypatch.setattr(passwords, "_DUMMY_HASH", _HASHING[1])
+
+
 @pytest.fixture
 def own_logging() -> Iterator[None]:
     """For tests that set logging up: what comes after them finds it as it was."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
-    structlog.reset_defaults()
+    plain_errors()
     root.handlers[:] = handlers
     root.setLevel(level)
 

@@ -63,6 +63,7 @@ def test_bad_passwords_are_refused_with_a_reason(password: str, word: str) -> No
     assert problem is not None and word in problem
 
 
+@pytest.mark.usefixtures("dear_passwords")
 async def test_hashing_and_verifying() -> None:
     stored = await hash_password("correct horse battery")
     assert stored.startswith("$argon2id$")
@@ -73,6 +74,7 @@ async def test_hashing_and_verifying() -> None:
     assert await verify_password("x" * 1_000_000, stored) == (False, None)
 
 
+@pytest.mark.usefixtures("dear_passwords")
 async def test_an_old_hash_is_renewed_when_its_owner_signs_in() -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("correct horse battery")
     right, newer = await verify_password("correct horse battery", weak)

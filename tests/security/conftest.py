@@ -1,8 +1,7 @@
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
-import structlog
 
 from gesso.core.settings import WebSettings
 from gesso.db.embedded import EmbeddedPostgres
@@ -41,11 +40,3 @@ async def impatient_site(security_database: str, tmp_path_factory: pytest.TempPa
 @pytest.fixture(scope="session")
 async def cast(site: Site) -> Cast:
     return await people(site.db)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _short_logs() -> Iterator[None]:
-    """Errors are provoked here on purpose: the library's own way of printing them takes seconds each."""
-    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.dev.ConsoleRenderer(colors=False)])
-    yield
-    structlog.reset_defaults()
