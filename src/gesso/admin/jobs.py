@@ -23,13 +23,13 @@ UNCERTAIN_DAYS = 14
 
 _COLUMNS = """g.id, g.workspace_id, w.name AS workspace, u.email AS person, g.kind, g.state, g.model_key, g.model_name,
     g.count, g.created_at, g.dispatched_at, g.started_at, g.finished_at, g.error_code, g.error_message,
-    g.price, g.charged, c.calls, c.cost, c.unpriced, c.uncertain"""
+    g.price, g.charged, g.own_key, c.calls, c.cost, c.unpriced, c.uncertain"""
 _JOINED = """JOIN workspace w ON w.id = g.workspace_id LEFT JOIN app_user u ON u.id = g.user_id
     CROSS JOIN LATERAL (
-        SELECT count(*) AS calls, sum(a.provider_cost_micro_usd)::bigint AS cost,
-            count(*) FILTER (WHERE a.provider_cost_micro_usd IS NULL AND a.state IN ('succeeded', 'uncertain'))
-                AS unpriced,
-            count(*) FILTER (WHERE a.state = 'uncertain') AS uncertain
+        SELECT count(*) AS calls, sum(a.provider_cost_micro_usd) FILTER (WHERE NOT a.own_key)::bigint AS cost,
+            count(*) FILTER (WHERE a.provider_cost_micro_usd IS NULL AND a.state IN ('succeeded', 'uncertain')
+                AND NOT a.own_key) AS unpriced,
+            count(*) FILTER (WHERE a.state = 'uncertain' AND NOT a.own_key) AS uncertain
         FROM attempt a WHERE a.workspace_id = g.workspace_id AND a.generation_id = g.id
     ) c"""
 # Each of these goes along one partial index; a planner that sees them in one condition may read everything.
@@ -42,11 +42,12 @@ _WHERE: Mapping[str, tuple[str, ...]] = {
 _UNCERTAIN = """
 SELECT generation.* FROM (
     SELECT DISTINCT workspace_id, generation_id FROM attempt
-    WHERE state = 'uncertain' AND created_at > $1 AND generation_id IS NOT NULL
+    WHERE state = 'uncertain' AND created_at > $1 AND generation_id IS NOT NULL AND NOT own_key
 ) a JOIN generation ON generation.workspace_id = a.workspace_id AND generation.id = a.generation_id
 """
 _CALLS = """
-SELECT a.id, a.state, a.purpose, a.model_key, a.upstream, a.try_number, a.output_indexes, c.name AS connection,
+SELECT a.id, a.state, a.purpose, a.model_key, a.upstream, a.try_number, a.output_indexes,
+    CASE WHEN a.own_key THEN 'the person’s own key' ELSE c.name END AS connection,
     c.key AS connection_key, a.error_kind, a.error_detail, a.provider_cost_micro_usd AS cost, a.cost_state,
     a.created_at, a.submitted_at, a.finished_at
 FROM attempt a LEFT JOIN connection c ON c.id = a.connection_id
@@ -59,7 +60,8 @@ class Job:
     """One generation. What was asked for in words is the user's own and not here.
 
     `calls` to providers, `uncertain` of them without a known end; `cost` of all in micro-dollars, as far as it is
-    known; `unpriced`: so many may cost something nobody can tell.
+    known; `unpriced`: so many may cost something nobody can tell. `own_key`: it ran on the person's own key, whose
+    calls cost the site nothing.
     """
 
     id: UUID
@@ -79,6 +81,7 @@ class Job:
     error_message: str | None
     price: Price
     charged: Price | None
+    own_key: bool
     calls: int
     cost: int | None
     unpriced: int
@@ -150,7 +153,8 @@ async def counts(tx: ElevatedSession, now: datetime) -> dict[JobState, int]:
                + (SELECT count(*) FROM generation WHERE dispatched_at IS NOT NULL AND state = 'queued') AS queued,
             (SELECT count(*) FROM generation WHERE dispatched_at IS NOT NULL AND state = 'running') AS running,
             (SELECT count(*) FROM generation WHERE state = 'failed' AND id > $1) AS failed,
-            (SELECT count(*) FROM attempt WHERE state = 'uncertain' AND created_at > $2) AS uncertain""",
+            (SELECT count(*) FROM attempt
+             WHERE state = 'uncertain' AND created_at > $2 AND NOT own_key) AS uncertain""",
         first_id(now - timedelta(days=1)), now - timedelta(days=UNCERTAIN_DAYS),
     )  # fmt: skip
     assert row is not None

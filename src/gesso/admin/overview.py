@@ -32,11 +32,11 @@ SELECT
     (SELECT count(*) FROM generation WHERE dispatched_at IS NOT NULL AND state = 'running') AS running,
     (SELECT count(*) FROM worker_seen WHERE seen_at > now() - make_interval(secs => $1)) AS workers,
     (SELECT max(seen_at) FROM worker_seen) AS worker_at,
-    (SELECT count(*) FROM attempt WHERE state = 'uncertain' AND created_at > $2) AS uncertain,
+    (SELECT count(*) FROM attempt WHERE state = 'uncertain' AND created_at > $2 AND NOT own_key) AS uncertain,
     (SELECT coalesce(sum(provider_cost_micro_usd), 0)::bigint FROM attempt
-        WHERE state = 'uncertain' AND created_at > $2) AS uncertain_cost,
+        WHERE state = 'uncertain' AND created_at > $2 AND NOT own_key) AS uncertain_cost,
     (SELECT count(*) FROM attempt
-        WHERE state = 'uncertain' AND created_at > $2 AND provider_cost_micro_usd IS NULL) AS unpriced,
+        WHERE state = 'uncertain' AND created_at > $2 AND NOT own_key AND provider_cost_micro_usd IS NULL) AS unpriced,
     (SELECT count(*) FROM moderation_event WHERE outcome = 'review' AND decision IS NULL) AS to_judge,
     (SELECT count(*) FROM moderation_event WHERE outcome = 'unjudged' AND id > $3) AS unjudged
 """

@@ -29,14 +29,14 @@ _LOWEST, _HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
 # $1 workspace, $2 before this id, $3 from this id on, $4 how many, $5 the first id that is in no sum
 _GENERATIONS = """
 (SELECT g.id, g.user_id, g.kind, g.prompt, g.model_key, g.model_name, g.state, g.count, g.price, g.charged,
-        g.error_code, g.error_message, g.created_at, g.finished_at, true AS outputs
+        g.error_code, g.error_message, g.created_at, g.finished_at, g.own_key, true AS outputs
  FROM generation g WHERE g.workspace_id = $1 AND g.id >= {low} AND g.id < {high} {of}
  ORDER BY g.id DESC LIMIT $4)"""
 _PROMPTS = """
 (SELECT g.id, g.user_id, 'prompt' AS kind, coalesce(nullif(g.input_text, ''), g.output_text, '') AS prompt,
         coalesce(g.model_key, '') AS model_key, coalesce(g.model_key, '') AS model_name,
         CASE g.state WHEN 'done' THEN 'succeeded' WHEN 'writing' THEN 'running' ELSE g.state END AS state, 1 AS count,
-        g.price, g.charged, g.error_code, g.error_message, g.created_at, g.finished_at, false AS outputs
+        g.price, g.charged, g.error_code, g.error_message, g.created_at, g.finished_at, g.own_key, false AS outputs
  FROM prompt_record g WHERE g.workspace_id = $1 AND g.id >= {low} AND g.id < {high} {of}
  ORDER BY g.id DESC LIMIT $4)"""
 _SPANS = """
@@ -99,7 +99,7 @@ class Filter:
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
     """One request. `price` and `charged` (None while it runs) are what it may and did cost; `asset_id` the first
-    picture that is still there; `seconds` from asking to its end."""
+    picture that is still there; `seconds` from asking to its end. `own_key`: it ran on the key of whoever asked."""
 
     id: UUID
     user_id: UUID
@@ -117,6 +117,7 @@ class HistoryRow:
     seconds: float | None
     delivered: int
     asset_id: UUID | None
+    own_key: bool
 
 
 async def history(

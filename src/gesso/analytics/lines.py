@@ -23,6 +23,8 @@ STATE_WORDS = {
     "cancelled": ("Cancelled", ""),
 }
 """In words, with the kind of badge."""
+OWN_KEY = "own key"
+"""Who pays for what runs on the key of whoever asked; else the workspace does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ def member_name(user_id: UUID, members: Mapping[UUID, str]) -> str:
 
 
 def _cost(row: HistoryRow) -> str:
+    if row.own_key and row.state != "failed":
+        return OWN_KEY
     if row.charged is None:
         return "0" if row.state == "failed" else f"{_words(row.price)} held"
     if row.charged != row.price and row.charged.outputs and row.kind != "prompt":
@@ -77,7 +81,7 @@ def history_head() -> tuple[str, ...]:
     paid = _column(word("credits"))
     return (
         "created_at", "id", "kind", "model", "member", "prompt", "state", "asked", "delivered", f"price_{paid}",
-        f"charged_{paid}", "charged_allowances", "seconds", "error_code",
+        f"charged_{paid}", "charged_allowances", "seconds", "error_code", "paid_by",
     )  # fmt: skip
 
 
@@ -103,6 +107,7 @@ def history_cells(row: HistoryRow, named: Named, members: Mapping[UUID, str]) ->
         _harmless(row.prompt), row.state, row.count, row.delivered, format_credits(row.price.credits),
         format_credits(charged.credits) if charged else "", sum(charged.allowances.values()) if charged else "",
         f"{row.seconds:.1f}" if row.seconds is not None else "", row.error_code or "",
+        OWN_KEY if row.own_key else "workspace",
     ]  # fmt: skip
 
 

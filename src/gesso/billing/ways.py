@@ -8,6 +8,7 @@ from typing import Any
 from gesso.accounts.access import Actor
 from gesso.billing.renewal import NextGrant, next_grant
 from gesso.catalog.items import Pack, Plan
+from gesso.catalog.own_keys.choice import Choice
 from gesso.catalog.registry import Catalog
 from gesso.core.errors import OutOfCredits
 from gesso.core.money import parse_credits
@@ -62,12 +63,20 @@ def pack_for(missing: int, packs: Sequence[Pack]) -> Pack | None:
 
 
 async def explain(
-    error: OutOfCredits, tx: WorkspaceSession, actor: Actor, catalog: Catalog, now: datetime, *, unit: str
+    error: OutOfCredits,
+    tx: WorkspaceSession,
+    actor: Actor,
+    catalog: Catalog,
+    now: datetime,
+    *,
+    unit: str,
+    own: Choice | None = None,
 ) -> None:
     """Add to a refusal how one can go on, as facts and as sentences.
 
     Facts: next_grant_at (ISO, or null) and ways: a list of {"way": "upgrade", "plan", "name", "url"},
-    {"way": "pack", "pack", "name", "url"} and {"way": "wait", "until"}.
+    {"way": "pack", "pack", "name", "url"}, {"way": "own_key", "provider", "state", "url"} (`own`: what stands between
+    the person and a key of their own) and {"way": "wait", "until"}.
     """
     ways = await ways_on(tx, actor, catalog, now, missing=parse_credits(error.facts["missing"]), unit=unit)
     if not catalog.credited and not parse_credits(error.facts["balance"]):
@@ -79,6 +88,9 @@ async def explain(
     if ways.pack is not None and catalog.shop is not None:
         told.append({"way": "pack", "pack": ways.pack.key, "name": ways.pack.name, "url": catalog.shop.packs})
         error.detail += f" You can buy {ways.pack.name}."
+    if own is not None:
+        told.append(own.fact)
+        error.detail += f" You can {own.words}."
     if ways.wait is not None:
         told.append({"way": "wait", "until": ways.wait.at.isoformat()})
         error.detail += f" Your plan gives more on {ways.wait.at.day} {ways.wait.at:%B}."

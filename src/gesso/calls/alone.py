@@ -13,6 +13,7 @@ from gesso.calls.gate import Limits
 from gesso.calls.record import Record
 from gesso.catalog import pricing
 from gesso.catalog.items import Connection, Model
+from gesso.catalog.own_keys import repository as own_keys
 from gesso.core import crashpoints
 from gesso.core.ids import new_id
 from gesso.db import Database
@@ -22,10 +23,11 @@ from gesso.providers.text import TextUsage
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """For whom a call is made."""
+    """For whom a call is made. `own_key`: on their own account, and never on the site's."""
 
     workspace_id: UUID
     user_id: UUID | None
+    own_key: bool = False
 
 
 class HeldBack(Exception):
@@ -37,6 +39,17 @@ class HeldBack(Exception):
         self.wait_seconds = wait_seconds
 
 
+async def account(db: Database, who: Who, connection: Connection) -> Connection:
+    """What a call for them goes through: this connection, or their own key in its stead. Raises HeldBack."""
+    if not who.own_key:
+        return connection
+    async with db.workspace(who.workspace_id, who.user_id) as tx:
+        found = (await own_keys.mine(tx)).stand_in(connection)
+    if found is None:
+        raise HeldBack("own_key", None)
+    return found
+
+
 async def begin(
     db: Database, who: Who, purpose: Purpose, model: Model, connection: Connection, try_number: int
 ) -> tuple[Attempt, Cost]:
@@ -46,7 +59,7 @@ async def begin(
     new = NewAttempt(
         id=new_id(), generation_id=None, output_indexes=(), try_number=try_number, connection_id=connection.id,
         model_key=model.key, upstream=model.upstream, client_key=uuid.uuid4(), cost_micro_usd=estimate,
-        purpose=purpose, user_id=who.user_id,
+        purpose=purpose, user_id=who.user_id, own_key=connection.own_key,
     )  # fmt: skip
     async with db.workspace(who.workspace_id, who.user_id) as tx:
         admission = await attempts.begin(tx, new, Limits.of(connection.limits))
@@ -93,5 +106,5 @@ async def failed(
         ):  # fmt: skip
             observed.ended(tx, connection, attempt, error.code, cost)
         if blame:
-            await gate.report_failure(tx, connection.id, error)
+            await gate.report_failure(tx, connection.id, error, own_key=connection.own_key)
     await record.flush()

@@ -25,9 +25,10 @@ DETAIL_LIMIT = 1000
 _BEGIN = """
 WITH door AS MATERIALIZED (SELECT * FROM calls_admit($3, $11, $12, $13)), made AS (
     INSERT INTO attempt (workspace_id, id, connection_id, generation_id, output_indexes, try_number, model_key,
-        upstream, client_key, provider_cost_micro_usd, cost_state, created_at, purpose, user_id, prices)
+        upstream, client_key, provider_cost_micro_usd, cost_state, created_at, purpose, user_id, prices, own_key)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10::bigint,
-        CASE WHEN $10::bigint IS NULL THEN 'unknown' ELSE 'estimated' END, clock_timestamp(), $14, $15, $16::jsonb
+        CASE WHEN $10::bigint IS NULL THEN 'unknown' ELSE 'estimated' END, clock_timestamp(), $14, $15, $16::jsonb,
+        $17::boolean
     FROM door WHERE door.admitted
     RETURNING *
 )
@@ -52,7 +53,8 @@ class NewAttempt:
     """A call about to be made. `cost_micro_usd` is the estimate, if there is one.
 
     For some outputs of a generation, with `prices` where a fallback charges less for them than what is held; or for
-    another `purpose`, and then `generation_id` is None and there are no outputs. `user_id`: who asked.
+    another `purpose`, and then `generation_id` is None and there are no outputs. `user_id`: who asked. `own_key`:
+    `connection_id` is that of a person's own key, and the cost is theirs.
     """
 
     id: UUID
@@ -67,11 +69,13 @@ class NewAttempt:
     purpose: Purpose = "generation"
     user_id: UUID | None = None
     prices: tuple[OutputPrice, ...] | None = None
+    own_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A call as it stands. `prices`: what each of its outputs costs, in their order; None: what is held for them."""
+    """A call as it stands. `prices`: what each of its outputs costs, in their order; None: what is held for them.
+    `own_key`: `connection_id` is that of a person's own key, and the cost is theirs."""
 
     id: UUID
     generation_id: UUID | None
@@ -87,6 +91,7 @@ class Attempt:
     provider_cost_micro_usd: int | None
     created_at: datetime
     prices: tuple[OutputPrice, ...] | None = None
+    own_key: bool = False
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -106,6 +111,7 @@ class Attempt:
             provider_cost_micro_usd=row["provider_cost_micro_usd"],
             created_at=row["created_at"],
             prices=tuple(map(OutputPrice.from_json, row["prices"])) if row["prices"] is not None else None,
+            own_key=row["own_key"],
         )
 
     def price_of(self, output_index: int) -> OutputPrice | None:
@@ -146,7 +152,7 @@ async def begin(tx: WorkspaceSession, new: NewAttempt, limits: Limits) -> Admiss
     row = await tx.fetchrow(
         _BEGIN, tx.workspace_id, new.id, new.connection_id, new.generation_id, outputs,
         new.try_number, new.model_key, new.upstream, new.client_key, new.cost_micro_usd,
-        limits.in_flight, limits.per_minute, limits.open_after, new.purpose, new.user_id, prices,
+        limits.in_flight, limits.per_minute, limits.open_after, new.purpose, new.user_id, prices, new.own_key,
     )  # fmt: skip
     assert row is not None
     return Admission(Attempt.from_row(row) if row["id"] else None, row["reason"], row["wait_seconds"])

@@ -141,13 +141,13 @@ class Chains:
             least, most = LOOK_AGAIN_SECONDS
             pause = min(max(soonest or 0.0, least), most)
             if not held or soonest is None or loop.time() + max(soonest, pause) >= ask.until:
-                raise _gave_up(last, soonest)
+                raise _gave_up(last, soonest, own_key=who.own_key)
             await asyncio.sleep(pause)
             waiting = held
 
     async def _link(self, ask: _Ask, model: Model, seconds: int, try_number: int) -> AsyncGenerator[str | Written]:
         """One model, once. Raises HeldBack, ProviderError."""
-        connection = self._catalog.connection(model.connection_id)
+        connection = await alone.account(self._db, ask.who, self._catalog.connection(model.connection_id))
         attempt, estimate = await alone.begin(self._db, ask.who, ask.purpose, model, connection, try_number)
         record = Record(self._db, ask.who.workspace_id, attempt.id)
         answer = _Answer(ask, attempt, model)
@@ -273,12 +273,17 @@ def _misfit(note: str) -> Rejected:
     return Rejected("The model did not answer in the form asked for.", "failed", note=note)
 
 
-def _gave_up(last: ProviderError | None, soonest: float | None) -> NotWritten:
+def _gave_up(last: ProviderError | None, soonest: float | None, *, own_key: bool) -> NotWritten:
     """What is said when no link is left."""
     if soonest is not None:
         seconds = max(1, round(soonest))
         return NotWritten(
             f"All models for this are busy. Try again in {_seconds(seconds)}.", reason="busy", retry_after=seconds
+        )
+    if own_key and (last is None or isinstance(last, Misconfigured)):
+        return NotWritten(
+            "Your own key was refused, or is not there any more. Look at it in Settings. Nothing was charged.",
+            reason="own_key",
         )
     if last is None or isinstance(last, Misconfigured):
         return NotWritten(

@@ -11,8 +11,9 @@ from uuid import UUID
 
 import structlog
 
+from gesso.catalog.own_keys import repository as own_keys
 from gesso.core.logs import redact
-from gesso.db import ElevatedSession, Session
+from gesso.db import ElevatedSession, Session, WorkspaceSession
 from gesso.providers.errors import Busy, Misconfigured, OutcomeUnknown, ProviderError, Unavailable
 
 log = structlog.get_logger()
@@ -44,8 +45,17 @@ async def report_success(tx: Session, connection_id: UUID) -> None:
     await tx.fetchval("SELECT calls_report_success($1)", connection_id)
 
 
-async def report_failure(tx: Session, connection_id: UUID, error: ProviderError) -> None:
-    """Note what an error says about the connection itself; a refused request says nothing about it."""
+async def report_failure(
+    tx: WorkspaceSession, connection_id: UUID, error: ProviderError, *, own_key: bool = False
+) -> None:
+    """Note what an error says about the connection itself; a refused request says nothing about it.
+
+    A person's own key that is refused rests until its person mends it, and concerns nobody else.
+    """
+    if own_key and isinstance(error, Misconfigured):
+        if error.kind != "model":
+            await own_keys.rest(tx, connection_id, error.kind)
+        return
     reason, pause = _meaning(error)
     if reason is None:
         return
@@ -55,7 +65,7 @@ async def report_failure(tx: Session, connection_id: UUID, error: ProviderError)
     )
     if isinstance(error, Misconfigured):
         log.error("connection.misconfigured", connection_id=str(connection_id), kind=error.kind, detail=detail)
-    elif reason == "unavailable":
+    elif reason == "unavailable" and not own_key:
         log.warning("connection.unavailable", connection_id=str(connection_id), failures=failures, detail=detail)
 
 

@@ -2,7 +2,8 @@
 
 Hours that are over are summed up once, by a job, into one row per connection and hour; the running hour is read from
 the attempts that ended in it, along an index. So a week's picture costs the same however many calls there were.
-An attempt belongs to the hour in which it ended, as it ended then.
+An attempt belongs to the hour in which it ended, as it ended then. Calls on people's own keys are not the operator's
+and are left out.
 """
 
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ SELECT connection_id, date_trunc('hour', finished_at, 'UTC') AS hour, count(*) A
     (percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - created_at) * 1000)
         FILTER (WHERE state = 'succeeded'))::integer AS p95_ms,
     coalesce(sum(provider_cost_micro_usd), 0)::bigint AS cost_micro_usd
-FROM attempt WHERE finished_at >= $1 AND finished_at < $2 GROUP BY 1, 2
+FROM attempt WHERE finished_at >= $1 AND finished_at < $2 AND NOT own_key GROUP BY 1, 2
 """
 _ROLL = f"""
 INSERT INTO connection_hour (connection_id, hour, calls, succeeded, failures, p50_ms, p95_ms, cost_micro_usd)
@@ -44,7 +45,7 @@ ORDER BY connection_id, hour
 _UNCERTAIN = """
 SELECT connection_id, count(*) AS calls, coalesce(sum(provider_cost_micro_usd), 0)::bigint AS cost_micro_usd,
     count(*) FILTER (WHERE provider_cost_micro_usd IS NULL) AS unpriced, min(created_at) AS oldest
-FROM attempt WHERE state = 'uncertain' AND created_at >= $1 GROUP BY 1 ORDER BY 2 DESC
+FROM attempt WHERE state = 'uncertain' AND created_at >= $1 AND NOT own_key GROUP BY 1 ORDER BY 2 DESC
 """
 
 

@@ -157,11 +157,12 @@ class ObservedJudge(_Observed[Judge]):
 def ended(
     tx: WorkspaceSession, connection: Connection | None, attempt: Attempt, outcome: str, cost: Cost | None
 ) -> None:
-    """Count a call that has come to its end, once `tx` has committed. `cost` None: its estimate stays."""
+    """Count a call that has come to its end, once `tx` has committed. `cost` None: its estimate stays. What a call on a
+    person's own key costs is not the site's."""
     adapter = connection.adapter if connection is not None else "gone"
     tx.record(metrics.ATTEMPTS.labels(adapter, outcome).inc)
     seconds = (datetime.now(UTC) - attempt.created_at).total_seconds()
     tx.record(metrics.ATTEMPT_SECONDS.labels(adapter).observe, max(0.0, seconds))
     micro, basis = (cost.micro_usd, cost.state) if cost else (attempt.provider_cost_micro_usd, "estimated")
-    if micro:
+    if micro and not attempt.own_key:
         tx.record(metrics.COST_USD.labels(adapter, basis).inc, micro / MICRO_USD)

@@ -1,5 +1,6 @@
 """One adapter per connection and process, kept while the connection stays as it is. Sealed keys open only here."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -21,6 +22,9 @@ from gesso.providers.text import Judge, Writer
 
 log = structlog.get_logger()
 _Version = tuple[str, str | None, bytes | None, bool, str]
+
+OWN_KEY_IDLE_SECONDS = 30.0
+"""A person's own key is kept open for so long after its last use: between two polls, not for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,14 @@ class _Entry:
     version: _Version
     users: int = field(default=0)
     retired: bool = field(default=False)
+    used_at: float = field(default=0.0)
 
 
 class ProviderPool:
-    """Adapters by connection. A changed connection gets a new one; the old one closes when its last user is done."""
+    """Adapters by connection. A changed connection gets a new one; the old one closes when its last user is done.
+
+    A connection that stands for a person's own key has an adapter of its own, which goes when it lies idle.
+    """
 
     def __init__(self, sealer: Sealer, sandbox_url: str | None) -> None:
         """`sandbox_url` is where connections without a key of their own are served."""
@@ -78,9 +86,12 @@ class ProviderPool:
         try:
             if replaced is not None and replaced.users == 0:
                 await _close(replaced.line)
+            for idle in self._idle():
+                await _close(idle.line)
             yield entry.line
         finally:
             entry.users -= 1
+            entry.used_at = asyncio.get_running_loop().time()
             if entry.retired and entry.users == 0:
                 await _close(entry.line)
 
@@ -103,6 +114,15 @@ class ProviderPool:
         if entry is not None:
             entry.retired = True
         return fresh, entry
+
+    def _idle(self) -> list[_Entry]:
+        """Own keys that nobody has used for a while, taken out. Never waits."""
+        before = asyncio.get_running_loop().time() - OWN_KEY_IDLE_SECONDS
+        idle = [
+            entry.line.connection.id for entry in self._entries.values()
+            if entry.line.connection.own_key and entry.users == 0 and entry.used_at < before
+        ]  # fmt: skip
+        return [self._entries.pop(one) for one in idle]
 
     def _build(self, connection: Connection) -> Line:
         try:

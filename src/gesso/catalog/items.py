@@ -27,6 +27,7 @@ class Connection:
 
     `key_hint` is the last four characters of the key. `limits` may hold `concurrency` (calls at once) and
     `requests_per_minute`. The smaller `priority`, the earlier it is tried. `options` are its adapter's own knobs.
+    `own_key`: it stands in for the operator's with a person's own key, and `id` is that key's (see `own_keys`).
     """
 
     id: UUID
@@ -41,11 +42,12 @@ class Connection:
     priority: int = 100
     limits: Mapping[str, int] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    own_key: bool = False
 
     @property
     def seal_context(self) -> str:
         """What binds the sealed key to this connection."""
-        return f"connection:{self.id}"
+        return f"own_key:{self.id}" if self.own_key else f"connection:{self.id}"
 
     @property
     def adult(self) -> bool:
@@ -115,7 +117,7 @@ class Plan:
     model's settings: a number caps it, a tuple lists the choices allowed, False pins it to its default.
 
     Prices are in the currency's hundredths; None: not sold by the month, or by the year. `models` are the keys of
-    those it may use, all when empty. `watermark`: its pictures carry the site's mark; films do not. `retention_days`:
+    those it may use, all when empty. `watermark`: what it makes carries the site's mark. `retention_days`:
     how long its pictures are kept, None for good. Without `advanced`, settings under the fold keep their defaults,
     but for those that `limits` names.
     `characters`: how many, None as many as one likes. `own_keys`: whether people may bring their own provider keys.

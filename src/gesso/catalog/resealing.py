@@ -38,6 +38,11 @@ PLACES: tuple[Place, ...] = (
         owner=lambda row: f"connection {row['key']}",
         context=lambda row: connection_of(row).seal_context,
     ),
+    Place(
+        "own_key", "sealed_key", "key_id",
+        owner=lambda row: f"own key {row['id']}",
+        context=lambda row: f"own_key:{row['id']}",
+    ),
 )  # fmt: skip
 """All places where something sealed is kept. A test finds columns that are missing here."""
 

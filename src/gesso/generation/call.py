@@ -33,12 +33,8 @@ class Call:
         self._drive = drive
         self._tools = drive.tools
         self._attempt = attempt
+        self._account = drive.account
         self._record = Record(drive.tools.db, drive.generation.workspace_id, attempt.id)
-
-    @property
-    def connection(self) -> Connection | None:
-        """The account it goes through, unless that was removed."""
-        return self._tools.catalog.snapshot.connections.get(self._attempt.connection_id)
 
     async def submit(self, step: Step, indexes: Sequence[int]) -> Operation | Done | ProviderError:
         """Ask the provider, once, and note its answer. Not to be cut off: see `Drive.hand_over`."""
@@ -47,10 +43,10 @@ class Call:
             inputs = await self._drive.inputs()
             request = media_request(
                 step, self._drive.generation, [self._drive.outputs[index] for index in indexes], inputs=inputs,
-                webhook_url=webhook_url(self._tools.settings.site.base_url, step.connection.key, attempt.client_key),
+                webhook_url=self._webhook_url(step.connection),
                 deadline_seconds=(self._drive.deadline_at - self._tools.clock.now()).total_seconds(),
             )  # fmt: skip
-            async with self._tools.pool.use(step.connection) as line:
+            async with self._account.line(attempt) as line:
                 with self._record.taking("submit"):
                     taken = await line.provider.submit(request, str(attempt.client_key))
         except ProviderError as error:
@@ -63,6 +59,12 @@ class Call:
             await self._store(taken)
             crashpoints.reach("attempt.submitted")
         return taken
+
+    def _webhook_url(self, connection: Connection) -> str | None:
+        """None on an own key: some providers sign their knocks with a secret of the account. Polling does alone."""
+        if connection.own_key:
+            return None
+        return webhook_url(self._tools.settings.site.base_url, connection.key, self._attempt.client_key)
 
     async def keep(self) -> None:
         """Keep what was said so far for the operator, as well as it goes."""
@@ -86,10 +88,10 @@ class Call:
 
     async def look_up(self) -> Operation | None:
         """The operation of an uncertain call, where the provider can be asked for it by our key."""
-        attempt, connection, pause = self._attempt, self.connection, 1.0
-        while connection is not None and self._tools.clock.now() < attempt.created_at + UNCERTAIN_WINDOW:
+        attempt, pause = self._attempt, 1.0
+        while self._tools.clock.now() < attempt.created_at + UNCERTAIN_WINDOW:
             try:
-                async with self._tools.pool.use(connection) as line:
+                async with self._account.line(attempt) as line:
                     if not line.provider.can_find:
                         return None
                     with self._record.taking("find"):
@@ -99,19 +101,21 @@ class Call:
                     return found
             except ProviderError as error:
                 log.info("attempt.not_looked_up", attempt_id=str(attempt.id), kind=error.code)
+                if self._account.over(error):
+                    return None
             await asyncio.sleep(policy.jittered(pause))
             pause = min(pause * 2, 30.0)
         return None
 
-    async def watch(self, connection: Connection, operation: Operation) -> Done | Failed:
+    async def watch(self, operation: Operation) -> Done | Failed:
         """Poll until the job has ended; a webhook makes the next poll come at once."""
         knock, polls = asyncio.Event(), 0
-        with self._tools.waker.expecting(operation_name(connection.id, operation.id), knock.set):
+        with self._tools.waker.expecting(operation_name(self._attempt.connection_id, operation.id), knock.set):
             while True:
                 pause = policy.poll_pause(polls)
                 polls += 1
                 try:
-                    async with self._tools.pool.use(connection) as line:
+                    async with self._account.line(self._attempt) as line:
                         with self._record.taking("poll"):
                             state = await line.provider.poll(operation)
                     if not isinstance(state, Pending):
@@ -120,6 +124,8 @@ class Call:
                 except (Rejected, OutcomeUnknown) as error:
                     return Failed(error)
                 except ProviderError as error:
+                    if self._account.over(error):
+                        return Failed(error)
                     log.info("operation.not_told", kind=error.code, note=error.note)
                     pause = max(pause, policy.retry_after(error) or 0.0, 1.0)
                 await _set_within(knock, pause)

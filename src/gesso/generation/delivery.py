@@ -15,6 +15,7 @@ from gesso.core.errors import Unavailable
 from gesso.core.fetch import FetchFailed, FetchRefused, FetchTooLarge, SafeFetcher
 from gesso.db import WorkspaceSession
 from gesso.generation import moderating, policy, repository, settlement
+from gesso.generation.account import site_connection
 from gesso.generation.models import Generation, Kind, Output
 from gesso.generation.patience import while_store_is_away
 from gesso.generation.policy import Failure
@@ -69,7 +70,7 @@ async def _close(tools: Tools, tx: WorkspaceSession, generation: Generation, att
     if done.warnings:
         await repository.warn(tx, generation.id, done.warnings)
     if await attempts.close(tx, attempt.id, "succeeded", cost=cost):
-        observed.ended(tx, tools.catalog.snapshot.connections.get(attempt.connection_id), attempt, "succeeded", cost)
+        observed.ended(tx, site_connection(tools.catalog, attempt), attempt, "succeeded", cost)
     await gate.report_success(tx, attempt.connection_id)  # last: one row for the calls of everybody
     return True
 

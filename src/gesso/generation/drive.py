@@ -17,6 +17,7 @@ from gesso.core import crashpoints
 from gesso.core.errors import NotFound, Unavailable
 from gesso.db import WorkspaceSession
 from gesso.generation import policy, repository
+from gesso.generation.account import Account, AccountGone, site_connection
 from gesso.generation.lease import Lease
 from gesso.generation.models import Generation, Output
 from gesso.generation.patience import while_store_is_away
@@ -37,11 +38,18 @@ class Drive:
     """A generation that is `running` under our lease."""
 
     def __init__(
-        self, tools: Tools, lease: Lease, generation: Generation, outputs: Sequence[Output], history: Sequence[Attempt]
+        self,
+        tools: Tools,
+        lease: Lease,
+        generation: Generation,
+        account: Account,
+        outputs: Sequence[Output],
+        history: Sequence[Attempt],
     ) -> None:
         self.tools = tools
         self.lease = lease
         self.generation = generation
+        self.account = account
         self.outputs = {output.index: output for output in outputs}
         self.history = tuple(history)
         snapshot = tools.catalog.snapshot
@@ -49,7 +57,7 @@ class Drive:
             generation,
             [output.price for output in outputs],
             snapshot.models.get,
-            snapshot.connections.get,
+            account.find,
             snapshot.style_presets,
         )
         self._handing_over: set[asyncio.Task[Any]] = set()
@@ -152,9 +160,10 @@ async def close_calls(tools: Tools, generation: Generation, *, because: str) -> 
     """Ask providers to stop what is still under way for a generation that has ended, and close those calls."""
     async with tools.db.workspace(generation.workspace_id, generation.user_id) as tx:
         live = [attempt for attempt in await attempts.of_generation(tx, generation.id) if attempt.state in LIVE]
+    account = await Account.of(tools, generation)
     for attempt in live:
         record = Record(tools.db, generation.workspace_id, attempt.id)
-        told = await _cancel(tools, attempt, record) if attempt.operation else None
+        told = await _cancel(account, attempt, record) if attempt.operation else None
         await record.flush()
         crashpoints.reach("call.told_to_stop")
         async with tools.db.workspace(generation.workspace_id, generation.user_id) as tx:
@@ -165,19 +174,18 @@ async def close_calls(tools: Tools, generation: Generation, *, because: str) -> 
             else:
                 cost = attempts.Cost(None, "unknown")
                 if await attempts.close(tx, attempt.id, "cancelled", error_kind=because, detail=told, cost=cost):
-                    connection = tools.catalog.snapshot.connections.get(attempt.connection_id)
-                    observed.ended(tx, connection, attempt, "cancelled", cost)
+                    observed.ended(tx, site_connection(tools.catalog, attempt), attempt, "cancelled", cost)
 
 
-async def _cancel(tools: Tools, attempt: Attempt, record: Record) -> str:
+async def _cancel(account: Account, attempt: Attempt, record: Record) -> str:
     """How the provider took the wish; never raises, since nothing depends on it."""
-    connection = tools.catalog.snapshot.connections.get(attempt.connection_id)
-    if connection is None or attempt.operation is None:
-        return "The connection is gone; the provider was not asked to stop."
+    assert attempt.operation is not None
     try:
-        async with asyncio.timeout(CANCEL_SECONDS), tools.pool.use(connection) as line:
+        async with asyncio.timeout(CANCEL_SECONDS), account.line(attempt) as line:
             with record.taking("cancel"):
                 taken = await line.provider.cancel(attempt.operation)
+    except AccountGone:
+        return "The connection is gone; the provider was not asked to stop."
     except (ProviderError, TimeoutError) as error:
         log.info("cancel.not_told", attempt_id=str(attempt.id), error=type(error).__name__)
         return "The provider did not answer the wish to stop."

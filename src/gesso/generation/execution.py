@@ -11,7 +11,7 @@ take the lease ─► (start) ─► drive its strands ─► finish, hand on
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from uuid import UUID
 import structlog
 
 from gesso.calls import attempts
+from gesso.calls.attempts import Attempt
 from gesso.calls.state import LIVE
 from gesso.core import crashpoints
 from gesso.core.errors import Conflict
@@ -27,10 +28,11 @@ from gesso.credits import service as credits
 from gesso.db import WorkspaceSession
 from gesso.generation import lease as leases
 from gesso.generation import policy, repository, settlement
+from gesso.generation.account import Account
 from gesso.generation.call import UNCERTAIN_WINDOW
 from gesso.generation.drive import Drive, close_calls
 from gesso.generation.lease import Lease
-from gesso.generation.models import Generation
+from gesso.generation.models import Generation, Output
 from gesso.generation.request import DEADLINE_BOUNDS, deadline
 from gesso.generation.settlement import AlreadyEnded
 from gesso.generation.strand import drive_all
@@ -67,9 +69,13 @@ class Executor:
     async def run(self, workspace_id: UUID, generation_id: UUID) -> None:
         """Drive the generation as far as it goes. Running it twice, or for one that has ended, changes nothing."""
         lease = Lease(workspace_id, generation_id)
-        drive = await self._take(lease)
-        if drive is None:
+        taken = await self._take(lease)
+        if taken is None:
             return
+        generation, outputs, history = taken
+        drive = Drive(
+            self._tools, lease, generation, await Account.of(self._tools, generation), outputs, history
+        )  # fmt: skip
         crashpoints.reach("generation.taken")
         try:
             with _continuing(drive.generation), self._tools.keeper.keeping(lease):
@@ -81,8 +87,9 @@ class Executor:
 
     # --- taking ----------------------------------------------------------------------------------------
 
-    async def _take(self, lease: Lease) -> Drive | None:
-        """The generation under our lease, started if it was queued; None when there is nothing for us to do.
+    async def _take(self, lease: Lease) -> tuple[Generation, Sequence[Output], Sequence[Attempt]] | None:
+        """The generation under our lease, started if it was queued, with its outputs and the calls made for it; None
+        when there is nothing for us to do.
 
         Raises Later while somebody else's lease holds, for its worker may have died: then nobody renews it.
         """
@@ -99,8 +106,7 @@ class Executor:
             if generation.ended and not any(attempt.state in LIVE for attempt in history):
                 return None
             if await leases.take(tx, lease):
-                outputs = await repository.outputs(tx, generation.id)
-                return Drive(self._tools, lease, generation, outputs, history)
+                return generation, await repository.outputs(tx, generation.id), history
             seconds = await leases.seconds_held(tx, generation.id)
         raise Later(seconds + REST_SLACK_SECONDS)
 

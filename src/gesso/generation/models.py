@@ -17,7 +17,7 @@ Source = Literal["page", "api"]
 class Generation:
     """One request. `params` are the model's checked parameters; `charged` is set when it has ended. `origin` names the
     request and the trace it came from (`core.telemetry.origin`), for logs and traces only. `watermark`: the plan it was
-    asked for under marks pictures."""
+    asked for under marks pictures. `own_key`: it runs on the person's own key and costs nothing here."""
 
     id: UUID
     workspace_id: UUID
@@ -52,6 +52,7 @@ class Generation:
     finished_at: datetime | None
     origin: Mapping[str, Any] | None = None
     watermark: bool = False
+    own_key: bool = False
 
     @property
     def ended(self) -> bool:
@@ -128,6 +129,7 @@ class NewGeneration:
     seeds: tuple[int | None, ...] = field(default=())
     origin: Mapping[str, Any] | None = None
     watermark: bool = False
+    own_key: bool = False
 
 
 def charged(outputs: tuple[Output, ...]) -> Price:

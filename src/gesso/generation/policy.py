@@ -99,6 +99,23 @@ RESULT_REFUSED: Failure = ("result_refused", "The model named an address we do n
 RESULT_TOO_LARGE: Failure = ("result_too_large", "The model sent a file that is too large.")
 
 
+_OWN_KEY = {
+    "key": "Your own {name} key was refused.",
+    "credit": "There is no credit left on your own {name} account.",
+    "model": "Your own {name} key does not open this model.",
+}
+
+
+def own_key(kind: str, name: str) -> Failure:
+    """A person's own key did not do; `kind` as of `Misconfigured`, `name` the provider's here."""
+    return f"own_key_{kind}", _OWN_KEY[kind].format(name=name)
+
+
+def own_key_gone(name: str) -> Failure:
+    """It was removed, or rests, before everything was done."""
+    return "own_key_gone", f"Your own {name} key is not there any more, or was refused."
+
+
 NOT_CHECKED: Failure = (
     "not_checked", "It was made, but the check that comes before anything is shown did not answer.",
 )  # fmt: skip

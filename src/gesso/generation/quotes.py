@@ -29,7 +29,8 @@ class Support:
 class Quote:
     """The foot of the composer. Without `price` there is none to name (something in the form is wrong).
 
-    `by_plan`: a use of the plan pays for an output, or would where none is left.
+    `own_key`: the provider whose key of one's own this runs on, when nothing else covers it; `own_way`: what to do, at
+    `own_href`, so that it could. `by_plan`: a use of the plan pays for an output, or would where none is left.
     `missing` is empty unless what there is does not cover the price: a sentence. Ways on: `grant` comes at `grant_at`;
     `upgrade` and `pack` are sold at `plans_href` and `packs_href`. `locked`: the plan does not have the model, which
     says the same of its ways. `tools` are the helpers at the prompt.
@@ -50,6 +51,9 @@ class Quote:
     support: Support | None = None
     tools: tuple[PromptTool, ...] = ()
     by_plan: bool = False
+    own_key: str = ""
+    own_way: str = ""
+    own_href: str = ""
 
 
 def short_words(missing: int, price: Price, kind: str, allowances: Mapping[str, int], granted: int) -> str:

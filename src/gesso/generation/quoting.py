@@ -1,12 +1,14 @@
 """What the foot of the composer says, read from the ledger: the price, what there is, and the ways on."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from gesso.accounts.access import Actor
 from gesso.billing.ways import ways_on
 from gesso.catalog import capabilities
 from gesso.catalog.items import Model
+from gesso.catalog.own_keys.choice import PAGE
 from gesso.catalog.registry import Catalog
 from gesso.core.errors import InvalidInput, PlanLimit
 from gesso.core.money import Price
@@ -39,6 +41,8 @@ async def quote(
             plans_href = shop.plans if shop else ""
             return Quote(balance=owned, locked=error.detail, plans_href=plans_href, tools=tools, by_plan=by_plan)
         return Quote(balance=owned, tools=tools, by_plan=by_plan)
+    if found.own is not None and found.own_key:
+        return replace(_covered(found, kind, catalog), price="your own key", after="", own_key=found.own.provider)
     if found.enough:
         return _covered(found, kind, catalog)
     return await _short(tx, actor, catalog, found, kind, now)
@@ -81,6 +85,7 @@ async def _short(
         plans_href=catalog.shop.plans if catalog.shop else "", packs_href=catalog.shop.packs if catalog.shop else "",
         support=quotes.support_of(catalog.edition.brand.support), tools=prompt_tools(catalog, found.allowances),
         by_plan=_by_plan(catalog, kind, found.allowances),
+        own_way=found.own.words if found.own else "", own_href=PAGE if found.own else "",
     )  # fmt: skip
 
 

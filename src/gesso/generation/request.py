@@ -72,8 +72,8 @@ def chain(
     """The models to try in turn: the one asked for, then its fallbacks as far as they can and may serve.
 
     A fallback serves only if it takes the same essential settings and its own quote for the request is not above
-    what is held, output by output; that quote is then what it charges. A model that is gone, or whose connection is
-    off, is left out.
+    what is held, output by output; that quote is then what it charges. What runs on the person's own key charges
+    nothing either way. A model that is gone, or whose connection is off, is left out.
     """
     first = find_model(generation.model_key)
     if first is None:
@@ -94,7 +94,7 @@ def chain(
             steps.append(Step(model, connection, params, fallback=False, style=style))
         elif model.enabled and model.kind == first.kind:
             adapted = _adapted(model, params)
-            prices = _requoted(pricing.quote(model, adapted, len(held)), held) if adapted is not None else None
+            prices = _charges(generation, model, adapted, held) if adapted is not None else None
             if adapted is not None and prices is not None:
                 steps.append(Step(model, connection, adapted, fallback=True, prices=prices, style=style))
     return tuple(steps)
@@ -117,6 +117,15 @@ def _adapted(model: Model, params: Mapping[str, Any]) -> dict[str, Any] | None:
     except (InvalidInput, GessoError):
         return None
     return cleaned
+
+
+def _charges(
+    generation: Generation, model: Model, adapted: Mapping[str, Any], held: Sequence[OutputPrice]
+) -> tuple[OutputPrice, ...] | None:
+    """What a fallback charges for each output; None when it would be more than is held."""
+    if generation.own_key:
+        return tuple(held)
+    return _requoted(pricing.quote(model, adapted, len(held)), held)
 
 
 def _requoted(asks: Sequence[OutputAsk], held: Sequence[OutputPrice]) -> tuple[OutputPrice, ...] | None:

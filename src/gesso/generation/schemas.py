@@ -75,6 +75,7 @@ class EstimateAnswer(BaseModel):
     balance: str = Field(description="Credits that can be spent now.")
     allowances: dict[str, int] = Field(description="Uses left, by unit.")
     enough: bool
+    own_key: bool = Field(description="It would run on your own key and cost nothing here: nothing else covers it.")
     seconds: int = Field(description="How long it will probably take.")
 
     @classmethod
@@ -84,6 +85,7 @@ class EstimateAnswer(BaseModel):
             balance=format_credits(estimate.balance),
             allowances=dict(estimate.allowances),
             enough=estimate.enough,
+            own_key=estimate.own_key,
             seconds=estimate.seconds,
         )
 
@@ -139,6 +141,7 @@ class StatusAnswer(BaseModel):
     eta_seconds: int | None = Field(description="From recent runs of the model; null when it has ended.")
     price: PriceJson
     charged: PriceJson = Field(description="What was paid for so far.")
+    own_key: bool = Field(description="It runs on the own provider key of whoever asked, and costs nothing here.")
     warnings: list[str]
     error: ErrorJson | None
     assets: list[AssetJson]
@@ -164,6 +167,7 @@ class StatusAnswer(BaseModel):
             eta_seconds=standing.eta_seconds,
             price=PriceJson.of(generation.price),
             charged=PriceJson.of(standing.charged),
+            own_key=generation.own_key,
             warnings=[*generation.warnings, *([taken.SENTENCE] if _any_down(standing) else [])],
             error=_error(generation.error_code, generation.error_message),
             assets=[AssetJson.model_validate(asset_json(asset)) for _, asset in sorted(standing.assets.items())],

@@ -13,14 +13,15 @@ from uuid import UUID
 
 from gesso import jobs
 from gesso.accounts.access import Actor
-from gesso.billing.ways import explain
+from gesso.billing.paying import pay
 from gesso.catalog import capabilities, pricing, styles
 from gesso.catalog.allowed import check_model, pinned
 from gesso.catalog.items import Model, Plan
+from gesso.catalog.own_keys.choice import Choice, choice
 from gesso.catalog.registry import Catalog
 from gesso.core.errors import GessoError, InvalidInput, NotFound, OutOfCredits, TooManyRequests
 from gesso.core.ids import new_id
-from gesso.core.money import OutputAsk, Price
+from gesso.core.money import OutputAsk, OutputPrice, Price
 from gesso.core.telemetry import metrics, origin, product
 from gesso.credits import service as credits
 from gesso.db import WorkspaceSession
@@ -62,13 +63,23 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What an ask would cost now, what there is, and how long it will probably take, in seconds."""
+    """What an ask would cost now, what there is, and how long it will probably take, in seconds.
+
+    `enough`: it can be asked for. `own` is there when allowances and credits do not cover it, and own keys might: where
+    it is ready it costs nothing here.
+    """
 
     price: Price
     balance: int
     allowances: Mapping[str, int]
     enough: bool
     seconds: int
+    own: Choice | None = None
+
+    @property
+    def own_key(self) -> bool:
+        """Whether it would run on the person's own key."""
+        return self.own is not None and self.own.ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +115,10 @@ async def estimate(tx: WorkspaceSession, actor: Actor, ask: Ask, catalog: Catalo
     price, enough = await credits.estimate(tx, asks, scopes=_scopes(model))
     balances = await credits.balances(tx)
     seconds = max(1, round(await expected_seconds(tx, model.key, catalog)))
-    return Estimate(price, balances.balance, balances.allowances, enough, seconds)
+    own = None if enough else await choice(tx, plan, [catalog.connection(model.connection_id)])
+    if own is not None and own.ready:
+        price, enough = Price.of(OutputPrice(0) for _ in asks), True
+    return Estimate(price, balances.balance, balances.allowances, enough, seconds, own)
 
 
 def words(actor: Actor, ask: Ask, catalog: Catalog) -> Words:
@@ -148,21 +162,17 @@ async def _submit(
     chosen = secrets.randbelow(SEED_LIMIT)
     output_seeds = seeds(model, params.get("seed"), len(asks), chosen)
     generation_id, hold_id = new_id(), new_id()
-    try:
-        price = await credits.hold(
-            tx, hold_id=hold_id, subject_id=generation_id, asks=asks, expires_at=now + QUEUED_HOLD_TIME,
-            scopes=_scopes(model),
-        )  # fmt: skip
-    except OutOfCredits as error:
-        await explain(error, tx, actor, catalog, now, unit=ask.kind)
-        raise
+    price, own_key = await pay(
+        tx, actor, catalog, now=now, unit=ask.kind, connections=[catalog.connection(model.connection_id)],
+        hold_id=hold_id, subject_id=generation_id, asks=asks, expires_at=now + QUEUED_HOLD_TIME, scopes=_scopes(model),
+    )  # fmt: skip
     new = NewGeneration(
         id=generation_id, user_id=actor.user_id, kind=ask.kind, source=ask.source, rerun_of=ask.rerun_of,
         model_key=model.key, model_id=model.id, model_name=model.name, prompt=str(params.get("prompt", "")),
         negative_prompt=params.get("negative_prompt") or None, params=params, inputs=inputs, seed=output_seeds[0],
         priority=plan.queue_priority, parallel=plan.parallel, hold_id=hold_id, price=price, warnings=(),
         created_at=now, queue_deadline_at=now + QUEUE_TIME, asset_ids=tuple(new_id() for _ in asks),
-        seeds=output_seeds, origin=origin.current(), watermark=plan.watermark,
+        seeds=output_seeds, origin=origin.current(), watermark=plan.watermark, own_key=own_key,
     )  # fmt: skip
     job = settlement.job(tx.workspace_id, generation_id)
     placed = await turns.insert(tx, new, job, waiting_limit=waiting_limit)
@@ -363,11 +373,11 @@ async def _inputs(tx: WorkspaceSession, params: Mapping[str, Any], now: datetime
     if wanted:
         found = await media.by_ids(tx, wanted)
         if any(asset_id not in found or found[asset_id].kind != "image" for asset_id in wanted):
-            reason = "One of the reference pictures is not here. It may have been deleted."
+            reason = "One of those to work from is not here. It may have been deleted."
             raise InvalidInput(reason, fields={"references": reason})
         if not uploads and any(found[asset_id].source == "upload" or found[asset_id].params.get("references")
                                for asset_id in wanted):  # fmt: skip
-            reason = "Models for adults do not work from uploaded pictures, nor from what was made of them."
+            reason = "Models for adults do not work from what was uploaded, nor from what was made of it."
             raise InvalidInput(reason, fields={"references": reason})
         await media.mark_used(tx, wanted, now)
     return wanted

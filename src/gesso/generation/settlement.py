@@ -90,7 +90,8 @@ async def deliver(
         paid, free = await credits.capture(tx, generation.hold_id, output.index, price=price), False
     except Conflict:
         paid, free = OutputPrice(0), True
-    await _add(tx, generation, output, replace(asset, charged=paid.to_json()), "deliver", free=free, now=now)
+    told = paid.to_json() | ({"own_key": True} if generation.own_key else {})
+    await _add(tx, generation, output, replace(asset, charged=told), "deliver", free=free, now=now)
     _record(tx, metrics.CREDITS_CHARGED, paid)
     if not free and paid != output.price:
         await repository.paid_less(tx, generation.id, output.index, paid)

@@ -12,11 +12,11 @@ from gesso.calls.attempts import NOTHING_BILLED, Admission, Attempt, Cost, NewAt
 from gesso.calls.gate import Limits
 from gesso.calls.state import LIVE
 from gesso.catalog import pricing
-from gesso.catalog.items import Connection
 from gesso.core import crashpoints
 from gesso.core.ids import new_id
 from gesso.core.telemetry import metrics
 from gesso.generation import delivery, lease, policy, settlement
+from gesso.generation.account import AccountGone, site_connection
 from gesso.generation.call import Call
 from gesso.generation.drive import Drive
 from gesso.generation.policy import Again, Elsewhere, Failure, GiveUp
@@ -84,9 +84,12 @@ class Strand:
             following: policy.Next | None
             if open_call is not None:  # it is under way, whatever its connection's share
                 begun, fresh, open_call = open_call, None, None
-                self._tools.shares.take(begun.connection_id, alone=True)
+                served = site_connection(self._tools.catalog, begun)
+                place = served.id if served is not None else begun.connection_id
+                self._tools.shares.take(place, alone=True)
             else:
                 fresh = steps[at]
+                place = fresh.model.connection_id
                 size = max(1, fresh.model.outputs_per_call)
                 if len(self._indexes) > size:
                     return await self._split(size)
@@ -99,14 +102,14 @@ class Strand:
                     with self._drive.busy(), structlog.contextvars.bound_contextvars(attempt_id=str(begun.id)):
                         following = await self._see_through(begun, fresh, at, tries)
                 finally:
-                    self._tools.shares.give_back(begun.connection_id)
+                    self._tools.shares.give_back(place)
             if following is None or isinstance(following, GiveUp):
                 return None
             if isinstance(following, Again):
                 await self._pause(policy.jittered(following.pause_seconds))
             else:
                 at, tries = at + 1, 0
-        return await self._fail(policy.MODEL_GONE)
+        return await self._fail(self._drive.account.nothing_left)
 
     def _position(self) -> tuple[int, int]:
         """(place in the chain, calls made there), as the history tells."""
@@ -154,8 +157,12 @@ class Strand:
                 connection_id=step.connection.id, model_key=step.model.key, upstream=step.model.upstream,
                 client_key=uuid.uuid4(), cost_micro_usd=None if cost is None else cost * len(self._indexes),
                 prices=tuple(step.prices[index] for index in self._indexes) if step.prices is not None else None,
+                own_key=step.connection.own_key,
             )  # fmt: skip
-            admission = await self._admitted(step, new)
+            try:
+                admission = await self._admitted(step, new)
+            except Misconfigured as refused:
+                return refused
             if admission.attempt is not None:
                 crashpoints.reach("attempt.started")
                 return admission.attempt
@@ -165,26 +172,31 @@ class Strand:
             waits += 1
 
     async def _admitted(self, step: Step, new: NewAttempt) -> Admission:
-        """Past the two gates: our own places, and what the connection may do altogether."""
-        shares, connection = self._tools.shares, step.connection
-        if not shares.take(connection.id, alone=len(self._tools.catalog.connections_in_use()) < 2):
+        """Past the two gates: our own places, and what the connection may do altogether.
+
+        An own key takes a place of the connection that it stands in for: the provider is the same. Raises
+        Misconfigured for one that was removed or refused.
+        """
+        shares, connection, place = self._tools.shares, step.connection, step.model.connection_id
+        if not shares.take(place, alone=len(self._tools.catalog.connections_in_use()) < 2):
             return Admission(None, SHARE)
         admission = Admission(None)
         try:
             async with self._drive.transaction() as tx:
                 if not await lease.confirm(tx, self._drive.lease):
                     raise AlreadyEnded
+                await self._drive.account.check(tx, connection)
                 admission = await attempts.begin(tx, new, Limits.of(connection.limits))
         finally:
             if admission.attempt is None:
-                shares.give_back(connection.id)
+                shares.give_back(place)
         return admission
 
     async def _wait_at_gate(self, step: Step, admission: Admission, waited: float, waits: int) -> None:
         held_back = metrics.HELD_BACK_SECONDS.labels(step.connection.adapter, admission.reason or "")
-        shares = self._tools.shares
-        if admission.reason == SHARE and not self._drive.is_busy and waited >= shares.patience(step.connection.id):
-            pause = policy.jittered(shares.come_again(step.connection.id))
+        shares, place = self._tools.shares, step.model.connection_id
+        if admission.reason == SHARE and not self._drive.is_busy and waited >= shares.patience(place):
+            pause = policy.jittered(shares.come_again(place))
             held_back.inc(pause)
             raise Later(pause)
         patience = DEFER_AFTER_SECONDS if shares.may_stand_by() else 0.0
@@ -217,16 +229,11 @@ class Strand:
         if not isinstance(taken, Operation):
             return taken
         await call.keep()  # now: a video takes its time, and somebody may want to know meanwhile
-        connection = call.connection
-        if connection is None:
-            gone = Misconfigured("model", note="The connection of this call is gone.")
-            return await self._record(attempt, Trouble(gone), at, tries)
-        ended = await call.watch(connection, taken)
+        ended = await call.watch(taken)
         await call.keep()
         if isinstance(ended, Failed):
             return await self._record(attempt, Trouble(ended.error, ended.cost_micro_usd), at, tries)
-        await self._bring_home(connection, attempt, ended)
-        return None
+        return await self._bring_home(attempt, ended, at, tries)
 
     async def _hand_over(
         self, call: Call, attempt: Attempt, step: Step, at: int, tries: int
@@ -239,13 +246,17 @@ class Strand:
         await call.keep()
         if isinstance(taken, ProviderError):
             return await self._record(attempt, Trouble(taken), at, tries)
-        await self._bring_home(step.connection, attempt, taken)
-        return None
+        return await self._bring_home(attempt, taken, at, tries)
 
-    async def _bring_home(self, connection: Connection, attempt: Attempt, done: Done) -> None:
-        async with self._tools.pool.use(connection) as line:
-            pending = await self._drive.pending(attempt.output_indexes)
-            await delivery.deliver(self._tools, self._generation, pending, attempt, done, line.fetcher)
+    async def _bring_home(self, attempt: Attempt, done: Done, at: int, tries: int) -> policy.Next | None:
+        """Deliver what a call brought. None, or what to do next when its account was removed in the last moment."""
+        try:
+            async with self._drive.account.line(attempt) as line:
+                pending = await self._drive.pending(attempt.output_indexes)
+                await delivery.deliver(self._tools, self._generation, pending, attempt, done, line.fetcher)
+        except AccountGone as gone:
+            return await self._record(attempt, Trouble(gone), at, tries)
+        return None
 
     async def _record(self, attempt: Attempt | None, trouble: Trouble, at: int, tries: int) -> policy.Next:
         """Close the call, tell the gate, and, when nothing is left to try, fail the outputs: one transaction.
@@ -257,7 +268,9 @@ class Strand:
         if isinstance(following, Elsewhere) and at + 1 >= len(self._drive.steps):
             following = GiveUp()
         uncertain = isinstance(error, OutcomeUnknown)
-        failure = policy.UNCERTAIN if uncertain else policy.exhausted(error.code, error.message, max(tries, 1))
+        model = self._drive.steps[at].model if at < len(self._drive.steps) else None
+        failure = policy.UNCERTAIN if uncertain else self._drive.account.failure(error, attempt, model)
+        failure = failure or policy.exhausted(error.code, error.message, max(tries, 1))
         log.warning(
             "attempt.failed", generation_id=str(self._generation.id), attempt_id=str(attempt.id) if attempt else None,
             kind=error.code, note=error.note, next=type(following).__name__,
@@ -270,9 +283,9 @@ class Strand:
                     tx, attempt.id, "uncertain" if uncertain else "failed", cost=trouble.cost,
                     error_kind=error.code, detail=error.note or error.message,
                 ):  # fmt: skip
-                    connection = self._tools.catalog.snapshot.connections.get(attempt.connection_id)
-                    observed.ended(tx, connection, attempt, error.code, trouble.cost)
-                await gate.report_failure(tx, attempt.connection_id, error)
+                    served = site_connection(self._tools.catalog, attempt)
+                    observed.ended(tx, served, attempt, error.code, trouble.cost)
+                await gate.report_failure(tx, attempt.connection_id, error, own_key=attempt.own_key)
             crashpoints.reach("attempt.recording")
         crashpoints.reach("attempt.recorded")
         return following

@@ -21,10 +21,10 @@ WITH load AS (
 ), made AS (
     INSERT INTO generation (workspace_id, id, user_id, kind, state, source, rerun_of, model_key, model_id, model_name,
         prompt, negative_prompt, params, inputs, count, seed, priority, parallel, hold_id, price, warnings,
-        created_at, queue_deadline_at, dispatched_at, origin, watermark)
+        created_at, queue_deadline_at, dispatched_at, origin, watermark, own_key)
     SELECT $1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, $10, $11, $12, $13, cardinality($14::uuid[]), $15, $16,
         $17::integer, $18, $19, $20, $21::timestamptz, $22,
-        CASE WHEN load.busy < $17::integer THEN $21::timestamptz END, $26::jsonb, $30::boolean
+        CASE WHEN load.busy < $17::integer THEN $21::timestamptz END, $26::jsonb, $30::boolean, $31::boolean
     FROM load WHERE load.busy < $17::integer OR load.waiting < $23::integer
     RETURNING id, dispatched_at
 ), asked AS (
@@ -103,7 +103,7 @@ async def insert(tx: WorkspaceSession, new: NewGeneration, job: Job, *, waiting_
         list(new.asset_ids), new.seed, new.priority, new.parallel, new.hold_id, new.price.to_json(),
         list(new.warnings), new.created_at, new.queue_deadline_at, waiting_limit, list(new.seeds),
         [price.to_json() for price in new.price.outputs], new.origin, job.task, job.payload, job.key,
-        new.watermark,
+        new.watermark, new.own_key,
     )  # fmt: skip
     assert row is not None
     return Placement(row["accepted"], row["dispatched"], row["waiting"], row["event_id"])

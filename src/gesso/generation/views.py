@@ -203,7 +203,9 @@ def _facts(standing: Standing) -> tuple[str, ...]:
         # from a picture it has that one's shape, whatever was chosen
         shape = "" if generation.inputs else shape
     length = f"{params['duration']} s long" if params.get("duration") else ""
-    if generation.ended:
+    if generation.own_key and (standing.assets or not generation.ended):
+        money = "Own key"
+    elif generation.ended:
         money = price_words(standing.charged) or ("Nothing charged" if not standing.assets else "Free")
     else:
         money = f"{price_words(generation.price) or 'Nothing'} held"

@@ -18,7 +18,7 @@ CHAIN_OF: Mapping[Kind, ChainKey] = {"improve": "text", "describe": "vision"}
 @dataclass(frozen=True, slots=True)
 class PromptRecord:
     """One use of a tool. `input_text` or `asset_id` went in; `output_text` came out. `price` was held for it,
-    `charged` was paid; tokens as far as the model's provider told."""
+    `charged` was paid; tokens as far as the model's provider told. `own_key`: it runs on the person's own key."""
 
     id: UUID
     workspace_id: UUID
@@ -39,6 +39,7 @@ class PromptRecord:
     error_message: str | None
     expires_at: datetime
     created_at: datetime
+    own_key: bool
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -63,3 +64,4 @@ class NewRecord:
     created_at: datetime
     request_key: bytes | None = None
     request_hash: bytes | None = None
+    own_key: bool = False

@@ -15,12 +15,13 @@ async def insert(tx: WorkspaceSession, new: NewRecord, *, at_once: int) -> bool:
     """Write the record, unless so many of the workspace's are being written. Under the ledger's lock."""
     return await tx.execute_raw(
         """INSERT INTO prompt_record (workspace_id, id, user_id, kind, input_text, asset_id, hold_id, price,
-               expires_at, created_at, request_key, request_hash)
-           SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
+               expires_at, created_at, request_key, request_hash, own_key)
+           SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14::boolean
            WHERE (SELECT count(*) FROM prompt_record
                   WHERE workspace_id = $1 AND state = 'writing' AND expires_at > $10) < $13""",
         tx.workspace_id, new.id, new.user_id, new.kind, new.input_text, new.asset_id, new.hold_id,
         new.price.to_json(), new.expires_at, new.created_at, new.request_key, new.request_hash, at_once,
+        new.own_key,
     ) == 1  # fmt: skip
 
 

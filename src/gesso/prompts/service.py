@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from gesso.accounts.access import Actor
-from gesso.billing.ways import explain
+from gesso.billing.paying import pay
 from gesso.calls.chain import NotWritten, Written
 from gesso.catalog import pricing
 from gesso.catalog.items import Model
 from gesso.catalog.registry import Catalog
-from gesso.core.errors import Conflict, GessoError, InvalidInput, OutOfCredits, TooManyRequests
+from gesso.core.errors import Conflict, GessoError, InvalidInput, TooManyRequests
 from gesso.core.ids import new_id
 from gesso.core.money import MICRO, OutputAsk, OutputPrice, Price
 from gesso.core.telemetry import metrics
@@ -98,23 +98,22 @@ async def begin(
         assert ask.asset_id is not None
         asset = await media.get(tx, ask.asset_id)
         if asset.kind != "image":
-            raise InvalidInput("Only pictures can be described.", fields={"asset_id": "Choose a picture."})
+            raise InvalidInput("A video cannot be described.", fields={"asset_id": "Choose a still."})
         await media.mark_used(tx, [asset.id], now)
     links, seconds = catalog.chain(CHAIN_OF[ask.kind])
     if not links:
         raise NotWritten("No model for this is switched on here. The operator can add one.", reason="no_model")
     record_id, hold_id = new_id(), new_id()
     expires_at = now + timedelta(seconds=seconds) + SLACK
-    try:
-        price = await credits.hold(
-            tx, hold_id=hold_id, subject_id=record_id, asks=_quote(links[0][0]), expires_at=expires_at, scopes=SCOPES
-        )
-    except OutOfCredits as error:
-        await explain(error, tx, actor, catalog, now, unit=ALLOWANCE)
-        raise
+    price, own_key = await pay(
+        tx, actor, catalog, now=now, unit=ALLOWANCE,
+        connections=[catalog.connection(model.connection_id) for model, _ in links],
+        hold_id=hold_id, subject_id=record_id, asks=_quote(links[0][0]), expires_at=expires_at, scopes=SCOPES,
+    )  # fmt: skip
     new = NewRecord(
         id=record_id, user_id=actor.user_id, kind=ask.kind, input_text=text, asset_id=ask.asset_id, hold_id=hold_id,
         price=price.outputs[0], expires_at=expires_at, created_at=now, request_key=key, request_hash=said,
+        own_key=own_key,
     )  # fmt: skip
     at_once = max(AT_ONCE, catalog.plan(actor.plan_key).parallel)
     if not await repository.insert(tx, new, at_once=at_once):

@@ -106,7 +106,7 @@ class Studio:
         loop = asyncio.get_running_loop()
         text, shown, due = "", 0, loop.time()
         pieces = self._chains.write(
-            Who(record.workspace_id, record.user_id), record.kind, CHAIN_OF[record.kind], turns,
+            Who(record.workspace_id, record.user_id, record.own_key), record.kind, CHAIN_OF[record.kind], turns,
             max_output_tokens=MAX_TOKENS,
         )  # fmt: skip
         try:
@@ -130,7 +130,7 @@ class Studio:
         try:
             data = await self._storage.get(variant_key(begun.asset.storage_key, SEEN_SIDE))
         except NotFound:
-            raise NotFound("This picture is not there any more.") from None
+            raise NotFound("What you chose is not there any more.") from None
         return InputFile("image/webp", data)
 
     async def _finish(self, begun: Begun, written: Written) -> PromptRecord:

@@ -29,6 +29,7 @@ class Adapter:
     pictures or films (its `upstream`, its kind, the data) and raises Misconfigured when it cannot be used.
     `adult`: every model of it is an adult model, whatever it is asked for: never shown to everybody, never given a
     photograph, refused altogether where the content policy is general (requirement 11.1).
+    `own_keys`: anybody can have an account there, so people may bring keys of their own; False for machines.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Adapter:
     needs_key: bool = True
     check: Callable[[str, MediaKind, Mapping[str, JSON]], object] | None = None
     adult: bool = False
+    own_keys: bool = True
 
 
 ADAPTERS: Mapping[str, Adapter] = {
@@ -55,7 +57,8 @@ ADAPTERS: Mapping[str, Adapter] = {
         Adapter("gemini", "Google Gemini", GeminiAdapter, frozenset({"image", "chat", "vision"})),
         Adapter("kie", "kie.ai", KieAdapter, frozenset({"image", "chat", "vision"}), check=kie_check),
         Adapter(
-            "comfyui", "ComfyUI", ComfyAdapter, frozenset({"image", "video"}), needs_key=False, check=comfyui_shape
+            "comfyui", "ComfyUI", ComfyAdapter, frozenset({"image", "video"}), needs_key=False, check=comfyui_shape,
+            own_keys=False,
         ),
         Adapter(
             "promptchan", "Promptchan", PromptchanAdapter, frozenset({"image", "video", "chat"}),

@@ -51,7 +51,7 @@ SELECT jsonb_build_object(
   'uncertain', (SELECT to_jsonb(u) FROM (
       SELECT count(*) AS count, count(*) FILTER (WHERE provider_cost_micro_usd IS NULL) AS unknown,
              coalesce(sum(provider_cost_micro_usd), 0) AS micro_usd
-      FROM attempt WHERE state = 'uncertain' AND created_at > now() - make_interval(hours => $1)) u),
+      FROM attempt WHERE state = 'uncertain' AND NOT own_key AND created_at > now() - make_interval(hours => $1)) u),
   'connections', (SELECT coalesce(jsonb_agg(c), '[]') FROM (
       SELECT c.key, c.adapter, h.failures >= $4 AS open, coalesce(h.failures, 0) AS failures,
              CASE WHEN h.paused_until > now() THEN h.reason END AS paused,
