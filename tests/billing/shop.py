@@ -55,7 +55,7 @@ class Shop:
     clock: FixedClock
     sandbox: str
     key: str = field(default_factory=lambda: f"sk_test_{new_id().hex}")
-    seen: set[str] = field(default_factory=set)
+    last: str | None = None
     test_clock: str | None = None
 
     def __post_init__(self) -> None:
@@ -95,17 +95,19 @@ class Shop:
 
     async def news(self) -> list[dict[str, Any]]:
         """Events that were not handed out yet, oldest first."""
-        rows: list[dict[str, Any]] = []
-        after: dict[str, str] = {}
-        while True:
-            page = (await self.get("events", limit=100, **after)).json()
-            rows += page["data"]
-            if not page["has_more"] or rows[-1]["id"] in self.seen:
-                break
-            after = {"starting_after": rows[-1]["id"]}
-        new = [row for row in reversed(rows) if row["id"] not in self.seen]
-        self.seen |= {row["id"] for row in new}
-        return new
+        new: list[dict[str, Any]] = []
+        while True:  # the first time from the newest back, then from the last one on
+            known = {"ending_before": self.last} if self.last else {"starting_after": new[0]["id"]} if new else {}
+            page = (await self.get("events", limit=100, **known)).json()
+            rows = page["data"][::-1]
+            if self.last:
+                new += rows
+                self.last = rows[-1]["id"] if rows else self.last
+            else:
+                new = rows + new
+            if not page["has_more"]:
+                self.last = self.last or (new[-1]["id"] if new else None)
+                return new
 
     async def deliver(self, events: Iterable[dict[str, Any]]) -> list[Received]:
         """As their notices: signed, and told one after the other."""

@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 import stripe
 
+from gesso.billing import service
 from gesso.billing.inbox import LONGEST_PAUSE, pause
 from gesso.billing.stripe.line import Access
 from gesso.billing.tasks import try_again
 from gesso.billing.till import open_till, stripe_access
 from gesso.catalog.editions import load_edition
 from gesso.catalog.service import check_policy
-from gesso.core.errors import Forbidden, InvalidInput, NotFound
+from gesso.core.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from gesso.core.settings import BillingSettings, Settings, SettingsError
 from tests.billing.shop import SECRET, Shop
 from tests.billing.test_stripe_plans import Overdue
@@ -66,6 +67,65 @@ async def test_what_fails_is_kept_tried_again_and_replayed(shop: Shop) -> None:
     again = await shop.payments.take_up(row["id"])
     assert (again.received, again.changes) == ("done", ())
     assert await shop.balance(ada) == 75
+
+
+async def test_payments_that_nobody_told_of_are_found(shop: Shop) -> None:
+    await shop.start_clock()
+    ada, bea, cyd = await shop.person(), await shop.person(), await shop.person()
+    await shop.buy(ada, "credits-50")
+    await shop.subscribe(bea, "starter")
+    left = await service.subscribe(
+        shop.payments, shop.db, shop.catalog, service.buyer(cyd, "test", None), "starter", "month"
+    )
+    await shop.post(f"checkout/sessions/{left.rpartition('/')[2]}/expire")
+    shop.clock.advance(timedelta(minutes=9))
+    await shop.payments.look_again()
+    assert [await shop.balance(one) for one in (ada, bea)] == [25, 25], "people come back from a checkout themselves"
+    shop.clock.advance(timedelta(minutes=2))
+    await shop.payments.look_again()
+    assert [await shop.balance(one) for one in (ada, bea, cyd)] == [75, 175, 25]
+    assert [(await shop.plan(one), bool(await shop.live(one))) for one in (bea, cyd)] == [
+        ("starter", True), ("free", False)
+    ], "a checkout that has run out is over"  # fmt: skip
+    live = await shop.live(bea)
+    assert live is not None and live.period_end is not None
+    await shop.travel(live.period_end + timedelta(minutes=90))
+    assert await shop.balance(bea) == 25
+    shop.clock.advance(timedelta(minutes=40))
+    await shop.payments.look_again()
+    assert await shop.balance(bea) == 175, "a renewal that is paid is a month"
+    await shop.payments.cancel(bea.workspace_id)
+    live = await shop.live(bea)
+    assert live is not None and live.period_end is not None
+    await shop.travel(live.period_end + timedelta(hours=3))
+    await shop.payments.look_again()
+    assert (await shop.plan(bea), await shop.live(bea)) == ("free", None)
+
+
+async def test_notices_that_never_came_are_taken(shop: Shop) -> None:
+    await shop.start_clock()
+    ada = await shop.person()
+    bought = await shop.buy(ada, "credits-50")
+    await shop.catch_up()
+    payment = (await shop.purchase(bought)).payment_ref
+    shop.clock.advance(timedelta(minutes=1))
+    await shop.payments.fetch_missed()
+    await shop.post("refunds", payment_intent=payment, amount=100)
+    await shop.payments.fetch_missed()
+    assert (await shop.purchase(bought)).state == "paid", "it may be on its way"
+    shop.clock.advance(timedelta(minutes=6))
+    with shop.cut_off(), pytest.raises(Unavailable):
+        await shop.payments.fetch_missed()
+    assert await shop.payments.fetch_missed() == 1
+    assert (await shop.purchase(bought)).refunded_cents == 100
+    assert await shop.payments.fetch_missed() == 0
+    told = await shop.deliver(await shop.news())
+    assert (told.count("known"), "failed" in told) == (1, False), "it came in the end"
+    assert await shop.balance(ada) == 75 - 50 * 100 // 499 - 1
+    await shop.control("dispute", payment_intent=payment)
+    shop.clock.advance(timedelta(days=29))  # the site was down for long
+    await shop.payments.fetch_missed()
+    assert (await shop.purchase(bought)).state == "disputed"
 
 
 async def test_what_is_not_about_this_site_is_put_aside(shop: Shop) -> None:

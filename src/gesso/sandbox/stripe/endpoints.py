@@ -84,7 +84,8 @@ def roll(desk: Desk, name: str) -> Obj:
 def events(desk: Desk, params: Params) -> Obj:
     """GET /v1/events. `delivery_success=false`: those some endpoint has not taken."""
     wanted = params.get("types") or ([params["type"]] if "type" in params else [])
-    rows = [row for row in desk.find("event") if not wanted or any(_fits(row["type"], word) for word in wanted)]
+    all_rows = desk.store.each(desk.account, "event", since=params.get("ending_before"))
+    rows = [row for row in all_rows if not wanted or any(_fits(row["type"], word) for word in wanted)]
     if (success := params.get("delivery_success")) is not None:
         late = _undelivered(desk)
         rows = [row for row in rows if (row["id"] in late) is not success]

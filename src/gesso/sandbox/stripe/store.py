@@ -72,9 +72,12 @@ class Store:
         """Objects of a kind whose top-level fields have these values, newest first."""
         return list(self.each(account, kind, **fields))
 
-    def each(self, account: str, kind: str, **fields: Any) -> Iterator[Obj]:
-        """As `find`, one after another."""
+    def each(self, account: str, kind: str, *, since: str | None = None, **fields: Any) -> Iterator[Obj]:
+        """As `find`, one after another. `since`: only this object and those that were made after it."""
         where, values = "account = ? AND kind = ?", [account, kind]
+        if since is not None:
+            where += " AND seq >= (SELECT seq FROM stripe_object WHERE account = ? AND id = ?)"
+            values += [account, since]
         for name, value in fields.items():
             where += " AND customer = ?" if name == "customer" else f" AND json_extract(data, '$.{name}') = ?"
             values.append(value)
