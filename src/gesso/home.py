@@ -13,7 +13,7 @@ from gesso.generation.rooms import CREATE
 from gesso.web import landing
 from gesso.web.landing import PlanCard, StartPage
 from gesso.web.render import credits_words
-from gesso.web.wording import unit_words
+from gesso.web.wording import unit_words, word
 
 home = APIRouter(include_in_schema=False)
 
@@ -44,7 +44,7 @@ def _start_page(catalog: Catalog) -> StartPage:
     rows = [[picture for picture in own.pictures if picture.row == number] for number in (1, 2)]
     model = catalog.default_model
     return StartPage(
-        headline=own.headline,
+        headline=own.headline or f"From a thought to a finished {word('picture')}",
         lead=own.lead or edition.brand.description,
         placeholder=own.placeholder,
         rows=[row for row in rows if row],

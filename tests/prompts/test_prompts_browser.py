@@ -63,8 +63,8 @@ async def test_improve_use_undo_discard_by_keyboard(browser: Browser, ada: Perso
 async def test_a_file_is_described_and_what_fails_costs_nothing(browser: Browser, ada: Person) -> None:
     page = await opened(browser, ada, 1440, "light")
     prompt, panel = page.get_by_role("textbox", name="Prompt", exact=True), page.locator("#suggestion")
-    await page.get_by_role("button", name="Describe an image").click()
-    dialog = page.get_by_role("dialog", name="Describe an image")
+    await page.get_by_role("button", name="Describe a picture").click()
+    dialog = page.get_by_role("dialog", name="Describe a picture")
     await expect(dialog.get_by_text("Nothing here yet")).to_be_visible()
     await sound(page)
     await page.set_input_files(

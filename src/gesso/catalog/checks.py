@@ -13,18 +13,23 @@ from gesso.catalog.allowed import opener, pinned, plan_allows, unpinned_by
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.rules import choices_of
 from gesso.core.errors import InvalidInput, PlanLimit
+from gesso.web.wording import an, title, word
 
 LABELS = {
     "prompt": "Prompt", "negative_prompt": "Leave out", "size": "Size", "aspect_ratio": "Shape",
-    "quality": "Quality", "steps": "Steps", "guidance": "Guidance", "seed": "Seed", "count": "Pictures",
-    "output_format": "Format", "references": "Reference pictures", "duration": "Length",
-    "style": "Style",
+    "quality": "Quality", "steps": "Steps", "guidance": "Guidance", "seed": "Seed",
+    "output_format": "Format", "duration": "Length", "style": "Style",
 }  # fmt: skip
 
 
 def label_of(name: str, prop: Mapping[str, Any]) -> str:
     """What the setting is called on the page."""
-    return str(prop.get("title") or LABELS.get(name) or name.replace("_", " ").capitalize())
+    return str(prop.get("title") or LABELS.get(name) or _things(name) or name.replace("_", " ").capitalize())
+
+
+def _things(name: str) -> str:
+    """Settings that are called by the edition's word for what is made."""
+    return {"count": title("pictures"), "references": f"{title('pictures')} to work from"}.get(name, "")
 
 
 def check(
@@ -149,7 +154,7 @@ def _violation(model: Model, name: str, error: ValidationError, *, inside: bool)
     value: Any = error.instance
     rule = str(error.validator)
     if inside or rule == "format":
-        return f"{label} must be ids of your pictures; {_shown(value)} is none."
+        return f"{label} must be ids of your {word('pictures')}; {_shown(value)} is none."
     if rule == "type":
         return f"{label} must be {_type_name(prop['type'])}; you sent {_shown(value)}."
     if rule in ("enum", "oneOf", "const"):
@@ -177,8 +182,8 @@ def _violation(model: Model, name: str, error: ValidationError, *, inside: bool)
 
 def _too_few(model: Model, prop: Mapping[str, Any]) -> str:
     least = prop.get("minItems", 1)
-    pictures = "a picture" if least == 1 else f"at least {least} pictures"
-    return f"{model.name} needs {pictures} to work from. Add one."
+    wanted = an("picture") if least == 1 else f"at least {least} {word('pictures')}"
+    return f"{model.name} needs {wanted} to work from. Add one."
 
 
 def _text_problem(model: Model, name: str, value: Any) -> str | None:

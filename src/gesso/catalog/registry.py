@@ -229,8 +229,9 @@ class Catalog:
 
     @property
     def shop(self) -> Shop | None:
-        """Where plans and packs are sold; None where they are not, so that nothing may lead there."""
-        return self._shop
+        """Where plans and packs are sold; None where they are not, so that nothing may lead there. An edition without
+        the module "billing" has no such pages, whatever could be charged."""
+        return self._shop if "billing" in self.edition.modules else None
 
     def style_presets(self) -> tuple[StylePreset, ...]:
         """All style presets in their order."""

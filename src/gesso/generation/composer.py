@@ -10,7 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from gesso.catalog.allowed import model_opener, opens
-from gesso.catalog.capabilities import Choice, Field, form_fields
+from gesso.catalog.capabilities import Choice, Field, form_fields, label_of
 from gesso.catalog.costs import usual_words
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.styles import SETTING as STYLE
@@ -282,7 +282,7 @@ def reference_part(
         if (asset := found.get(UUID(text))) is not None
     )
     return References(
-        label=str(prop.get("title", "Reference pictures")),
+        label=label_of("references", prop),
         help=str(prop.get("description", "")),
         slots=slots,
         least=prop.get("minItems", 0),

@@ -45,10 +45,10 @@ async def take_uploads(request: Request, actor: Actor, typed: dict[str, str | li
     try:
         for file in files:
             key, window = f"upload/{actor.workspace_id}", 3600
-            await hit(state.db, key, UPLOADS_PER_HOUR, window, "Too many pictures in one hour.")
+            await hit(state.db, key, UPLOADS_PER_HOUR, window, "Too many files in one hour.")
             data = await file.read(limit + 1)
             if len(data) > limit:
-                raise TooLarge(f"A picture may have at most {limit // 2**20} MB.")
+                raise TooLarge(f"A file may have at most {limit // 2**20} MB.")
             asset = await media.take_upload(
                 state.db, state.storage, state.ingest, workspace_id=actor.workspace_id, user_id=actor.user_id,
                 data=data, declared_type=file.content_type,

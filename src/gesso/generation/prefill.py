@@ -24,8 +24,8 @@ Prefilled = tuple[dict[str, str | list[str]], str]
 
 _NO_PICTURE = "What you chose is not here. It may have been deleted."
 _NO_GENERATION = "That request is not here. It may be somebody else's."
-_NO_STILL = "A video cannot be worked from. Choose a picture."
-_NO_MODEL = "No model here works from pictures at the moment."
+_NO_STILL = "A video cannot be worked from. Choose a still."
+_NO_MODEL = "No model here works from what you chose at the moment."
 
 
 async def prefilled(

@@ -67,7 +67,7 @@ def read_container(data: bytes) -> Container:
         raise HostileFile("The file is cut short or damaged.") from None
     if data[:6] in (b"GIF87a", b"GIF89a"):
         raise HostileFile("GIF files are not taken. Save it as PNG, JPEG or WebP.")
-    raise HostileFile("The file is not a PNG, JPEG, WebP or AVIF picture.")
+    raise HostileFile("The file is not a PNG, JPEG, WebP or AVIF.")
 
 
 def _parts() -> Iterator[None]:
@@ -169,9 +169,7 @@ def _avif(data: bytes) -> Container:
     brands = {data[at : at + 4] for at in (8, *range(16, min(length, len(data)), 4))}
     if not brands & {b"avif", b"avis"}:
         video = brands & _VIDEO_BRANDS
-        raise HostileFile(
-            "Videos are not taken here." if video else "The file is not a PNG, JPEG, WebP or AVIF picture."
-        )
+        raise HostileFile("Videos are not taken here." if video else "The file is not a PNG, JPEG, WebP or AVIF.")
     position, width, height = 0, 0, 0
     for _ in _parts():
         if len(data) - position < 8 or not data[position + 4 : position + 8].isalnum():

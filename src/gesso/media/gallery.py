@@ -15,6 +15,7 @@ from gesso.media.models import Around, Asset, Filters, Usage
 from gesso.media.terms import Terms, opened
 from gesso.media.views import Day, day_title, tile
 from gesso.web.render import bytes_text
+from gesso.web.wording import title, unit_words
 
 PAGE = 60
 RowHeight = Literal["small", "medium", "large"]
@@ -141,7 +142,8 @@ def counted(count: int) -> str:
     return f"{count:,}" if count < repository.COUNT_LIMIT else f"{repository.COUNT_LIMIT - 1}+"
 
 
-_KINDS = {"image": "Pictures", "video": "Videos"}
+def _kind_names() -> dict[str, str]:
+    return {"image": title("pictures"), "video": "Videos"}
 
 
 def bar(asked: Asked, models: Sequence[tuple[str, str]], usage: Usage) -> Bar:
@@ -153,7 +155,7 @@ def bar(asked: Asked, models: Sequence[tuple[str, str]], usage: Usage) -> Bar:
     dated = filters.since or filters.until
     return Bar(
         q=filters.q,
-        kind=_KINDS[filters.kind] if filters.kind else "",
+        kind=_kind_names()[filters.kind] if filters.kind else "",
         kinds=_kinds(asked, usage),
         model=names.get(filters.model, filters.model) if filters.model else "",
         models=(
@@ -179,7 +181,10 @@ def _kinds(asked: Asked, usage: Usage) -> tuple[Choice, ...]:
     query = asked.query
     return (
         Choice("Everything", f"/gallery{query_of(query, kind=None)}", chosen is None),
-        *(Choice(words, f"/gallery{query_of(query, kind=kind)}", chosen == kind) for kind, words in _KINDS.items()),
+        *(
+            Choice(words, f"/gallery{query_of(query, kind=kind)}", chosen == kind)
+            for kind, words in _kind_names().items()
+        ),
     )
 
 
@@ -202,14 +207,10 @@ def _periods(asked: Asked) -> tuple[Choice, ...]:
 
 def summary(usage: Usage) -> str:
     """ "2,418 pictures · 3.2 GB", under the heading."""
-    parts = [_many(usage.pictures, "picture")]
+    parts = [unit_words("image", usage.pictures)]
     if usage.videos:
-        parts.append(_many(usage.videos, "video"))
+        parts.append(unit_words("video", usage.videos))
     return " · ".join([*parts, bytes_text(usage.bytes)])
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def row_height(text: str | None) -> RowHeight:

@@ -159,7 +159,7 @@ def _check(data: bytes, declared_type: str | None, limits: Limits) -> Container:
     if len(data) > limits.max_bytes:
         raise HostileFile(f"The file is larger than {limits.max_bytes // 2**20} MB.")
     if declared_type and declared_type.strip().lower().startswith(_NOT_PICTURES):
-        raise HostileFile("The file is not a PNG, JPEG, WebP or AVIF picture.")
+        raise HostileFile("The file is not a PNG, JPEG, WebP or AVIF.")
     container = read_container(data)
     if container.animated:
         raise HostileFile("Animated files are not taken. Save one frame of it as a still.")

@@ -35,7 +35,8 @@ def notice(terms: Terms, going: int, now: datetime, zone: tzinfo) -> Notice | No
         return None
     last = (now + TOLD_BEFORE - timedelta(days=terms.days)).astimezone(zone).date()
     number = f"{going:,}" if going < COUNT_LIMIT else f"{COUNT_LIMIT - 1}+"
-    words = f"{number} {word('picture') if going == 1 else word('pictures')} or video{'' if going == 1 else 's'}" if going else ""
+    one = f"{number} {word('picture')} or video"
+    words = (one if going == 1 else f"{number} {word('pictures')} or videos") if going else ""
     return Notice(words, f"/gallery?{urlencode({'to': last.isoformat()})}", days_words(terms.days))
 
 
@@ -48,8 +49,8 @@ def days_words(days: int) -> str:
 
 
 def stored_words(usage: Usage, terms: Terms) -> str:
-    """ "3.2 GB stored", "3.2 GB stored, each picture and video kept for 30 days"."""
-    kept = f", each {word('picture')} and video kept for {days_words(terms.days)}" if terms.days is not None else ""
+    """ "3.2 GB stored", "3.2 GB stored, each kept for 30 days"."""
+    kept = f", each kept for {days_words(terms.days)}" if terms.days is not None else ""
     return f"{bytes_text(usage.bytes)} stored{kept}"
 
 

@@ -24,12 +24,12 @@ Code = Literal["minors", "real_person", "sexual"]
 ADULT_AGE = 18
 _REASONS: dict[Code, str] = {
     "minors": "Sexual content involving minors, or people described as young, is never allowed here.",
-    "real_person": "Sexual pictures of real people are never allowed here.",
+    "real_person": "Sexual depictions of real people are never allowed here.",
     "sexual": "Sexual content is not allowed here.",
 }
 _ADULT_MODEL_REASONS: dict[Code, str] = {
-    "minors": "This model is for adults: nobody in its pictures may be a minor or described as young.",
-    "real_person": "This model is for adults: it makes no pictures of real people.",
+    "minors": "This model is for adults: nobody it shows may be a minor or described as young.",
+    "real_person": "This model is for adults: it shows no real people.",
 }
 _TENS = r"(?P<tens>(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred)[\s\-]+(?:and[\s\-]+)?)?"
 _WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"

@@ -25,7 +25,7 @@ from starlette.datastructures import State
 from gesso.core.money import format_credits
 from gesso.web.brand import Brand
 from gesso.web.errors import Problem
-from gesso.web.wording import an, title, unit_words, word
+from gesso.web.wording import an, things, title, unit_words, word
 
 PACKAGE = Path(__file__).parents[1]
 STATIC = PACKAGE / "web" / "static"
@@ -190,7 +190,7 @@ def environment() -> Environment:
         "tone": tone,
     }
     env.globals |= {"asset": asset, "imports": imports, "icon": icon, "when": when, "static": static}
-    env.globals |= {"word": word, "heading": title, "an": an, "unit_words": unit_words}
+    env.globals |= {"word": word, "heading": title, "an": an, "wording": things, "unit_words": unit_words}
     return env
 
 

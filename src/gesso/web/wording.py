@@ -35,6 +35,11 @@ def an(name: str) -> str:
     return f"{'an' if text[:1].lower() in 'aeiou' else 'a'} {text}"
 
 
+def things() -> dict[str, str]:
+    """What scripts have to name, too: pictures and credits, one and many."""
+    return {name: word(name) for name in ("picture", "pictures", "credit", "credits")}
+
+
 def unit_words(unit: str, uses: int) -> str:
     """Uses of an allowance: "1 image", "50 images", "20 prompts"."""
     if unit == "image":

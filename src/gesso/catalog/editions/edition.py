@@ -88,9 +88,10 @@ class Feature:
 
 @dataclass(frozen=True)
 class Landing:
-    """The start page's own words and pictures. `placeholder` stands in its prompt box."""
+    """The start page's own words and pictures. `placeholder` stands in its prompt box. Without a headline the product
+    has one."""
 
-    headline: str = "From a thought to a finished picture"
+    headline: str = ""
     lead: str = ""
     placeholder: str = ""
     pictures: tuple[DemoPicture, ...] = ()

@@ -1,5 +1,6 @@
 // Pictures to work from, chosen from one's own gallery.
 import { onContent } from "../lib/content.js";
+import { word } from "../lib/words.js";
 import { add } from "./references.js";
 
 const PICKS = 24;
@@ -11,7 +12,7 @@ onContent((root) => {
 });
 
 function line(item) {
-  const name = (item.prompt ?? "").slice(0, 120) || "Uploaded picture";
+  const name = (item.prompt ?? "").slice(0, 120) || `Uploaded ${word("picture")}`;
   const button = document.createElement("button");
   Object.assign(button, { type: "button", className: "pick" });
   Object.assign(button.dataset, { own: item.id, name, src: item.thumbnails["320"] });

@@ -3,8 +3,9 @@
 import { onContent, all } from "../lib/content.js";
 import { signIn } from "../lib/requests.js";
 import { toast } from "../lib/toast.js";
+import { word } from "../lib/words.js";
 
-const TITLES = { improve: "A better prompt", describe: "Your picture as a prompt" };
+const TITLES = { improve: "A better prompt", describe: `Your ${word("picture")} as a prompt` };
 const PICKS = 12;
 const KINDS = ["image/png", "image/jpeg", "image/webp", "image/avif"];
 const ASK_AGAIN = 1000;
@@ -74,7 +75,7 @@ function ready(answer) {
 function paid(price) {
   if (Object.values(price.allowances).some(Boolean)) return "1 prompt of the plan used";
   if (price.credits === "0") return "Free";
-  return price.credits === "1" ? "1 credit used" : `${price.credits} credits used`;
+  return `${price.credits} ${word(price.credits === "1" ? "credit" : "credits")} used`;
 }
 
 function failed(problem) {
@@ -165,7 +166,7 @@ function pick(item) {
   button.type = "button";
   button.className = "pick";
   button.dataset.pick = item.id;
-  const words = (item.prompt ?? "").slice(0, 120) || "Uploaded picture";
+  const words = (item.prompt ?? "").slice(0, 120) || `Uploaded ${word("picture")}`;
   button.setAttribute("aria-label", `Describe: ${words}`);
   const image = new Image(88, 88);
   Object.assign(image, { src: item.thumbnails["320"], alt: "", loading: "lazy", decoding: "async" });
@@ -193,7 +194,7 @@ function describe(id) {
 
 async function take(file) {
   if (!KINDS.includes(file.type)) {
-    toast({ text: `${file.name} is no picture we can read`, detail: "Take a PNG, JPEG, WebP or AVIF.", kind: "bad" });
+    toast({ text: `${file.name} cannot be read`, detail: "Take a PNG, JPEG, WebP or AVIF.", kind: "bad" });
     return;
   }
   const body = new FormData();

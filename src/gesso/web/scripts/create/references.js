@@ -2,6 +2,7 @@
 import { icon } from "../lib/icon.js";
 import { toast } from "../lib/toast.js";
 import { quote } from "./composer.js";
+import { word } from "../lib/words.js";
 
 const KINDS = ["image/png", "image/jpeg", "image/webp", "image/avif"];
 
@@ -60,7 +61,7 @@ async function send(file) {
   try {
     answer = await fetch("/api/media/uploads", { method: "POST", body, headers: { Accept: "application/json" } });
   } catch {
-    tell("No answer from the server", "Check your connection and add the picture again.");
+    tell("No answer from the server", "Check your connection and add it again.");
   }
   const found = await answer?.json().catch(() => null);
   if (!answer?.ok || !found?.id) {
@@ -83,7 +84,7 @@ export function add({ id, name, src }) {
   if (box.querySelectorAll(".slot").length >= Number(box.dataset.most)) {
     // where only one fits, choosing another means that one
     if (Number(box.dataset.most) > 1) {
-      tell("No room for more pictures", `This model takes ${box.dataset.most}. Remove one first.`);
+      tell(`No room for more ${word("pictures")}`, `This model takes ${box.dataset.most}. Remove one first.`);
       return;
     }
     box.querySelector(".slot").remove();
@@ -108,10 +109,10 @@ function take(files) {
   const limit = Number(box.dataset.megabytes);
   let room = Number(box.dataset.most) - box.querySelectorAll(".slot").length;
   for (const file of files) {
-    if (!KINDS.includes(file.type)) tell(`${file.name} is no picture we can read`, "Take a PNG, JPEG, WebP or AVIF.");
-    else if (file.size > limit * 2 ** 20) tell(`${file.name} is too large`, `A picture may have at most ${limit} MB.`);
+    if (!KINDS.includes(file.type)) tell(`${file.name} cannot be read`, "Take a PNG, JPEG, WebP or AVIF.");
+    else if (file.size > limit * 2 ** 20) tell(`${file.name} is too large`, `A file may have at most ${limit} MB.`);
     else if (room-- <= 0) {
-      tell("No room for more pictures", `This model takes ${box.dataset.most}. Remove one first.`);
+      tell(`No room for more ${word("pictures")}`, `This model takes ${box.dataset.most}. Remove one first.`);
       return;
     } else send(file);
   }
@@ -137,7 +138,7 @@ document.addEventListener("paste", (event) => {
   const files = [...(event.clipboardData?.files ?? [])];
   if (!files.length) return;
   if (!part()) {
-    tell("This model takes no pictures", "Choose one that works from pictures, then paste again.");
+    tell(`This model takes no ${word("pictures")}`, "Choose one that works from them, then paste again.");
     return;
   }
   event.preventDefault();

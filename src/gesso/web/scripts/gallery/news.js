@@ -2,6 +2,7 @@
 // how many are new, and pressing it shows them. Filters and older pages are left alone.
 import { show } from "./filters.js";
 import { newest } from "./leaves.js";
+import { word } from "../lib/words.js";
 import { tileOf } from "./tiles.js";
 
 const MOST = 20;
@@ -35,8 +36,8 @@ async function look() {
 function tell(fresh) {
   const count = fresh.length;
   const videos = fresh.filter(({ kind }) => kind === "video").length;
-  const one = videos === count ? "video" : "picture";
-  const things = videos && videos < count ? "" : ` ${one}${count === 1 ? "" : "s"}`;
+  const one = videos === count ? ["video", "videos"] : [word("picture"), word("pictures")];
+  const things = videos && videos < count ? "" : ` ${one[count === 1 ? 0 : 1]}`;
   const words = `${count >= MOST ? `${MOST} or more` : count} new${things}`;
   if (count && pill().hidden) document.getElementById("status").textContent = `${words}.`;
   pill().querySelector("[data-words]").textContent = words;
