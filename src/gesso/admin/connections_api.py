@@ -9,9 +9,9 @@ from gesso.accounts.access import CurrentOperator
 from gesso.admin import connections
 from gesso.admin.connections import Facts
 from gesso.admin.frame import deed_of, sealer_of
+from gesso.admin.shapes import Order, Switch, item_of
 from gesso.admin.standing import ConnectionLine, lines
 from gesso.catalog.edits.connections import LIMIT_MOST
-from gesso.core.errors import NotFound
 from gesso.providers.base import TestReport
 from gesso.web.errors import ANY_BODY, problems
 
@@ -62,18 +62,6 @@ class NewKey(BaseModel):
     """A key to replace the old one with."""
 
     api_key: SecretStr
-
-
-class Switch(BaseModel):
-    """On or off."""
-
-    enabled: bool
-
-
-class Order(BaseModel):
-    """Short names; those left out follow in the order they had."""
-
-    keys: Annotated[list[str], Field(min_length=1, max_length=500)]
 
 
 class HealthShape(BaseModel):
@@ -154,10 +142,7 @@ class TestAnswer(BaseModel):
 
 
 async def _item(request: Request, key: str) -> ConnectionItem:
-    found = [item for item in (await _items(request)).items if item.key == key]
-    if not found:
-        raise NotFound("There is no such connection.")
-    return found[0]
+    return item_of((await _items(request)).items, key, "There is no such connection.")
 
 
 async def _items(request: Request) -> ConnectionsAnswer:

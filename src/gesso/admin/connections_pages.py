@@ -1,6 +1,5 @@
 """`/admin/connections`: the list, a connection beside it, and its forms. All of it works without script."""
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -13,14 +12,15 @@ from gesso.admin import connections
 from gesso.admin.chart import health_chart
 from gesso.admin.connections import Facts
 from gesso.admin.frame import deed_of, panel, sealer_of
+from gesso.admin.listing import ordered, switched
 from gesso.admin.standing import ConnectionLine, lines, share
 from gesso.admin.typed import json_object, shown
 from gesso.catalog.edits.connections import LIMIT_MOST
-from gesso.core.errors import GessoError, InvalidInput
+from gesso.core.errors import GessoError
 from gesso.providers.base import TestReport
 from gesso.providers.registry import ADAPTERS
 from gesso.web.forms import Form, blank, read
-from gesso.web.render import ToastKind, is_htmx, redirect, toast
+from gesso.web.render import is_htmx, redirect, toast
 
 router = APIRouter(prefix="/admin/connections", include_in_schema=False)
 HOME = "/admin/connections"
@@ -55,24 +55,6 @@ class NewConnectionForm(ConnectionForm):
 
     key: str
     adapter: str
-
-
-class SwitchForm(BaseModel):
-    """On or off."""
-
-    enabled: bool
-
-
-class OrderForm(BaseModel):
-    """One step, or a whole order: short names with commas between them."""
-
-    up: str | None = None
-    down: str | None = None
-    keys: str = ""
-
-    def order(self) -> list[str]:
-        """The whole order."""
-        return [key for key in self.keys.split(",") if key]
 
 
 @router.get("")
@@ -135,15 +117,7 @@ async def add_connection(request: Request, actor: CurrentOperator) -> Response:
 @router.post("/order")
 async def order_connections(request: Request, actor: CurrentOperator) -> Response:
     """Move one a step, or put all in a new order."""
-    form = await read(request, OrderForm, max_fields=500)
-    if not form.ok:
-        raise InvalidInput("That is no order.", fields=form.errors)
-    deed = deed_of(request, actor)
-    async with request.app.state.db.elevated("operator: order connections") as tx:
-        if form.value.up or form.value.down:
-            await connections.move(tx, deed, form.value.up or form.value.down or "", -1 if form.value.up else 1)
-        else:
-            await connections.order(tx, deed, form.value.order())
+    await ordered(request, actor, "connections", connections.move, connections.order)
     return await _list(request) if is_htmx(request) else redirect(request, HOME)
 
 
@@ -212,28 +186,6 @@ async def switch_connection(request: Request, actor: CurrentOperator, key: str) 
 async def _switch(request: Request, actor: Actor, key: str, enabled: bool) -> str:
     async with request.app.state.db.elevated("operator: switch a connection") as tx:
         return (await connections.switch(tx, deed_of(request, actor), key, enabled)).name
-
-
-async def switched(
-    request: Request,
-    switch: Callable[[bool], Awaitable[str]],
-    listing: Callable[[Request], Awaitable[Response]],
-    home: str,
-) -> Response:
-    """A switch of a list was pressed: the list again, with what came of it. `switch` gives the name of what it was.
-
-    Why something cannot be switched on is said over the list, with scripts and without.
-    """
-    form = await read(request, SwitchForm)
-    if not form.ok:
-        raise InvalidInput("Say whether it is to be on.", fields=form.errors)
-    enabled = form.value.enabled
-    try:
-        told: tuple[str, ToastKind, str] = (f"{await switch(enabled)} is {'on' if enabled else 'off'}", "ok", "")
-    except InvalidInput as error:
-        told = ("It stays off" if enabled else "It stays on", "bad", error.detail)
-    answer = await listing(request) if is_htmx(request) else redirect(request, home)
-    return toast(answer, told[0], told[1], detail=told[2])
 
 
 @router.post("/{key}/test")

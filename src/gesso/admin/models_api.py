@@ -7,13 +7,12 @@ from pydantic import BaseModel, Field
 
 from gesso.accounts.access import CurrentOperator
 from gesso.admin import models, samples
-from gesso.admin.connections_api import Order, Switch
 from gesso.admin.frame import deed_of
 from gesso.admin.models import Catalogue
+from gesso.admin.shapes import Order, Switch, item_of
 from gesso.catalog.edits.models import ModelFacts
 from gesso.catalog.items import Model
 from gesso.catalog.views import sample_url
-from gesso.core.errors import NotFound
 from gesso.web.errors import ANY_BODY, problems
 
 router = APIRouter(prefix="/api/admin/models", tags=["operator"])
@@ -92,10 +91,7 @@ async def _items(request: Request) -> OperatorModels:
 
 
 async def _item(request: Request, key: str) -> OperatorModel:
-    found = [item for item in (await _items(request)).items if item.key == key]
-    if not found:
-        raise NotFound("There is no such model.")
-    return found[0]
+    return item_of((await _items(request)).items, key, "There is no such model.")
 
 
 @router.get("", responses=problems(401, 404))

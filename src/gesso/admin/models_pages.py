@@ -9,8 +9,8 @@ from fastapi.responses import Response
 from gesso.accounts.access import Actor, CurrentOperator
 from gesso.admin import models, samples
 from gesso.admin.chains import WORDS
-from gesso.admin.connections_pages import OrderForm, switched
 from gesso.admin.frame import deed_of, panel
+from gesso.admin.listing import ordered, switched
 from gesso.admin.models import Catalogue
 from gesso.admin.models_form import ModelForm, NewModelForm, example_fields, filled, tell
 from gesso.admin.standing import dollars, share
@@ -182,15 +182,7 @@ async def add_model(request: Request, actor: CurrentOperator) -> Response:
 @router.post("/order")
 async def order_models(request: Request, actor: CurrentOperator) -> Response:
     """Move one a step, or put those of a kind in a new order."""
-    form = await read(request, OrderForm, max_fields=500)
-    if not form.ok:
-        raise InvalidInput("That is no order.", fields=form.errors)
-    async with request.app.state.db.elevated("operator: order models") as tx:
-        if form.value.up or form.value.down:
-            key, by = form.value.up or form.value.down or "", -1 if form.value.up else 1
-            await models.move(tx, deed_of(request, actor), key, by)
-        else:
-            await models.order(tx, deed_of(request, actor), form.value.order())
+    await ordered(request, actor, "models", models.move, models.order)
     return await _list(request) if is_htmx(request) else redirect(request, HOME)
 
 

@@ -8,10 +8,10 @@ from fastapi.responses import Response
 
 from gesso.accounts.access import Actor, CurrentOperator
 from gesso.admin import selling
-from gesso.admin.connections_pages import switched
 from gesso.admin.frame import deed_of, panel
+from gesso.admin.listing import ordered, switched
 from gesso.admin.plans_form import LABELS, NewPackForm, PackForm, filled_pack, money
-from gesso.admin.plans_pages import offered, ordered
+from gesso.admin.plans_pages import offered
 from gesso.core.errors import GessoError
 from gesso.core.money import MICRO
 from gesso.web.forms import Form, blank, read
@@ -61,7 +61,7 @@ async def add_pack(request: Request, actor: CurrentOperator) -> Response:
 @router.post("/order")
 async def order_packs(request: Request, actor: CurrentOperator) -> Response:
     """Move one a step, or put all in a new order."""
-    await ordered(request, actor, "pack")
+    await ordered(request, actor, "packs", partial(selling.move, table="pack"), partial(selling.order, table="pack"))
     return await _list(request) if is_htmx(request) else redirect(request, HOME)
 
 

@@ -8,13 +8,13 @@ from fastapi.responses import Response
 
 from gesso.accounts.access import Actor, CurrentOperator
 from gesso.admin import selling
-from gesso.admin.connections_pages import OrderForm, switched
 from gesso.admin.frame import deed_of, panel
+from gesso.admin.listing import ordered, switched
 from gesso.admin.plans_form import LABELS, NewPlanForm, PlanForm, filled_plan, given_words, money, words_of
 from gesso.admin.selling import WHEN, Offer
 from gesso.catalog.edits.selling import Sold
 from gesso.catalog.items import UNITS, Plan
-from gesso.core.errors import GessoError, InvalidInput
+from gesso.core.errors import GessoError
 from gesso.credits.types import CREDIT
 from gesso.web.forms import Form, blank, read
 from gesso.web.render import is_htmx, redirect, toast
@@ -112,21 +112,8 @@ async def add_plan(request: Request, actor: CurrentOperator) -> Response:
 @router.post("/order")
 async def order_plans(request: Request, actor: CurrentOperator) -> Response:
     """Move one a step, or put all in a new order."""
-    await ordered(request, actor, "plan")
+    await ordered(request, actor, "plans", partial(selling.move, table="plan"), partial(selling.order, table="plan"))
     return await _list(request) if is_htmx(request) else redirect(request, HOME)
-
-
-async def ordered(request: Request, actor: Actor, table: Sold) -> None:
-    """Do what an order's form says. Raises InvalidInput."""
-    form = await read(request, OrderForm, max_fields=500)
-    if not form.ok:
-        raise InvalidInput("That is no order.", fields=form.errors)
-    deed, step = deed_of(request, actor), form.value.up or form.value.down
-    async with request.app.state.db.elevated(f"operator: order {table}s") as tx:
-        if step:
-            await selling.move(tx, deed, table, step, -1 if form.value.up else 1)
-        else:
-            await selling.order(tx, deed, table, form.value.order())
 
 
 @router.get("/{key}")

@@ -205,16 +205,16 @@ async def remove_pack(tx: ElevatedSession, deed: Deed, key: str) -> Pack:
     return pack
 
 
-async def order(tx: ElevatedSession, deed: Deed, table: Sold, keys: Sequence[str]) -> None:
+async def order(tx: ElevatedSession, deed: Deed, keys: Sequence[str], *, table: Sold) -> None:
     """Put these first, in this order. Raises InvalidInput."""
     before = [row["key"] for row in await rows.fetch(tx, table)]
     placed = await put_in_order(tx, table, keys)
     await deed.note(tx, f"{table}.ordered", before=before, after=list(placed))
 
 
-async def move(tx: ElevatedSession, deed: Deed, table: Sold, key: str, by: int) -> None:
+async def move(tx: ElevatedSession, deed: Deed, key: str, by: int, *, table: Sold) -> None:
     """One place up (−1) or down (+1). Raises InvalidInput."""
-    await order(tx, deed, table, moved([row["key"] for row in await rows.fetch(tx, table)], key, by))
+    await order(tx, deed, moved([row["key"] for row in await rows.fetch(tx, table)], key, by), table=table)
 
 
 def workspaces_words(count: int) -> str:

@@ -7,10 +7,10 @@ from pydantic import BaseModel, Field
 
 from gesso.accounts.access import CurrentOperator
 from gesso.admin import selling
-from gesso.admin.connections_api import Order
 from gesso.admin.frame import deed_of
 from gesso.admin.plans_form import KEY, Wrong, granted, limits_of
 from gesso.admin.selling import Offer
+from gesso.admin.shapes import Order
 from gesso.catalog.edits.packs import PackFacts
 from gesso.catalog.edits.plans import PlanFacts
 from gesso.catalog.items import Pack, Plan
@@ -189,7 +189,7 @@ async def create_plan(request: Request, actor: CurrentOperator, body: NewPlan) -
 async def put_plans_in_order(request: Request, actor: CurrentOperator, body: Order) -> PlansAnswer:
     """Put these first, in this order."""
     async with request.app.state.db.elevated("operator: order plans") as tx:
-        await selling.order(tx, deed_of(request, actor), "plan", body.keys)
+        await selling.order(tx, deed_of(request, actor), body.keys, table="plan")
     return await _plans(request)
 
 
@@ -241,7 +241,7 @@ async def create_pack(request: Request, actor: CurrentOperator, body: NewPack) -
 async def put_packs_in_order(request: Request, actor: CurrentOperator, body: Order) -> PacksAnswer:
     """Put these first, in this order."""
     async with request.app.state.db.elevated("operator: order packs") as tx:
-        await selling.order(tx, deed_of(request, actor), "pack", body.keys)
+        await selling.order(tx, deed_of(request, actor), body.keys, table="pack")
     return await _packs(request)
 
 

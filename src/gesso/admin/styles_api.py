@@ -7,12 +7,11 @@ from pydantic import BaseModel, Field
 
 from gesso.accounts.access import CurrentOperator
 from gesso.admin import samples, styles
-from gesso.admin.connections_api import Order
 from gesso.admin.frame import deed_of
+from gesso.admin.shapes import Order, item_of
 from gesso.catalog.edits.styles import MISSING, NEGATIVE_MOST, PROMPT_MOST, StyleFacts
 from gesso.catalog.items import StylePreset
 from gesso.catalog.views import sample_url
-from gesso.core.errors import NotFound
 from gesso.web.errors import ANY_BODY, problems
 
 router = APIRouter(prefix="/api/admin/styles", tags=["operator"])
@@ -70,10 +69,7 @@ async def _items(request: Request) -> StylesAnswer:
 
 
 async def _item(request: Request, key: str) -> StyleItem:
-    found = next((item for item in (await _items(request)).items if item.key == key), None)
-    if found is None:
-        raise NotFound(MISSING)
-    return found
+    return item_of((await _items(request)).items, key, MISSING)
 
 
 @router.get("", responses=problems(401, 404))

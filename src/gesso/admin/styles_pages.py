@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from gesso.accounts.access import Actor, CurrentOperator
 from gesso.admin import samples, styles
-from gesso.admin.connections_pages import OrderForm, switched
 from gesso.admin.frame import deed_of, panel
+from gesso.admin.listing import ordered, switched
 from gesso.admin.typed import json_object, shown
 from gesso.catalog.edits.styles import MISSING, NEGATIVE_MOST, PROMPT_MOST, StyleFacts
 from gesso.catalog.items import StylePreset
@@ -101,15 +101,7 @@ async def add_style(request: Request, actor: CurrentOperator) -> Response:
 @router.post("/order")
 async def order_styles(request: Request, actor: CurrentOperator) -> Response:
     """Move one a step, or put all in a new order."""
-    form = await read(request, OrderForm, max_fields=500)
-    if not form.ok:
-        raise InvalidInput("That is no order.", fields=form.errors)
-    deed = deed_of(request, actor)
-    async with request.app.state.db.elevated("operator: order styles") as tx:
-        if form.value.up or form.value.down:
-            await styles.move(tx, deed, form.value.up or form.value.down or "", -1 if form.value.up else 1)
-        else:
-            await styles.order(tx, deed, form.value.order())
+    await ordered(request, actor, "styles", styles.move, styles.order)
     return await _list(request) if is_htmx(request) else redirect(request, HOME)
 
 
