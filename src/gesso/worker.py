@@ -20,7 +20,8 @@ from gesso.api.metrics import Exposition, listening
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.settings import Settings
 from gesso.core.telemetry.process import telling
-from gesso.jobs import Tasks, Worker, forget_log
+from gesso.jobs import Tasks, forget_log
+from gesso.jobs.worker import Worker
 from gesso.runtime import Runtime, open_runtime, others_of
 from gesso.web import idempotency, ratelimit
 

@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 
 from gesso.core.errors import Unavailable
 from gesso.db import Database
-from gesso.jobs import Tasks, Worker, enqueue, worker
+from gesso.jobs import Tasks, enqueue, worker
+from gesso.jobs.worker import Worker
 from gesso.providers.http import HttpClient, NoAnswer
 from gesso.web.errors import Problem, install
 from tests.conftest import SECRET

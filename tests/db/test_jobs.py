@@ -4,9 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from pgqueuer.domain.settings import DBSettings
 
 from gesso.db import Database
-from gesso.jobs import HandOver, Tasks, Worker, enqueue, forget_log
+from gesso.jobs import HandOver, Tasks, enqueue, forget_log
+from gesso.jobs.queue import WAKE_CHANNEL
+from gesso.jobs.worker import Worker
 
 
 class Running:
@@ -102,3 +105,7 @@ async def test_the_log_of_old_jobs_goes_and_a_waiting_job_stays(db: Database) ->
         assert [row["entrypoint"] for row in kept] == ["test.new"]
         assert await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = 'test.old'") == 1
         await tx.execute_raw("DELETE FROM pgqueuer WHERE entrypoint IN ('test.old', 'test.new')")
+
+
+def test_wake_ups_go_where_the_queue_listens() -> None:
+    assert DBSettings().channel == WAKE_CHANNEL

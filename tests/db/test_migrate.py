@@ -2,11 +2,13 @@
 
 import asyncpg
 import pytest
+from alembic.script import ScriptDirectory
 
 from gesso.core.ids import new_id
 from gesso.db import Database
 from gesso.db.address import Roles
-from gesso.db.migrate import MigrationError, current_revision, migrate, newest_revision
+from gesso.db.migrate import MigrationError, current_revision, migrate, newest_revision, revisions
+from gesso.db.upgrade import config
 from tests.conftest import SECRET
 
 
@@ -45,3 +47,9 @@ async def test_a_role_that_bypasses_row_level_security_is_refused(plain_owner: s
     await superuser.close()
     with pytest.raises(MigrationError, match="bypasses row-level security"):
         await migrate(plain_owner, secret=SECRET, role_prefix=prefix)
+
+
+def test_the_names_of_the_files_tell_the_revisions_as_alembic_does() -> None:
+    script = ScriptDirectory.from_config(config(None, ""))
+    assert revisions() == tuple(one.revision for one in reversed(list(script.walk_revisions())))
+    assert newest_revision() == script.get_current_head()

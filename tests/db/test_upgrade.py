@@ -16,10 +16,10 @@ from sqlalchemy.pool import NullPool
 from gesso.core.errors import Unavailable
 from gesso.core.ids import new_id
 from gesso.db import Database, Listener
-from gesso.db import migrate as migrating
 from gesso.db.address import Roles, connect
 from gesso.db.embedded import EmbeddedPostgres
-from gesso.db.migrate import MigrationError, current_revision, migrate, newest_revision, schema_of
+from gesso.db.migrate import MigrationError, current_revision, migrate, newest_revision, revisions, schema_of
+from gesso.db.upgrade import config
 from tests.cli.homes import make_home, said
 from tests.conftest import SECRET, create_database
 
@@ -48,7 +48,7 @@ async def alembic(url: str, work: Callable[[Connection], None]) -> None:
 
 
 async def at_revision(url: str, revision: str) -> None:
-    await alembic(url, lambda connection: command.upgrade(migrating._config(connection, "gesso"), revision))
+    await alembic(url, lambda connection: command.upgrade(config(connection, "gesso"), revision))
 
 
 _PEOPLE = """
@@ -118,10 +118,9 @@ async def test_every_step_from_an_earlier_release_leaves_the_running_one_at_work
     await at_revision(empty_url, EARLIER)
     await filled(empty_url)
     longest = {}
-    script = migrating.ScriptDirectory.from_config(migrating._config(None, ""))
-    steps = [one.revision for one in script.walk_revisions() if one.revision > EARLIER]
+    steps = [revision for revision in revisions() if revision > EARLIER]
     async with Load(empty_url) as load:
-        for revision in reversed(steps):
+        for revision in steps:
             load.longest, before = 0.0, load.done
             await at_revision(empty_url, revision)
             async with asyncio.timeout(20):

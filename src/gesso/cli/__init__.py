@@ -1,5 +1,10 @@
 """The command line: everything an operator does outside the panel."""
 
-from gesso.cli.main import main
+from gesso.core.loading import loading
 
-__all__ = ["main"]
+
+def main() -> None:
+    """Entry point of the `gesso` command."""
+    with loading():
+        from gesso.cli.main import app
+    app()

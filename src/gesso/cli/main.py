@@ -19,6 +19,7 @@ from gesso.cli.secrets import secrets
 from gesso.cli.setup import prepare_database, show_changes
 from gesso.cli.storage import require_storage, storage
 from gesso.cli.up import up
+from gesso.core.loading import loading
 from gesso.core.settings import Settings
 from gesso.credits import service as credits
 from gesso.credits.tasks import FACT as LEDGER
@@ -60,7 +61,8 @@ def up_command(
 @app.command("serve")
 def serve_command() -> None:
     """Run the web server."""
-    from gesso.cli.serve import serve
+    with loading():
+        from gesso.cli.serve import serve
 
     with database_server(settings_or_fail()) as (settings, _):
         asyncio.run(require_usable(settings))
@@ -71,7 +73,8 @@ def serve_command() -> None:
 @app.command()
 def work() -> None:
     """Run a worker."""
-    from gesso.worker import run_worker
+    with loading():
+        from gesso.worker import run_worker
 
     with database_server(settings_or_fail()) as (settings, _):
         asyncio.run(require_usable(settings))
@@ -85,7 +88,8 @@ def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Run the stand-in for the providers."""
-    from gesso.sandbox.app import serve as serve_sandbox
+    with loading():
+        from gesso.sandbox.app import serve as serve_sandbox
 
     serve_sandbox(host, port)
 
@@ -125,8 +129,3 @@ def verify() -> None:
     if found:
         fail(f"{found} figures differ from the journal.")
     console.print("The ledger is right: every balance follows from the journal.")
-
-
-def main() -> None:
-    """Entry point of the `gesso` command."""
-    app()

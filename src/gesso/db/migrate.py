@@ -1,35 +1,23 @@
 """Bring a database to the current schema: roles, extensions, migrations, the queue's own tables.
 
 A site runs while this works on it (docs/database.md): so nothing here waits for a lock long enough to be felt, and
-what could not get its lock is tried again.
+what could not get its lock is tried again (`upgrade.py`).
 """
 
 import asyncio
 import contextlib
 import functools
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
 
 import asyncpg
-import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from gesso.db.address import Roles, connect, normalise_url, pools_transactions
-from gesso.db.ddl import LOCK_SECONDS
 from gesso.db.limits import Limits
 
-log = structlog.get_logger()
-
 LOCK_ID = 0x6765_7373_6F00  # "gesso": the advisory lock of migrations
-KEEP_TRYING_SECONDS = 600.0
-PAUSE_SECONDS = 1.0
+MIGRATIONS = Path(__file__).parent / "migrations"
 Schema = Literal["empty", "older", "current", "newer"]
 
 
@@ -37,21 +25,19 @@ class MigrationError(Exception):
     """The schema cannot be brought up to date as things stand. The text is a sentence for the operator."""
 
 
-def _config(connection: Connection | None, role_prefix: str) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    config.attributes["role_prefix"] = role_prefix
-    return config
-
-
 @functools.cache
+def revisions() -> tuple[str, ...]:
+    """The schemas this code knows, oldest first: the name of each migration's file begins with its revision.
+
+    Not asked of Alembic, since every process asks when it starts, and only one of them migrates: Alembic would read
+    all migrations and load SQLAlchemy, half a second of a core for each process.
+    """
+    return tuple(sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py")))
+
+
 def newest_revision() -> str:
     """The schema this code needs."""
-    head = ScriptDirectory.from_config(_config(None, "")).get_current_head()
-    assert head is not None
-    return head
+    return revisions()[-1]
 
 
 async def current_revision(owner_url: str) -> str | None:
@@ -66,7 +52,6 @@ async def current_revision(owner_url: str) -> str | None:
     return revision
 
 
-@functools.cache
 def schema_of(revision: str | None) -> Schema:
     """How a database at `revision` stands to this code, which works on "current" and on "newer".
 
@@ -77,8 +62,7 @@ def schema_of(revision: str | None) -> Schema:
         return "empty"
     if revision == newest_revision():
         return "current"
-    known = {script.revision for script in ScriptDirectory.from_config(_config(None, "")).walk_revisions()}
-    return "older" if revision in known else "newer"
+    return "older" if revision in revisions() else "newer"
 
 
 async def migrate(owner_url: str, *, secret: str, role_prefix: str = "gesso", limits: Limits | None = None) -> str:
@@ -102,7 +86,9 @@ async def migrate(owner_url: str, *, secret: str, role_prefix: str = "gesso", li
                 f"The database's schema ({revision}) is newer than this version of gesso knows "
                 f"({newest_revision()}). Web and workers run on it; migrate with the newer version."
             )
-        await _upgrade_patiently(url, role_prefix)
+        from gesso.db.upgrade import upgrade  # with it comes SQLAlchemy, which nothing but a migration needs
+
+        await upgrade(url, role_prefix)
     return newest_revision()
 
 
@@ -120,50 +106,6 @@ async def alone(url: str) -> AsyncIterator[None]:
         yield
     finally:
         await connection.close()  # the lock goes with the session
-
-
-async def _upgrade_patiently(url: str, role_prefix: str) -> None:
-    """Migrate; when a lock cannot be had at once, let the others pass and try again.
-
-    A migration that was done stays done, one that failed left nothing (or, outside a transaction, what may be
-    repeated).
-    """
-    deadline = time.monotonic() + KEEP_TRYING_SECONDS
-    while True:
-        engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: connect(url))
-        try:
-            async with engine.connect() as connection:
-                await connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
-                await connection.execute(text("SET statement_timeout = 0"))
-                await connection.commit()
-                await connection.run_sync(_upgrade, role_prefix)
-                await connection.commit()
-            return
-        except Exception as error:
-            if not _was_busy(error):
-                raise
-            if time.monotonic() > deadline:
-                raise MigrationError(
-                    "A table was in use all the time, so the migration could not get its lock. Look for a long "
-                    "transaction (docs/database.md), then run it again: what is done stays done."
-                ) from error
-            log.warning("migrate.waiting", reason="a table is in use")
-        finally:
-            await engine.dispose()
-        await asyncio.sleep(PAUSE_SECONDS)
-
-
-def _was_busy(error: BaseException | None) -> bool:
-    """Whether a lock was not to be had: as the driver says it, or as SQLAlchemy wraps it."""
-    while error is not None:
-        if getattr(error, "sqlstate", None) in ("55P03", "40P01"):  # lock_not_available, deadlock_detected
-            return True
-        error = getattr(error, "orig", None) or error.__cause__
-    return False
-
-
-def _upgrade(connection: Connection, role_prefix: str) -> None:
-    command.upgrade(_config(connection, role_prefix), "head")
 
 
 async def ensure_roles(roles: Roles, limits: Limits) -> None:

@@ -1,7 +1,10 @@
-"""The thin face of the queue (pgqueuer): enqueue in the caller's transaction, tasks, schedules, graceful stop."""
+"""The thin face of the queue (pgqueuer): enqueue in the caller's transaction, tasks, schedules, graceful stop.
+
+The loop of a worker, `gesso.jobs.worker`, is not imported here: pgqueuer takes a fifth of a second to load, and only
+workers need it.
+"""
 
 from gesso.jobs.queue import Job, enqueue, forget_log, wake
 from gesso.jobs.tasks import HandOver, Later, Tasks
-from gesso.jobs.worker import Worker
 
-__all__ = ["HandOver", "Job", "Later", "Tasks", "Worker", "enqueue", "forget_log", "wake"]
+__all__ = ["HandOver", "Job", "Later", "Tasks", "enqueue", "forget_log", "wake"]

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from pgqueuer.domain.settings import DBSettings
-
 from gesso.db import ElevatedSession, Session
 
 LOG_KEPT = timedelta(days=7)
 """How long the queue's own log of what became of each job stays. No job lives that long."""
-WAKE_CHANNEL = DBSettings().channel
+HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+"""A job whose worker showed no sign of life for this long is given to another."""
+WAKE_CHANNEL = "ch_pgqueuer"
+"""Where pgqueuer listens, by its own default."""
 _WAKE = {
     "channel": WAKE_CHANNEL, "operation": "insert", "sent_at": "1970-01-01T00:00:00Z", "table": "pgqueuer",
     "type": "table_changed_event",

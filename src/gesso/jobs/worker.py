@@ -20,15 +20,13 @@ from pgqueuer.queries import Queries
 from gesso.core.ids import new_id
 from gesso.core.telemetry import metrics
 from gesso.db import Database
-from gesso.jobs.queue import take_up_held
+from gesso.jobs.queue import HEARTBEAT_TIMEOUT, take_up_held
 from gesso.jobs.tasks import HandOver, Later, Scheduled, Task, Tasks
 
 log = structlog.get_logger()
 
 POLL_SECONDS = 1.0
 """Wake-ups may be lost; then work is found this much later at worst."""
-HEARTBEAT_TIMEOUT = timedelta(seconds=10)
-"""A job whose worker showed no sign of life for this long is given to another."""
 SEEN_SECONDS = 10.0
 RETRY_AFTER_ERROR = timedelta(seconds=5)
 RECONNECT_SECONDS = 0.5

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from PIL import Image, ImageOps
 
 from gesso.media import mark
-from gesso.media.blur import thumb_hash
 from gesso.media.containers import AVIF, JPEG, PNG, WEBP, Container, HostileFile, read_container, trailing
 
 __all__ = ["THUMB_SIDES", "CleanFile", "HostileFile", "Limits", "Prepared", "clean_upload", "prepare"]
@@ -238,6 +237,8 @@ def derive(picture: Image.Image) -> tuple[dict[int, bytes], bytes]:
             current.save(out, "WEBP", quality=_THUMB_QUALITY, method=_THUMB_EFFORT, icc_profile=profile)
             encoded, drawn = out.getvalue(), current.size
         thumbs[side] = encoded
+    from gesso.media.blur import thumb_hash  # with the first picture: numpy would be a tenth of every process's start
+
     return thumbs, thumb_hash(current)
 
 

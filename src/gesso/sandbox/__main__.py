@@ -2,10 +2,13 @@
 
 import argparse
 
-from gesso.sandbox.app import serve
+from gesso.core.loading import loading
 
 
 def main() -> None:
+    with loading():
+        from gesso.sandbox.app import serve
+
     parser = argparse.ArgumentParser(prog="gesso.sandbox", description="Runs the stand-in for the providers.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8790)

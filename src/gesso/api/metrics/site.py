@@ -14,7 +14,7 @@ from gesso.calls.gate import OPEN_AFTER
 from gesso.credits.tasks import FACT as LEDGER
 from gesso.db import Database, ElevatedSession, facts
 from gesso.generation.books import FACT as BOOKS
-from gesso.jobs.worker import HEARTBEAT_TIMEOUT
+from gesso.jobs.queue import HEARTBEAT_TIMEOUT
 
 log = structlog.get_logger()
 
