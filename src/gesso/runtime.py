@@ -20,6 +20,7 @@ from gesso.media.ingest import Limits
 from gesso.media.service import Ingest
 from gesso.media.storage import Storage
 from gesso.media.tasks import Others
+from gesso.media.telling import LongerOf
 from gesso.media.terms import Terms, TermsOf
 from gesso.media.video import VideoLimits
 
@@ -42,7 +43,20 @@ class Runtime:
 
 def others_of(catalog: Catalog) -> Others:
     """What other rooms tell the one that keeps pictures, for its clean-up."""
-    return Others(expected_assets, assets_in_use, samples_named, terms_of(catalog))
+    return Others(expected_assets, assets_in_use, samples_named, terms_of(catalog), longer_of(catalog))
+
+
+def longer_of(catalog: Catalog) -> LongerOf:
+    """Which plan one can move to so that pictures are kept longer."""
+
+    def longer(plan_key: str) -> str | None:
+        days = catalog.plan(plan_key).retention_days
+        if days is None or catalog.shop is None:
+            return None
+        keeps = (plan for plan in catalog.plans() if not plan.free and (plan.retention_days or days + 1) > days)
+        return next((plan.name for plan in keeps), None)
+
+    return longer
 
 
 def terms_of(catalog: Catalog) -> TermsOf:

@@ -17,6 +17,7 @@ import gesso.media.tasks
 import gesso.prompts.tasks
 import gesso.safety.tasks
 from gesso.api.metrics import Exposition, listening
+from gesso.catalog.items import Shop
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.settings import Settings
 from gesso.core.telemetry.process import telling
@@ -56,6 +57,7 @@ async def run_worker(settings: Settings, clock: Clock | None = None, *, tasks: T
         gesso.accounts.tasks.register(tasks, runtime)
         gesso.credits.tasks.register(tasks, runtime)
         gesso.billing.tasks.register(tasks, runtime)
+        runtime.catalog.open_shop(Shop() if runtime.payments.sells else None)  # mails name the plan to move to
         gesso.media.tasks.register(tasks, runtime, others_of(runtime.catalog))
         gesso.analytics.rollup.register(tasks, runtime)
         gesso.calls.tasks.register(tasks, runtime)

@@ -2,7 +2,9 @@
 walks through months."""
 
 import asyncio
+import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,15 +16,19 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gesso.accounts.access import Actor
+from gesso.accounts.mail import Mailer
 from gesso.core.clock import FixedClock
 from gesso.core.errors import Unavailable
+from gesso.core.settings import MailSettings
 from gesso.db import Database, ElevatedSession
+from gesso.jobs import Later
 from gesso.media import deletions, keeping, missing, repository, retention, tasks
 from gesso.media.deletions import Count
-from gesso.media.models import Asset, Known
+from gesso.media.models import Asset, Going, Known, first_id
 from gesso.media.service import all_keys
 from gesso.media.storage import Storage
 from gesso.media.tasks import Others
+from gesso.media.telling import TASK, Site, Telling
 from gesso.media.terms import Keeping, Terms
 from tests.cast import make_user
 from tests.conftest import SECRET
@@ -42,7 +48,8 @@ async def no_samples(tx: ElevatedSession) -> frozenset[str]:
     return frozenset()
 
 
-OTHERS = Others(nobody, nobody, no_samples, PLANS)
+LONGER = {"month": "Year"}.get
+OTHERS = Others(nobody, nobody, no_samples, PLANS, LONGER)
 
 
 async def on(db: Database, actor: Actor, plan: str) -> None:
@@ -73,6 +80,28 @@ async def nights(db: Database, storage: Storage, clock: FixedClock, count: int) 
     for _ in range(count):
         clock.advance(timedelta(days=1))
         await tasks.run_night(db, storage, clock, UTC, OTHERS)
+        await tell(db, clock)
+
+
+def teller(db: Database, clock: FixedClock, **smtp: object) -> Telling:
+    """Tells by a mail server (`smtp_url`), else into the outbox."""
+    mailer = Mailer(MailSettings.model_validate(smtp), db, brand=lambda: "gesso", outbox=True, retry_seconds=())
+    return Telling(db, clock, mailer, PLANS, LONGER, Site("https://gesso.test", UTC))
+
+
+async def tell(db: Database, clock: FixedClock) -> None:
+    """Do what the night has asked a worker for."""
+    async with db.elevated("test") as tx:
+        jobs = await tx.fetch("DELETE FROM pgqueuer WHERE entrypoint = $1 RETURNING payload", TASK)
+    for job in jobs:
+        await teller(db, clock).run_job(json.loads(job["payload"]))
+
+
+async def mails(db: Database) -> list[tuple[str, str, str]]:
+    """What was written: to whom, about what, in which words."""
+    async with db.elevated("test") as tx:
+        rows = await tx.fetch("SELECT recipient, subject, body_text FROM outbox_mail ORDER BY id")
+    return [(row["recipient"], row["subject"], row["body_text"]) for row in rows]
 
 
 async def report(db: Database) -> dict[str, Count]:
@@ -111,9 +140,9 @@ async def test_each_plan_keeps_what_is_made_as_long_as_it_says(fresh_db: Databas
     async with fresh_db.elevated("test") as tx:
         assert await tx.fetchval("SELECT count(*) FROM asset WHERE id = ANY($1)", [one.id for one in hers]) == 0
     clock.advance(timedelta(days=320))
-    await nights(fresh_db, storage, clock, 3)
+    await nights(fresh_db, storage, clock, 4)
     assert (await seen(fresh_db, bob, his), await seen(fresh_db, cy, its)) == (1, 1)
-    clock.advance(timedelta(days=15))
+    clock.advance(timedelta(days=14))
     await nights(fresh_db, storage, clock, 4)
     assert (await stored(storage, his), await stored(storage, its), await stored(storage, upload)) == (0, 4, 4)
     assert (await report(fresh_db))["retention"].pictures == 4
@@ -150,7 +179,9 @@ async def test_a_stricter_plan_takes_nothing_away_for_a_week_and_says_what_will_
     async with fresh_db.workspace(ada.workspace_id, ada.user_id) as tx:
         known = await repository.known_term(tx)
         _, going = await repository.stored(tx, keeping.going_below(PLANS("month"), clock.now()))
-    assert known == Known(30, BEGIN + timedelta(days=3)) and going == 2
+    told = BEGIN + timedelta(days=3)
+    below = first_id(told + timedelta(days=15 - 30))
+    assert known == Known(30, told, told, below) and going == Going(2, known)
     term = Keeping.of(PLANS("month"), known, clock.now())
     assert term is not None and term.until(old[0]) == BEGIN + timedelta(days=10)
     await nights(fresh_db, storage, clock, 1)
@@ -161,6 +192,89 @@ async def test_a_stricter_plan_takes_nothing_away_for_a_week_and_says_what_will_
     await on(fresh_db, ada, "month")
     await nights(fresh_db, storage, clock, 5)
     assert await seen(fresh_db, ada, old) == 2
+
+
+async def test_admins_get_one_mail_a_week_at_most_and_nothing_goes_before_its_week_is_over(
+    fresh_db: Database, storage: Storage
+) -> None:
+    clock = FixedClock(BEGIN)
+    ada, bob = await make_user(fresh_db, "Ada"), await make_user(fresh_db, "Bob")
+    await on(fresh_db, ada, "month")
+    await on(fresh_db, bob, "year")
+    async with fresh_db.elevated("test") as tx:
+        for user, role in ((bob, "admin"), (await make_user(fresh_db, "Cy"), "member")):
+            await tx.execute_raw(
+                "INSERT INTO membership (workspace_id, user_id, role) VALUES ($1, $2, $3)",
+                ada.workspace_id, user.user_id, role,
+            )  # fmt: skip
+    kept: dict[UUID, datetime] = {}
+    for day in range(28):  # two pictures every other day, of which some go every other night from the 30th day on
+        at = BEGIN + timedelta(days=day, hours=5)
+        some = await made(fresh_db, storage, ada, at, 2) if day % 2 == 0 else []
+        kept |= {one.id: at for one in some}
+    written, told = list[datetime](), dict[UUID, datetime]()
+    for _ in range(60):
+        before = len(await mails(fresh_db))
+        await nights(fresh_db, storage, clock, 1)
+        async with fresh_db.workspace(ada.workspace_id, ada.user_id) as tx:
+            left = set(await repository.by_ids(tx, list(kept)))
+        for one in kept.keys() - left:
+            assert told[one] + timedelta(days=7) <= clock.now() >= kept.pop(one) + timedelta(days=30)
+        assert all(at + timedelta(days=32) > clock.now() for at in kept.values()), "not much longer than the plan says"
+        if new := (await mails(fresh_db))[before:]:
+            assert sorted(to for to, _, _ in new) == sorted([ada.email, bob.email]), "all admins, and nobody else"
+            assert not written or clock.now() - written[-1] >= timedelta(days=7)
+            written.append(clock.now())
+            known = [one for one, at in kept.items() if at + timedelta(days=15) < clock.now()]
+            told = {one: clock.now() for one in known} | told
+    assert not kept and 3 <= len(written) <= 5
+    _, subject, words = (await mails(fresh_db))[0]
+    # the night of 24 January is the first from which a week and a night lead to what is 30 days old
+    assert written[0] == BEGIN + timedelta(days=23)
+    assert subject == "8 pictures will be deleted at gesso from 31 January 2026 on"
+    assert "keeps what you make for 30 days" in words and "Favourites go, too." in words
+    assert "Or move to Year, which keeps it longer: https://gesso.test/pricing" in words
+    assert "https://gesso.test/gallery?to=2026-01-09" in words
+
+
+async def test_nothing_goes_while_the_mail_cannot_leave(fresh_db: Database, storage: Storage) -> None:
+    clock = FixedClock(BEGIN + timedelta(days=90))
+    ada = await make_user(fresh_db)
+    await on(fresh_db, ada, "month")
+    hers = await made(fresh_db, storage, ada, BEGIN, 2)
+    job = {"workspace_id": str(ada.workspace_id)}
+    with socket.socket() as taken:  # nobody listens there
+        taken.bind(("127.0.0.1", 0))
+        for _ in range(10):
+            clock.advance(timedelta(days=1))
+            await tasks.run_night(fresh_db, storage, clock, UTC, OTHERS)
+            with pytest.raises(Later):
+                await teller(fresh_db, clock, smtp_url=f"smtp://127.0.0.1:{taken.getsockname()[1]}").run_job(job)
+    async with fresh_db.elevated("test") as tx:
+        queued = await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", TASK)
+    assert (await seen(fresh_db, ada, hers), queued) == (2, 1)
+    await tell(fresh_db, clock)
+    await teller(fresh_db, clock).run_job(job)
+    assert len(await mails(fresh_db)) == 1, "another worker had the same job"
+    await nights(fresh_db, storage, clock, 6)
+    assert await seen(fresh_db, ada, hers) == 2
+    await nights(fresh_db, storage, clock, 1)
+    assert (await seen(fresh_db, ada, hers), len(await mails(fresh_db))) == (0, 1)
+
+
+async def test_a_term_that_changed_is_told_of_anew(fresh_db: Database, storage: Storage) -> None:
+    clock = FixedClock(BEGIN + timedelta(days=30))
+    ada = await make_user(fresh_db)
+    await on(fresh_db, ada, "month")
+    hers = await made(fresh_db, storage, ada, BEGIN, 1)
+    await nights(fresh_db, storage, clock, 1)
+    await on(fresh_db, ada, "year")
+    await nights(fresh_db, storage, clock, 8)
+    await on(fresh_db, ada, "month")  # it was told of, but of going under a term that ended
+    await nights(fresh_db, storage, clock, 7)
+    assert (await seen(fresh_db, ada, hers), len(await mails(fresh_db))) == (1, 2)
+    await nights(fresh_db, storage, clock, 1)
+    assert await seen(fresh_db, ada, hers) == 0
 
 
 async def test_what_a_request_works_from_stays_until_it_has_ended(fresh_db: Database, storage: Storage) -> None:
@@ -175,6 +289,8 @@ async def test_what_a_request_works_from_stays_until_it_has_ended(fresh_db: Data
     terms = await retention.terms_in_use(fresh_db, PLANS)
     busy.add(used.id)
     await retention.expire(fresh_db, terms, in_use, clock.now())
+    await retention.tell(fresh_db, terms, clock.now())
+    await tell(fresh_db, clock)
     clock.advance(timedelta(days=8))
     assert (await retention.expire(fresh_db, terms, in_use, clock.now())).pictures == 2
     busy.add(late.id)  # asked for in the moment before it went into the bin
@@ -199,8 +315,8 @@ async def test_batches_interruptions_and_two_workers_count_everything_once(
     await on(fresh_db, ada, "month")
     hers = await made(fresh_db, storage, ada, BEGIN, 7)
     clock.advance(timedelta(days=20))
-    await tasks.run_night(fresh_db, storage, clock, UTC, OTHERS)
-    clock.advance(timedelta(days=11))
+    await nights(fresh_db, storage, clock, 3)
+    clock.advance(timedelta(days=8))
     await asyncio.gather(*(tasks.run_night(fresh_db, storage, clock, UTC, OTHERS) for _ in range(2)))
     assert await seen(fresh_db, ada, hers) == 0
     clock.advance(timedelta(days=3))
@@ -256,6 +372,8 @@ async def test_a_dry_run_says_what_would_go_and_changes_nothing(fresh_db: Databa
     await made(fresh_db, storage, ada, clock.now(), source="upload")
     day = clock.now().date()
     await tasks.clean(fresh_db, storage, clock, day, OTHERS)
+    await retention.tell(fresh_db, await retention.terms_in_use(fresh_db, PLANS), clock.now())
+    await tell(fresh_db, clock)
     clock.advance(timedelta(days=35))
     async with fresh_db.workspace(ada.workspace_id, ada.user_id) as tx:
         await repository.delete(tx, [binned.id], clock.now() - timedelta(days=3))
@@ -315,8 +433,10 @@ async def test_the_gallery_says_what_will_go_and_the_lightbox_until_when_it_stay
         await add(db, actor, row(actor, id_at(now - timedelta(days=24))), row(actor, id_at(now - timedelta(days=2))))
     async with db.elevated("test") as tx:
         await tx.execute_raw(
-            "INSERT INTO media_retention VALUES ($1, 30, $2)", ada.workspace_id, now - timedelta(days=90)
-        )
+            "INSERT INTO media_retention VALUES ($1, 30, $2, $3, $4, $5)",
+            ada.workspace_id, now - timedelta(days=90), now - timedelta(days=8),
+            first_id(now - timedelta(days=23)), first_id(now - timedelta(days=31)),
+        )  # fmt: skip
     hers, his = await new_client(ada), await new_client(bob)
     page = (await hers.get("/gallery")).text
     assert "1 picture or video will be deleted within 7 days" in page and "kept for 30 days" in page

@@ -61,7 +61,7 @@ class Mailer:
         self._db = db
         self._brand = brand
         self._retry_seconds = retry_seconds
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[bool]] = set()
 
     @property
     def has_outbox(self) -> bool:
@@ -76,6 +76,13 @@ class Mailer:
     def send(self, tx: Session, mail: Mail) -> None:
         """Send `mail` once `tx` has committed."""
         tx.after_commit(lambda: self._start(mail))
+
+    async def deliver(self, mail: Mail) -> bool:
+        """Send `mail` now, for a job that no transaction waits for. False: it did not leave, and may another time.
+
+        True also where it never will: the server refused it for good, or no mail is set up.
+        """
+        return await self._deliver(mail)
 
     async def drain(self, patience_seconds: float = 5) -> None:
         """Wait until all mail under way has left or was given up: for a graceful stop.
@@ -95,19 +102,21 @@ class Mailer:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _deliver(self, mail: Mail) -> None:
+    async def _deliver(self, mail: Mail) -> bool:
         for pause in (*self._retry_seconds, None):
             try:
-                return await (self._keep(mail) if self._settings.smtp_url is None else self._transmit(mail))
+                await (self._keep(mail) if self._settings.smtp_url is None else self._transmit(mail))
+                return True
             except Exception as error:  # noqa: BLE001 - nothing about mail may break what asked for it
                 # Whatever it was, its text may quote the recipient: only its kind is logged.
-                again = pause is not None and not _permanent(error)
+                final = _permanent(error)
+                again = pause is not None and not final
                 metrics.MAILS.labels("retried" if again else "given_up").inc()
                 log.warning("mail.failed", error=type(error).__name__, subject=mail.subject, again=again)
             if pause is None or not again:
-                return None
+                return final
             await asyncio.sleep(pause)
-        return None
+        return False
 
     async def _keep(self, mail: Mail) -> None:
         if not self._outbox:

@@ -243,6 +243,16 @@ async def find_workspace(tx: ElevatedSession, email: str) -> Row | None:
     return row
 
 
+async def admins(tx: ElevatedSession, workspace_id: UUID) -> list[tuple[str, str]]:
+    """Address and name of those who run a workspace and may still come in."""
+    rows = await tx.fetch(
+        "SELECT u.email, u.name FROM membership m JOIN app_user u ON u.id = m.user_id "
+        "WHERE m.workspace_id = $1 AND m.role = 'admin' AND u.disabled_at IS NULL ORDER BY u.email",
+        workspace_id,
+    )
+    return [(row["email"], row["name"]) for row in rows]
+
+
 async def count_by_plan(tx: ElevatedSession) -> dict[str, int]:
     """How many workspaces are on each plan, by its key."""
     rows = await tx.fetch("SELECT plan_key, count(*) AS workspaces FROM workspace GROUP BY plan_key")

@@ -115,24 +115,40 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Since when a workspace is known to keep what it makes for so many days."""
+    """Since when a workspace is known to keep what it makes for so many days, and what its admins were told of.
+
+    All that has a lower id than `told_below` was told of by `told_at` at the latest, what is below `earlier_below` by
+    an earlier mail. None: of nothing yet, under this term.
+    """
 
     days: int
     since: datetime
+    told_at: datetime | None = None
+    told_below: UUID | None = None
+    earlier_below: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """How many made pictures and videos come of age within a week, counted up to a limit; and what is known of the
+    term."""
+
+    count: int
+    known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
     """What is said above a gallery. `models` as (key, name) by name; `months` as (first day, how many), newest first.
 
-    Months are those of UTC, and count what `Usage` counts as pictures and videos. `going`: how many made pictures and
-    videos are below the id that was asked about, counted up to a limit.
+    Months are those of UTC, and count what `Usage` counts as pictures and videos. `going`: what is below the id that
+    was asked about.
     """
 
     usage: Usage
     models: tuple[tuple[str, str], ...]
     months: tuple[tuple[date, int], ...]
-    going: int = 0
+    going: Going = Going(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from asyncpg import Record
 from gesso.core.errors import NotFound
 from gesso.db import WorkspaceSession
 from gesso.media import taken
-from gesso.media.models import Around, Asset, Clean, Filters, Kind, Known, NewAsset, Overview, Usage
+from gesso.media.models import Around, Asset, Clean, Filters, Going, Kind, Known, NewAsset, Overview, Usage
 
 UNDO_PERIOD = timedelta(hours=24)
 """How long a deleted picture can be brought back before its files are removed."""
@@ -33,6 +33,8 @@ _GOING = (
     "SELECT count(*) FROM (SELECT FROM asset WHERE workspace_id = own.id AND deleted_at IS NULL AND id < $2 "
     f"AND source = 'generated' LIMIT {COUNT_LIMIT}) counted"
 )
+_KNOWN = "days, since, told_at, told_below, earlier_below"
+_TERM = f"SELECT to_jsonb(r) FROM (SELECT {_KNOWN} FROM media_retention WHERE workspace_id = own.id) r"
 _LOWEST, _HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
 _MISSING = "This is not here. It may have been deleted."
 _OURS = "deleted_at > $3 AND deleted_for IS DISTINCT FROM 'taken_down'"
@@ -233,15 +235,15 @@ def _where(filters: Filters) -> str:
     return where + (" AND favourite" if filters.favourite else "")
 
 
-async def stored(tx: WorkspaceSession, going_below: UUID) -> tuple[Usage, int]:
+async def stored(tx: WorkspaceSession, going_below: UUID) -> tuple[Usage, Going]:
     """What the workspace keeps, and how many made things are below an id, counted up to `COUNT_LIMIT`."""
     row = await tx.fetchrow(
-        f"SELECT u.pictures, u.videos, u.bytes, ({_GOING}) AS going FROM {_OWN} "
+        f"SELECT u.pictures, u.videos, u.bytes, ({_GOING}) AS going, ({_TERM}) AS term FROM {_OWN} "
         "LEFT JOIN media_usage u ON u.workspace_id = own.id",
         tx.workspace_id, going_below,
     )  # fmt: skip
     assert row is not None
-    return Usage(row["pictures"] or 0, row["videos"] or 0, row["bytes"] or 0), row["going"]
+    return Usage(row["pictures"] or 0, row["videos"] or 0, row["bytes"] or 0), _going(row)
 
 
 async def usage(tx: WorkspaceSession) -> Usage:
@@ -252,8 +254,8 @@ async def usage(tx: WorkspaceSession) -> Usage:
 
 async def known_term(tx: WorkspaceSession) -> Known | None:
     """Since when the workspace is known to be under which term; None while no night has noted one."""
-    row = await tx.fetchrow("SELECT days, since FROM media_retention WHERE workspace_id = $1", tx.workspace_id)
-    return Known(row["days"], row["since"]) if row else None
+    row = await tx.fetchrow(f"SELECT {_KNOWN} FROM media_retention WHERE workspace_id = $1", tx.workspace_id)
+    return Known(**row) if row else None
 
 
 async def overview(tx: WorkspaceSession, going_below: UUID = _LOWEST) -> Overview:
@@ -263,7 +265,7 @@ async def overview(tx: WorkspaceSession, going_below: UUID = _LOWEST) -> Overvie
         "SELECT u.pictures, u.videos, u.bytes, "
         "(SELECT jsonb_agg(jsonb_build_array(model_key, model_name)) FROM media_models($1)) AS models, "
         "(SELECT jsonb_agg(jsonb_build_array(month, made) ORDER BY month DESC) FROM media_month "
-        f"WHERE workspace_id = $1 AND made > 0) AS months, ({_GOING}) AS going "
+        f"WHERE workspace_id = $1 AND made > 0) AS months, ({_GOING}) AS going, ({_TERM}) AS term "
         f"FROM {_OWN} LEFT JOIN media_usage u ON u.workspace_id = own.id",
         tx.workspace_id, going_below,
     )  # fmt: skip
@@ -273,8 +275,20 @@ async def overview(tx: WorkspaceSession, going_below: UUID = _LOWEST) -> Overvie
         Usage(row["pictures"] or 0, row["videos"] or 0, row["bytes"] or 0),
         tuple(sorted(models, key=lambda model: model[1].casefold())),
         tuple((date.fromisoformat(month), made) for month, made in row["months"] or ()),
-        row["going"],
+        _going(row),
     )
+
+
+def _going(row: Record) -> Going:
+    term = row["term"]
+    if term is None:
+        return Going(row["going"])
+    told_at, below, earlier = term["told_at"], term["told_below"], term["earlier_below"]
+    known = Known(
+        term["days"], datetime.fromisoformat(term["since"]), datetime.fromisoformat(told_at) if told_at else None,
+        UUID(below) if below else None, UUID(earlier) if earlier else None,
+    )  # fmt: skip
+    return Going(row["going"], known)
 
 
 async def favourite(tx: WorkspaceSession, ids: Sequence[UUID], value: bool) -> list[UUID]:

@@ -1,19 +1,20 @@
 """What plans keep no longer: into the bin first, and out of it again where a plan came to keep it in time.
 
 Made pictures and films only, favourites too: how long is what a plan sells. They stay in the bin for `UNDO_PERIOD`,
-so that an upgrade on the days after saves them, and go with the purge after that. A term that became stricter takes
-nothing away for a week (`terms.TOLD_BEFORE`), in which the gallery says what will go.
+so that an upgrade on the days after saves them, and go with the purge after that. Only what the admins were told of for
+a week (`terms.TOLD_BEFORE`) goes: see `telling`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from gesso.db import Database, ElevatedSession
+from gesso.media import telling
 from gesso.media.deletions import Count
-from gesso.media.models import first_id
-from gesso.media.terms import TOLD_BEFORE, TermsOf
+from gesso.media.models import Known, first_id
+from gesso.media.terms import TOLD_BEFORE, TermsOf, may_go_below
 
 UNDO_PERIOD = timedelta(hours=48)
 """How long what a plan keeps no longer stays in the bin, and can come back from there."""
@@ -69,13 +70,15 @@ async def expire(db: Database, terms: Sequence[Term], in_use: InUse, now: dateti
     return total
 
 
-async def _workspaces(db: Database, term: Term, now: datetime, *, dry_run: bool) -> AsyncIterator[list[UUID]]:
-    """Workspaces on these plans that were told long enough ago, some at a time. Notes those new to the term."""
+async def _workspaces(db: Database, term: Term, now: datetime, *, dry_run: bool) -> AsyncIterator[dict[UUID, UUID]]:
+    """Workspaces on these plans that were told long enough ago, some at a time, and below which id they were. Notes
+    those new to the term, who are to be told anew."""
     after = UUID(int=0)
     while True:
         async with db.elevated("retention: whose") as tx:
             rows = await tx.fetch(
-                "SELECT w.id, r.since, r.days FROM workspace w LEFT JOIN media_retention r ON r.workspace_id = w.id "
+                "SELECT w.id, r.days, r.since, r.told_at, r.told_below, r.earlier_below FROM workspace w "
+                "LEFT JOIN media_retention r ON r.workspace_id = w.id "
                 "WHERE w.plan_key = ANY($1) AND w.id > $2 ORDER BY w.id LIMIT $3",
                 list(term.plans), after, WORKSPACES,
             )  # fmt: skip
@@ -85,25 +88,37 @@ async def _workspaces(db: Database, term: Term, now: datetime, *, dry_run: bool)
                 await tx.execute_raw(
                     "INSERT INTO media_retention AS r (workspace_id, days, since) SELECT id, $2, $3 "
                     "FROM unnest($1::uuid[]) id ON CONFLICT (workspace_id) DO UPDATE SET days = excluded.days, "
-                    "since = CASE WHEN excluded.days < r.days THEN excluded.since ELSE r.since END "
+                    "since = CASE WHEN excluded.days < r.days THEN excluded.since ELSE r.since END, "
+                    "told_below = NULL, earlier_below = NULL "
                     "WHERE r.days <> excluded.days",
                     [row["id"] for row in rows], term.days, now,
                 )  # fmt: skip
         after = rows[-1]["id"]
-        told = [
-            row["id"] for row in rows
-            if row["since"] and row["days"] <= (term.days or 0) and row["since"] + TOLD_BEFORE <= now
-        ]  # fmt: skip
+        known = {
+            row["id"]: Known(**{k: v for k, v in row.items() if k != "id"}) for row in rows if row["days"] == term.days
+        }
+        told = {owner: may_go_below(one, now) for owner, one in known.items() if one.since + TOLD_BEFORE <= now}
         if told:
             yield told
 
 
+async def tell(db: Database, terms: Sequence[Term], now: datetime) -> None:
+    """Have everybody told of what goes soon. May be stopped anywhere and begun again."""
+    for term in terms:
+        after: UUID | None = UUID(int=0)
+        while term.days is not None and after is not None:
+            async with db.elevated("retention: whom to tell") as tx:
+                after = await telling.ask(tx, term.plans, term.days, after, WORKSPACES, now)
+
+
 async def _expire_some(
-    tx: ElevatedSession, term: Term, owners: Sequence[UUID], bound: UUID, after: UUID, in_use: InUse, now: datetime,
-    *, dry_run: bool,
+    tx: ElevatedSession, term: Term, owners: Mapping[UUID, UUID], bound: UUID, after: UUID, in_use: InUse,
+    now: datetime, *, dry_run: bool,
 ) -> tuple[Count, UUID | None]:  # fmt: skip
-    """One batch, and behind which id the next one begins; None at the end."""
-    rows = await tx.fetch(_EXPIRED, list(owners), [bound] * len(owners), after, BATCH)
+    """One batch of what is below `bound` and its owner was told of, and behind which id the next one begins; None at
+    the end."""
+    bounds = [min(bound, told) for told in owners.values()]
+    rows = await tx.fetch(_EXPIRED, list(owners), bounds, after, BATCH)
     if not rows:
         return Count(), None
     busy = await in_use(tx, [row["id"] for row in rows])

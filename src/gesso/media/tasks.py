@@ -1,4 +1,4 @@
-"""What workers do for this room: the nightly clean-up, and unlocking marked pictures.
+"""What workers do for this room: the nightly clean-up, the mail before it, and unlocking what was marked.
 
 At 03:00 by the site's clock, what plans keep no longer and uploads that served nothing go into the bin; from the bin,
 files and rows go for good; so do files nobody refers to. Every removal is counted in the report (`deletions`).
@@ -17,12 +17,13 @@ from uuid import UUID
 
 import structlog
 
+from gesso.accounts.mail import Mailer
 from gesso.core import crashpoints
 from gesso.core.clock import Clock
 from gesso.core.settings import Settings
 from gesso.db import Database, ElevatedSession
 from gesso.jobs import Tasks
-from gesso.media import bin, deletions, missing, repository, retention, samples, unlock
+from gesso.media import bin, deletions, missing, repository, retention, samples, telling, unlock
 from gesso.media.deletions import Count, Owner
 from gesso.media.models import Doomed
 from gesso.media.retention import InUse
@@ -50,6 +51,8 @@ class Context(Protocol):
     @property
     def ingest(self) -> Ingest: ...
     @property
+    def mailer(self) -> Mailer: ...
+    @property
     def clock(self) -> Clock: ...
     @property
     def settings(self) -> Settings: ...
@@ -62,12 +65,13 @@ Expected = Callable[[ElevatedSession, Sequence[UUID]], Awaitable[set[UUID]]]
 @dataclass(frozen=True, slots=True)
 class Others:
     """What other rooms tell: which pictures are `expected` and which `in_use` by those that make them, which samples
-    are `shown`, and what plans say of pictures."""
+    are `shown`, what plans say of pictures, and which keeps them `longer`."""
 
     expected: Expected
     in_use: InUse
     shown: samples.Named
     terms: TermsOf
+    longer: telling.LongerOf
 
 
 @dataclass
@@ -103,6 +107,8 @@ def register(tasks: Tasks, ctx: Context, others: Others) -> None:
 
     tasks.every("media.clean_up", "*/15 * * * *", tonight)
     tasks.add(unlock.TASK, unlock.Unlocking(ctx.db, ctx.storage, ctx.ingest, others.terms, tasks).run_job)
+    site = telling.Site(ctx.settings.site.url, ctx.settings.site.zone)
+    tasks.add(telling.TASK, telling.Telling(ctx.db, ctx.clock, ctx.mailer, others.terms, others.longer, site).run_job)
 
 
 def night_of(now: datetime, zone: tzinfo) -> date | None:
@@ -119,6 +125,7 @@ async def run_night(db: Database, storage: Storage, clock: Clock, zone: tzinfo, 
     if night is None or not await _begin(db, night, now):
         return None
     cleaned = await clean(db, storage, clock, night, others)
+    await retention.tell(db, await retention.terms_in_use(db, others.terms), clock.now())
     async with db.elevated("clean-up: where files were looked for") as tx:
         after: UUID | None = await tx.fetchval(
             "SELECT checked_to FROM clean_up WHERE ended_at IS NOT NULL ORDER BY night DESC LIMIT 1"
