@@ -32,6 +32,8 @@ import gesso.admin.styles_pages
 import gesso.analytics.pages
 import gesso.billing.pages
 import gesso.billing.routes
+import gesso.catalog.own_keys.pages
+import gesso.catalog.own_keys.routes
 import gesso.catalog.routes
 import gesso.credits.routes
 import gesso.generation.events
@@ -55,6 +57,7 @@ from gesso.calls.chain import Chains
 from gesso.calls.judging import Judges
 from gesso.calls.pool import ProviderPool
 from gesso.catalog.items import Shop
+from gesso.catalog.own_keys import service as own_keys
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock, SystemClock
 from gesso.core.logs import access_writer
@@ -157,6 +160,7 @@ def _fill_state(app: FastAPI, runtime: Runtime) -> None:
     state.credited = lambda: runtime.catalog.credited
     state.welcome = lambda: runtime.catalog.edition.welcome
     state.terms = terms_of(runtime.catalog)
+    state.own_keys = lambda: own_keys.offered(runtime.catalog)
     state.adult = lambda: runtime.catalog.edition.policy.adult
 
 
@@ -166,6 +170,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         metrics_router,
         gesso.accounts.routes.router,
         gesso.catalog.routes.router,
+        gesso.catalog.own_keys.routes.router,
         gesso.generation.routes.router,
         gesso.generation.events.router,
         gesso.generation.webhooks.router,
@@ -184,6 +189,7 @@ def _include_rooms(app: FastAPI, settings: Settings) -> None:
         gesso.web.shell.router,
         gesso.accounts.pages.router,
         gesso.accounts.settings_pages.router,
+        gesso.catalog.own_keys.pages.router,
         gesso.generation.pages.router,
         gesso.media.files.router,
         gesso.media.samples.router,

@@ -4,18 +4,23 @@ import asyncio
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
 from gesso.catalog import resealing
+from gesso.catalog.connections import seal_key
+from gesso.catalog.items import Connection
+from gesso.catalog.own_keys import repository as own_keys
 from gesso.catalog.registry import CHANNEL, Catalog
 from gesso.catalog.service import provider_config
 from gesso.core.ids import new_id
 from gesso.core.sealed import Sealer
 from gesso.db import Database, Listener
 from gesso.db.embedded import EmbeddedPostgres
+from tests.cast import make_user
 from tests.cli.homes import GESSO, Home, make_home, said
 from tests.conftest import SECRET
 
@@ -217,6 +222,23 @@ async def test_a_key_that_was_replaced_meanwhile_stays(fresh_db: Database, fresh
         assert await resealing._one(tx, place, Sealer(NEW, FOREIGN), read) is False
     assert await owner.fetchval("SELECT sealed_key FROM connection") == other
     await owner.close()
+
+
+async def test_peoples_own_keys_are_sealed_anew_with_the_rest(fresh_db: Database) -> None:
+    ada, old, new = await make_user(fresh_db), Sealer(SECRET), Sealer(NEW, SECRET)
+    fal = Connection(id=new_id(), key="fal", adapter="fal", name="fal")
+    stand_in = replace(fal, id=new_id(), own_key=True)
+    sealed = seal_key(old, stand_in, SecretStr("key-of:ada"))
+    async with fresh_db.workspace(ada.workspace_id, ada.user_id) as tx:
+        assert await own_keys.put(tx, stand_in.id, "fal", None, sealed)
+    done = await resealing.reseal(fresh_db, new)
+    assert (done.anew, done.shut) == (1, ())
+    assert [held.owners for held in await _holdings(fresh_db)] == [(f"own key {stand_in.id}",)]
+    async with fresh_db.workspace(ada.workspace_id, ada.user_id) as tx:
+        found = (await own_keys.mine(tx)).stand_in(fal)
+    assert found is not None
+    config = provider_config(found, Sealer(NEW), None)
+    assert config.api_key is not None and config.api_key.get_secret_value() == "key-of:ada"
 
 
 async def test_every_sealed_column_is_known_to_the_rotation(fresh_database_url: str) -> None:

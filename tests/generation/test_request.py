@@ -68,6 +68,18 @@ def test_a_fallback_serves_only_within_what_is_held() -> None:
     assert steps(allowance, first, *others) == ["first", "same", "cheaper", "dearer"]  # one use is one use
 
 
+def test_on_an_own_key_a_fallback_serves_only_where_there_is_a_key_and_costs_nothing_either_way() -> None:
+    other = replace(CONNECTION, id=new_id())
+    first, dearer = model("first", fallbacks=("dearer", "keyless")), model("dearer", price={"credits": "9"})
+    keyless = replace(model("keyless"), connection_id=other.id)
+    nothing = Price.of([OutputPrice(0)])
+    asked = generation({"size": "1024x1024"}, price=nothing, own_key=True)
+    assert steps(asked, first, dearer, keyless) == ["first", "dearer"]
+    assert steps(replace(asked, own_key=False), first, dearer, keyless) == ["first"]
+    (_, fallback) = chain(asked, nothing.outputs, {"first": first, "dearer": dearer}.get, lambda _: CONNECTION)
+    assert fallback.prices == nothing.outputs
+
+
 def test_a_fallback_must_know_what_matters_and_may_lack_the_rest() -> None:
     first = model("first", fallbacks=("plain", "sizeless", "strict"))
     plain = model("plain", {"size": SIZE})

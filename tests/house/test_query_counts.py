@@ -163,6 +163,7 @@ CASES = [
     Case("/api/openapi.json", 0, stranger=True),
     Case("/api/payments/billing-history", 4),
     Case("/api/prompts/prices", 4),
+    Case("/api/provider-keys", 4),
     Case("/api/user/subscription", 4),
     Case("/brand.css", 0, stranger=True),
     Case("/samples/{file}", 0, stranger=True, status=404),
@@ -210,6 +211,7 @@ CASES = [
     Case("/reset/{token}", 3, stranger=True, status=410),
     Case("/settings", 4),
     Case("/settings/password", 4),
+    Case("/settings/provider-keys", 7),
     Case("/settings/sessions", 7),
     Case("/settings/age", 4, status=404),  # this site has no models for adults
     Case("/shell/credits", 4),
@@ -235,6 +237,8 @@ async def site(postgres: Any, template: str, tmp_path_factory: pytest.TempPathFa
     url = await create_database(postgres, f"gesso_counts_{uuid.uuid4().hex}", template)
     settings = settings_for(url, Path(tmp_path_factory.mktemp("counts")), "http://127.0.0.1:9")
     await seeded(settings)
+    owner = await asyncpg.connect(url)
+    await owner.execute("UPDATE plan SET own_keys = true WHERE key = 'pro'")  # so that their page is there
     with recording() as sent:
         app = create_app(settings, SystemClock())
         async with app.router.lifespan_context(app):
@@ -242,7 +246,6 @@ async def site(postgres: Any, template: str, tmp_path_factory: pytest.TempPathFa
             people = [await make_user(db, name, operator=True) for name in ("Ada", "Bea")]
             for number in range(20):
                 await add_member(db, people[1], await make_user(db, f"Member {number}"))
-            owner = await asyncpg.connect(url)
             spaces = [
                 Space(who.workspace_id, (who.user_id,), many) for who, many in zip(people, (FEW, MANY), strict=True)
             ]

@@ -196,3 +196,34 @@ async def test_another_workspace_sees_nothing_of_it(ada: Person) -> None:
 )  # fmt: skip
 def test_the_prompt_is_taken_out_of_its_wrapping(answer: str, prompt: str) -> None:
     assert tidy(answer) == prompt
+
+
+async def test_without_credits_a_text_is_written_on_the_persons_own_key(house: House) -> None:
+    ada = await house.person(credits_=0)
+    await house.rows("UPDATE plan SET own_keys = true WHERE key = 'free'")
+    async with house.db.elevated("test: a plan with own keys") as tx:
+        tx.notify_after_commit("gesso_catalog", {})
+    async with asyncio.timeout(30):
+        while (answer := await ada.http.put("/api/provider-keys", json={"use": True})).status_code != 200:
+            await asyncio.sleep(0.02)
+    refused = await improve(ada, "a lighthouse")
+    assert refused.status_code == 402 and "own_key" in [one["way"] for one in refused.json()["ways"]]
+    (openai,) = [one["provider"] for one in answer.json()["items"] if one["provider"] == "openai"]
+    key = {"api_key": "sk-ada-of-her-own-ADAX"}
+    assert (await ada.http.put(f"/api/provider-keys/{openai}", json=key)).json()["ok"]
+    written = await improve(ada, "a lighthouse")
+    assert written.status_code == 200 and written.json()["charged"]["credits"] == "0", written.text
+    (record,) = await records(ada)
+    (attempt,) = await house.rows("SELECT * FROM attempt WHERE id = $1", record["attempt_id"])
+    (kept,) = await house.rows("SELECT * FROM own_key WHERE user_id = $1", ada.actor.user_id)
+    assert record["own_key"] and attempt["own_key"] and attempt["connection_id"] == kept["id"]
+    assert "own key" in (await ada.http.get("/dashboard/history.csv")).text
+
+    sealed = house.settings.sealer.seal(b"wrong", f"own_key:{kept['id']}")
+    await house.rows("UPDATE own_key SET sealed_key = $2 WHERE id = $1", kept["id"], sealed)
+    failed = await improve(ada, "a lighthouse")
+    assert failed.status_code == 503 and "Your own key was refused" in failed.json()["detail"]
+    assert (await house.rows("SELECT refused FROM own_key WHERE id = $1", kept["id"]))[0]["refused"] == "key"
+    assert (await improve(ada, "a lighthouse")).status_code == 402
+    assert await ada.wallet() == ("0", "0") and await house.wrong() == ()
+    assert (await improve(await house.person("Ben"), "a hill")).status_code == 200, "others are not touched"

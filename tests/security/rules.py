@@ -133,6 +133,16 @@ RULES: dict[str, Rule] = {
     "GET /settings/age": Rule("session", 404),  # this site has no models for adults
     "POST /settings/age": Rule("session", 404),
     "POST /settings/age/withdraw": Rule("session", 404),
+    "GET /settings/provider-keys": Rule("session", 404),  # no plan of this site has own keys
+    "POST /settings/provider-keys": Rule("session", 404, {"data": {"on": "true"}}),
+    "POST /settings/provider-keys/{provider}": Rule("session", 404, {"data": {"api_key": "x"}}, {"provider": "fal"}),
+    "POST /settings/provider-keys/{provider}/test": Rule("session", 404, values={"provider": "fal"}),
+    "POST /settings/provider-keys/{provider}/remove": Rule("session", 404, values={"provider": "fal"}),
+    "GET /api/provider-keys": Rule("session", 404),
+    "PUT /api/provider-keys": Rule("session", 404, {"json": {"use": True}}),
+    "PUT /api/provider-keys/{provider}": Rule("session", 404, {"json": {"api_key": "x"}}, {"provider": "fal"}),
+    "POST /api/provider-keys/{provider}/test": Rule("session", 404, values={"provider": "fal"}),
+    "DELETE /api/provider-keys/{provider}": Rule("session", 404, values={"provider": "fal"}),
     # --- with an id of something ---
     "GET /api/generate/status/{generation_id}": Rule("made", values={"generation_id": ID}),
     "POST /api/generate/{generation_id}/cancel": Rule("made", values={"generation_id": ID}),

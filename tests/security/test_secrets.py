@@ -15,7 +15,7 @@ from gesso.db.embedded import EmbeddedPostgres
 from gesso.providers.registry import ADAPTERS
 from tests.cli.homes import GESSO, Home
 from tests.security.rules import API, RULES, filled
-from tests.security.watched import ECHOED, KEYS, METRICS_TOKEN, Watched, search, spellings, watching
+from tests.security.watched import ECHOED, KEYS, METRICS_TOKEN, OWN, Watched, search, spellings, watching
 
 PASSWORD, WRONG, CHANGED = "canary password planted", "canary password mistyped", "canary password chosen later"
 ENDLESS = ("/api/events",)
@@ -109,6 +109,29 @@ async def work(watched: Watched) -> tuple[str, str]:
     return made["id"], refused["id"]
 
 
+async def own_key(watched: Watched) -> str:
+    """A key of one's own: refused, given, used, tried, and echoed by a provider. Returns what ran on it."""
+    ask, keys = watched.ask, "/api/provider-keys"
+    for sent in ({"api_key": [OWN]}, {"api_key": OWN, OWN: OWN}, {"api_key": f"{OWN}\n{OWN}"}):
+        assert (await ask("PUT", f"{keys}/fal", json=sent)).status_code == 422
+    assert (await ask("PUT", f"{keys}/none", json={"api_key": OWN})).status_code == 404
+    assert (await ask("PUT", f"{keys}/fal", json={"api_key": OWN})).status_code == 200
+    assert (await ask("POST", "/settings/provider-keys/fal", data={"api_key": OWN})).status_code == 303
+    assert (await ask("PUT", keys, json={"use": True})).status_code == 200
+    assert (await ask("POST", f"{keys}/fal/test")).json()["ok"]
+    workspace = (await ask("GET", "/api/auth/me")).json()["workspace"]["id"]
+    left = (await ask("GET", "/api/credits")).json()["balance"]
+    taken = {"direction": "take", "unit": "credit", "amount": left, "reason": "so that only the key is left"}
+    answer = await ask("POST", f"/api/admin/workspaces/{workspace}/credits", json=taken)
+    assert answer.status_code in (200, 201), answer.text
+    made = await ended(watched, await ask("POST", "/api/generate/image", json=API))
+    assert made["status"] == "succeeded" and made["own_key"], made
+    await ended(watched, await ask("POST", "/api/generate/image", json=API | {"prompt": "sandbox:malformed"}))
+    given = taken | {"direction": "give", "reason": "for the rest"}
+    assert (await ask("POST", f"/api/admin/workspaces/{workspace}/credits", json=given)).status_code in (200, 201)
+    return str(made["id"])
+
+
 async def look_at_everything(watched: Watched, generation: str) -> None:
     """Every page and every answer there is, as an operator."""
     for route, rule in RULES.items():
@@ -152,9 +175,14 @@ async def lose(watched: Watched, email: str) -> str:
 async def test_no_secret_is_written_answered_told_or_kept(watched: Watched) -> None:
     email = await become(watched)
     await connect_all(watched)
+    own = await own_key(watched)
     made, refused = await work(watched)
+    # fal is somebody else by now, who says the key that it refuses
+    assert (await watched.ask("PUT", "/api/provider-keys/fal", json={"api_key": OWN})).status_code == 422
+    await watched.ask("POST", "/settings/provider-keys/fal", data={"api_key": OWN})
     await look_at_everything(watched, refused)
-    await watched.ask("GET", f"/admin/jobs/{made}")
+    for generation in (made, own):
+        await watched.ask("GET", f"/admin/jobs/{generation}")
     await gesso_apart(watched, "doctor")
     await gesso(watched, "connection", "test", "echo-fal")
     token = await lose(watched, email)
@@ -168,7 +196,8 @@ async def test_no_secret_is_written_answered_told_or_kept(watched: Watched) -> N
         ("the answers", "gesso_provider_attempts_total"), ("the answers", "sealed keys"), ("the answers", "echo-fal"),
         ("the error reports", "connection.misconfigured"), ("the traces", refused),
         ("the product events", "generation ended"), ("the table attempt_exchange", "/juggernaut"),
-        ("the table connection", "canary-fal"), ("the table attempt", refused),
+        ("the table connection", "canary-fal"), ("the table attempt", refused), ("the traces", own),
+        ("the table own_key", "6789"),
     ):  # fmt: skip
         assert mark in places[place], f"{place} does not hold {mark}"
     exchanges = "\n".join(said for said in watched.said if said.startswith(f"/admin/jobs/{refused}"))

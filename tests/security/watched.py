@@ -43,6 +43,8 @@ KEYS = {name: f"canary-id-{name}:canary-secret-{name}-0123456789" for name in AD
 STUDIO = Path(gesso.__file__).parent / "editions" / "studio.toml"
 ECHOED = "canary-id-echoed:canary-secret-echoed-0123456789"
 """The key of a connection whose provider answers with all that it was sent."""
+OWN = "canary-id-own:canary-secret-own-0123456789"
+"""A person's own key for fal."""
 
 
 def spellings(secret: str) -> dict[str, str]:
@@ -113,6 +115,7 @@ class Watched:
             "the bucket's secret": BUCKET_SECRET, "the bucket's token": BUCKET_TOKEN,
             "the collector's token": METRICS_TOKEN,
             "an echoed key": ECHOED, "half of it": ECHOED.partition(":")[2],
+            "an own key": OWN, "half of an own key": OWN.partition(":")[2],
             **{f"{name}'s key": key for name, key in KEYS.items()}, **halves,
             **{f"session {number}": session for number, session in enumerate(self.tokens)},
         }  # fmt: skip
@@ -176,7 +179,8 @@ async def watching(postgres: EmbeddedPostgres, template: str, folder: Path) -> A
             "POSTHOG_API_KEY": "phc_project", "POSTHOG_HOST": receiver.url,
         }  # fmt: skip
         edition = folder / "adults.toml"  # else adapters for adults could not be given a key
-        edition.write_text(STUDIO.read_text().replace('content = "general"', 'content = "adult"'))
+        text = STUDIO.read_text().replace('content = "general"', 'content = "adult"')
+        edition.write_text(text.replace("[[plans]]", "[[plans]]\nown_keys = true"))
         environment |= {"GESSO_EDITION": str(edition), "GESSO_ADULT_CONTENT": "true"}
         owner = await asyncpg.connect(url)
         stack.push_async_callback(owner.close)

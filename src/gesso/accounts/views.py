@@ -17,12 +17,15 @@ SECTIONS = (
     NavItem("Sessions", "/settings/sessions", "monitor"),
 )
 """The parts of Settings, in the order they stand beside the page."""
+_KEYS = NavItem("Provider keys", "/settings/provider-keys", "plug")
 _AGE = NavItem("Age", "/settings/age", "badge-check")
 
 
 def sections(request: Request) -> tuple[NavItem, ...]:
-    """The parts of Settings here; one's age is asked for only where adult models are offered."""
-    return (*SECTIONS, _AGE) if request.app.state.adult() else SECTIONS
+    """The parts of Settings here; one's age is asked for only where adult models are offered, and own keys only where
+    a plan has them."""
+    found = (*SECTIONS, _KEYS) if request.app.state.own_keys() else SECTIONS
+    return (*found, _AGE) if request.app.state.adult() else found
 
 
 _BROWSERS = (

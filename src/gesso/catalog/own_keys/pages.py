@@ -69,7 +69,7 @@ async def _page(
     )  # fmt: skip
 
 
-@router.post("/use")
+@router.post("")
 async def switch_own_keys(request: Request, actor: CurrentActor, catalog: Shown) -> Response:
     """Use one's keys when nothing else is left, or do not."""
     form = await read(request, SwitchForm)
