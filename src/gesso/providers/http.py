@@ -22,7 +22,7 @@ from gesso.core.logs import MASK, redact
 from gesso.core.tls import trusted
 from gesso.providers import exchange
 from gesso.providers.base import JSON, ConnectionConfig
-from gesso.providers.errors import Misconfigured, Rejected
+from gesso.providers.errors import Misconfigured, OutcomeUnknown, ProviderError, Rejected, Unavailable
 
 ANSWER_MAX_BYTES = 8 * 2**20
 """No answer without a file inside is larger."""
@@ -44,6 +44,15 @@ class NoAnswer(Exception):
     def __init__(self, reason: str, *, sent: bool) -> None:
         super().__init__(reason)
         self.sent = sent
+
+    def while_asking(self, about: str) -> ProviderError:
+        """What it means for a call that changes nothing: it can be made again. `about` begins the operator's note."""
+        return Unavailable(note=f"{about}: {self}")
+
+    def while_making(self, about: str) -> ProviderError:
+        """What it means for a call that may be billed and cannot be repeated: OutcomeUnknown once it may have arrived,
+        Unavailable before."""
+        return OutcomeUnknown(note=f"{about}: {self}") if self.sent else self.while_asking(about)
 
 
 class UntrustedUrl(Exception):

@@ -14,7 +14,6 @@ Choices about what is sent, and why:
 import hashlib
 import re
 import secrets
-from time import monotonic
 from typing import Any
 
 from gesso.providers.base import (
@@ -34,15 +33,16 @@ from gesso.providers.comfyui.options import Shape, shape_of
 from gesso.providers.errors import OutcomeUnknown, ProviderError, Rejected, Unavailable
 from gesso.providers.http import Answer, FilePart, NoAnswer
 from gesso.providers.silent import WithoutNotices
+from gesso.providers.trial import tried
 
 SUBMIT_SECONDS = 60.0
 UPLOAD_SECONDS = 120.0
 ASK_SECONDS = 30.0
-TEST_SECONDS = 15.0
 QUEUE_MAX_BYTES = 64 * 2**20
 """The queue names every waiting workflow in full."""
 SINCE = (0, 3, 57)
 """The first version that stops one job and not whatever runs."""
+_FOREIGN = "It did not come from ComfyUI: please check the base URL."
 _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/gif": "gif"}
 
 
@@ -69,9 +69,7 @@ class ComfyAdapter(WithoutNotices):
         try:
             answer = await self._client.call("POST", self._client.url("prompt"), body=body, seconds=SUBMIT_SECONDS)
         except NoAnswer as error:
-            if error.sent:
-                raise OutcomeUnknown(note=f"Submit: {error}") from None
-            raise Unavailable(note=f"Submit: {error}") from None
+            raise error.while_making("Submit") from None
         if answer.status == 500:
             return await self._after_crash(answer, key)
         if answer.status != 200:
@@ -151,28 +149,24 @@ class ComfyAdapter(WithoutNotices):
 
     async def test(self) -> TestReport:
         """Ask for the system's statistics: the version, and what it computes on."""
-        start = monotonic()
-        try:
-            answer = await self._client.call("GET", self._client.url("system_stats"), seconds=TEST_SECONDS)
-        except NoAnswer as error:
-            return TestReport(False, None, None, None, (f"ComfyUI cannot be reached: {error}.",), "unavailable")
-        took = round((monotonic() - start) * 1000)
-        heard = f"An answer came in {took} ms."
+        trial = await tried(self._client, self._client.url("system_stats"), "ComfyUI")
+        if isinstance(trial, TestReport):
+            return trial
+        answer, has_key = trial.answer, self._client.has_key
         told = wire.system(answer.data()) if answer.status == 200 else None
         if told is not None:
-            key = "The key is accepted, or none is asked for." if self._client.has_key else "No key is asked for."
-            return TestReport(True, True, took, None, (heard, key, *_about(*told)))
-        failure = failures.classify(answer, self._client.mask)
-        refused = failure.code == "misconfigured_key"
+            key = "The key is accepted, or none is asked for." if has_key else "No key is asked for."
+            return trial.good(key, *_about(*told))
+        if answer.status == 200:
+            return trial.foreign(_FOREIGN)
+        code = failures.classify(answer, self._client.mask).code
         sentence = {
-            "misconfigured_key": "The key is refused."
-            if self._client.has_key
-            else "What stands before it wants a key.",
-            "misconfigured_model": "It did not come from ComfyUI: please check the base URL.",
+            "misconfigured_key": "The key is refused." if has_key else "What stands before it wants a key.",
+            "misconfigured_model": _FOREIGN,
             "busy": "There are too many requests at the moment.",
-        }.get(failure.code, "ComfyUI is not working properly at the moment.")
-        code = "misconfigured_model" if answer.status == 200 else failure.code
-        return TestReport(True, False if refused else None, took, None, (heard, sentence), code)
+        }.get(code, "ComfyUI is not working properly at the moment.")
+        accepted = False if code == "misconfigured_key" else None
+        return TestReport(True, accepted, trial.took_ms, None, (trial.heard, sentence), code)
 
     async def aclose(self) -> None:
         """Close pooled connections."""
@@ -190,7 +184,7 @@ class ComfyAdapter(WithoutNotices):
                 "POST", self._client.url("upload/image"), form=form, files=[part], seconds=UPLOAD_SECONDS
             )
         except NoAnswer as error:
-            raise Unavailable(note=f"Upload: {error}") from None
+            raise error.while_asking("Upload") from None
         if answer.status != 200:
             raise failures.classify(answer, self._client.mask)
         found = wire.uploaded(answer.data())
@@ -214,7 +208,7 @@ class ComfyAdapter(WithoutNotices):
                 method, self._client.url(path), body=body, seconds=ASK_SECONDS, max_bytes=QUEUE_MAX_BYTES
             )
         except NoAnswer as error:
-            raise Unavailable(note=f"{path.partition('/')[0]}: {error}") from None
+            raise error.while_asking(path.partition("/")[0]) from None
 
 
 def _facts(request: MediaRequest, shape: Shape, built: payload.Payload, seed: int) -> dict[str, JSON]:

@@ -12,7 +12,7 @@ from gesso.providers import asking
 from gesso.providers.base import JSON, Done, Failed, OutputFile
 from gesso.providers.comfyui import failures, wire
 from gesso.providers.comfyui.client import ComfyClient
-from gesso.providers.errors import Rejected, Unavailable
+from gesso.providers.errors import Rejected
 from gesso.providers.http import NoAnswer
 
 FETCH_SECONDS = 240.0
@@ -65,7 +65,7 @@ async def _fetched(client: ComfyClient, file: wire.File) -> OutputFile:
             "GET", url, headers={"Accept": "*/*"}, seconds=FETCH_SECONDS, max_bytes=FILE_MAX_BYTES
         )
     except NoAnswer as error:
-        raise Unavailable(note=f"View: {error}") from None
+        raise error.while_asking("View") from None
     location = answer.headers.get("location")
     if 300 <= answer.status < 400 and location:
         return OutputFile(url=urljoin(url, location), media_type=file.media_type)

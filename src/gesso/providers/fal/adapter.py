@@ -16,7 +16,6 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
-from time import monotonic
 from urllib.parse import quote
 
 from gesso.core.clock import Clock, SystemClock
@@ -40,13 +39,20 @@ from gesso.providers.fal.options import shape_for
 from gesso.providers.fal.uploads import Uploads
 from gesso.providers.fal.webhooks import Webhooks
 from gesso.providers.http import Answer, NoAnswer, UntrustedUrl
+from gesso.providers.trial import Trial, tried
 
 START_TIMEOUT_SECONDS = 240
 KEEP_FILES_SECONDS = 86_400
 SUBMIT_SECONDS = 60.0
 ASK_SECONDS = 30.0
-TEST_SECONDS = 15.0
 _TEST_APP = "fal-ai/flux"
+_PROBLEMS: Mapping[str, str] = {
+    "misconfigured_key": "The key is refused.",
+    "misconfigured_credit": "The key is accepted, but the account is locked or out of credit.",
+    "misconfigured_model": "It did not come from fal: please check the base URL.",
+    "busy": "There are too many requests at the moment.",
+}
+"""Error code → what a test tells."""
 # A proxy that lost its upstream cannot tell whether the upstream had taken the request already.
 _AMBIGUOUS = frozenset({502, 504, 520, 522, 524})
 
@@ -85,9 +91,7 @@ class FalAdapter:
         try:
             answer = await self._client.call("POST", url, body=built.body, headers=headers, seconds=SUBMIT_SECONDS)
         except NoAnswer as error:
-            if error.sent:
-                raise OutcomeUnknown(note=f"Submit: {error}") from None
-            raise Unavailable(note=f"Submit: {error}") from None
+            raise error.while_making("Submit") from None
         taken = self._taken(answer)
         facts: dict[str, JSON] = {
             "model": model,
@@ -189,13 +193,8 @@ class FalAdapter:
     async def test(self) -> TestReport:
         """Look up the status of a random request id: 401 means that the key is refused, 404 that it is accepted."""
         url = f"{self._client.hosts.queue}/{_TEST_APP}/requests/{uuid.uuid4()}/status"
-        start = monotonic()
-        try:
-            answer = await self._client.call("GET", url, seconds=TEST_SECONDS)
-        except NoAnswer as error:
-            return TestReport(False, None, None, None, (f"fal cannot be reached: {error}.",), "unavailable")
-        took = round((monotonic() - start) * 1000)
-        return _report(answer, took, self._client.mask)
+        trial = await tried(self._client, url, "fal")
+        return trial if isinstance(trial, TestReport) else _report(trial, self._client.mask)
 
     async def aclose(self) -> None:
         """Close pooled connections."""
@@ -211,31 +210,21 @@ class FalAdapter:
                 raise UntrustedUrl
             return await self._client.call(method, url + query, seconds=ASK_SECONDS)
         except NoAnswer as error:
-            raise Unavailable(note=f"{name}: {error}") from None
+            raise error.while_asking(name) from None
         except UntrustedUrl:
             note = f"The job's {name} does not belong to the address configured for this connection."
             raise OutcomeUnknown(note=note) from None
 
 
-def _report(answer: Answer, took: int, mask: Callable[[str], str]) -> TestReport:
+def _report(trial: Trial, mask: Callable[[str], str]) -> TestReport:
     """What the answer to a test look-up tells."""
-    heard = f"An answer came in {took} ms."
+    answer = trial.answer
     if answer.status < 300 or (answer.status in (400, 404, 410, 422) and failures.is_fal(answer)):
-        told = (
+        return trial.good(
             "The key is accepted.",
             "fal does not tell the balance to this kind of key; an empty account shows when a job is submitted.",
         )
-        return TestReport(True, True, took, None, (heard, *told))
-    failure = failures.classify(answer, mask)
-    accepted = {"misconfigured_key": False, "misconfigured_credit": True}.get(failure.code)
-    sentence = {
-        "misconfigured_key": "The key is refused.",
-        "misconfigured_credit": "The key is accepted, but the account is locked or out of credit.",
-        "misconfigured_model": "It did not come from fal: please check the base URL.",
-        "busy": "There are too many requests at the moment.",
-    }.get(failure.code, "fal is not working properly at the moment.")
-    sentences = tuple(text for text in (heard, sentence, failure.note) if text)
-    return TestReport(True, accepted, took, None, sentences, failure.code)
+    return trial.bad(failures.classify(answer, mask), _PROBLEMS, "fal is not working properly at the moment.")
 
 
 def _done(operation: Operation, answer: Answer, cost: int | None) -> Done | Failed:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gesso.providers.base import JSON, MediaKind, MediaRequest
-from gesso.providers.errors import Misconfigured
+from gesso.providers.wiredata import is_table, is_whole, unusable
 
 FLUX_PRESETS = ("square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9")
 _SAME = {"output_format": "output_format"}
@@ -180,7 +180,7 @@ def _read(name: str, value: JSON) -> Any:
         return value
     if name in _FIELD_NAMES and (value in (None, "none") or _is_word(value)):
         return None if value == "none" else value
-    if name in _WHOLE and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if name in _WHOLE and is_whole(value, 0):
         return value
     if name == "images_required" and isinstance(value, bool):
         return value
@@ -194,14 +194,10 @@ def _read(name: str, value: JSON) -> Any:
         given = {part: part for part in value if isinstance(part, str)} if isinstance(value, list) else value
         if isinstance(given, dict) and all(_is_word(theirs) for theirs in given.values()):
             return given
-    if name == "quality" and (value is None or _is_word(value) or _is_tiers(value)):
+    if name == "quality" and (value is None or _is_word(value) or is_table(value)):
         return value
-    raise Misconfigured("model", note=f"The model's wire data has an unusable {name!r}.")
+    raise unusable(name)
 
 
 def _is_word(value: object) -> bool:
     return isinstance(value, str) and bool(_WORD.fullmatch(value))
-
-
-def _is_tiers(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(body, dict) for body in value.values())

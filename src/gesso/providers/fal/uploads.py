@@ -98,7 +98,7 @@ class Uploads:
         try:
             return await self._client.call(method, url, seconds=UPLOAD_SECONDS, **rest)  # type: ignore[arg-type]
         except NoAnswer as error:
-            raise Unavailable(note=f"Upload: {error}") from None
+            raise error.while_asking("Upload") from None
         except UntrustedUrl:
             raise Misconfigured("model", note="The upload address is not the configured one.") from None
 

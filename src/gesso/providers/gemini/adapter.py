@@ -5,7 +5,6 @@ Interactions API is not used: generateContent stays supported and keeps nothing 
 """
 
 from collections.abc import AsyncIterator, Mapping
-from time import monotonic
 
 from gesso.providers.base import (
     ConnectionConfig,
@@ -19,18 +18,17 @@ from gesso.providers.base import (
 from gesso.providers.errors import OutcomeUnknown
 from gesso.providers.gemini import failures, painting, wire, writing
 from gesso.providers.gemini.client import GeminiClient
-from gesso.providers.http import NoAnswer
 from gesso.providers.silent import WithoutNotices
 from gesso.providers.text import TextEnd, TextRequest
+from gesso.providers.trial import tried
 
-TEST_SECONDS = 15.0
-_PROBLEMS: Mapping[str, tuple[bool | None, str]] = {
-    "misconfigured_key": (False, "The key is refused."),
-    "misconfigured_credit": (True, "The key is accepted, but billing, the region or a quota stands in the way."),
-    "misconfigured_model": (None, "No list of models was found there: please check the base URL."),
-    "busy": (None, "There are too many requests at the moment."),
+_PROBLEMS: Mapping[str, str] = {
+    "misconfigured_key": "The key is refused.",
+    "misconfigured_credit": "The key is accepted, but billing, the region or a quota stands in the way.",
+    "misconfigured_model": "No list of models was found there: please check the base URL.",
+    "busy": "There are too many requests at the moment.",
 }
-"""Error code → whether the key is accepted, and what to tell."""
+"""Error code → what a test tells."""
 
 
 class GeminiAdapter(WithoutNotices):
@@ -64,22 +62,15 @@ class GeminiAdapter(WithoutNotices):
 
     async def test(self) -> TestReport:
         """Ask for one line of the list of models: free, and a wrong key is refused."""
-        start = monotonic()
-        try:
-            answer = await self._client.call("GET", f"{self._client.base}/models?pageSize=1", seconds=TEST_SECONDS)
-        except NoAnswer as error:
-            return TestReport(False, None, None, None, (f"The server cannot be reached: {error}.",), "unavailable")
-        took = round((monotonic() - start) * 1000)
-        heard = f"An answer came in {took} ms."
-        if answer.status == 200:
-            if wire.is_model_list(answer.data()):
-                told = ("The key is accepted.", "Google does not tell a balance.")
-                return TestReport(True, True, took, None, (heard, *told))
-            sentence = "It is not a list of models: please check the base URL."
-            return TestReport(True, None, took, None, (heard, sentence), "misconfigured_model")
-        failure = failures.classify(answer, self._client.mask, "free")
-        accepted, sentence = _PROBLEMS.get(failure.code, (None, "The server is not working properly at the moment."))
-        return TestReport(True, accepted, took, None, (heard, sentence, *filter(None, [failure.note])), failure.code)
+        trial = await tried(self._client, f"{self._client.base}/models?pageSize=1", "The server")
+        if isinstance(trial, TestReport):
+            return trial
+        if trial.answer.status == 200:
+            if wire.is_model_list(trial.answer.data()):
+                return trial.good("The key is accepted.", "Google does not tell a balance.")
+            return trial.foreign("It is not a list of models: please check the base URL.")
+        failure = failures.classify(trial.answer, self._client.mask, "free")
+        return trial.bad(failure, _PROBLEMS, "The server is not working properly at the moment.")
 
     async def aclose(self) -> None:
         """Close pooled connections."""

@@ -33,9 +33,9 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from gesso.providers.base import JSON
-from gesso.providers.errors import Misconfigured
 from gesso.providers.gemini.pricing import NAMES
 from gesso.providers.prices import read_prices
+from gesso.providers.wiredata import is_whole, unusable
 
 Kind = Literal["text", "image"]
 SchemaManner = Literal["response_schema", "json", "instruction"]
@@ -96,9 +96,9 @@ def _read(name: str, value: JSON, shape: Shape) -> Any:
     """One member of `wire`, checked: a slip here would otherwise be paid for as a wrong answer."""
     if name in ("stream", "images", "images_required") and isinstance(value, bool):
         return value
-    if name in ("seconds", "inline_mb", "images_max") and _is_whole(value, 1):
+    if name in ("seconds", "inline_mb", "images_max") and is_whole(value):
         return value
-    if name == "thinking_room" and _is_whole(value, 0):
+    if name == "thinking_room" and is_whole(value, 0):
         return value
     if name == "schema" and value in ("response_schema", "json", "instruction"):
         return value
@@ -123,11 +123,7 @@ def _read(name: str, value: JSON, shape: Shape) -> Any:
             return tuple(value)
         if name == "modalities" and value and all(part in ("TEXT", "IMAGE") for part in value):
             return tuple(value)
-    raise Misconfigured("model", note=f"The model's wire data has an unusable {name!r}.")
-
-
-def _is_whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    raise unusable(name)
 
 
 def _matches(pattern: re.Pattern[str], value: object) -> bool:

@@ -12,7 +12,7 @@
 
 from gesso.providers import asking
 from gesso.providers.base import Done, MediaRequest
-from gesso.providers.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable
+from gesso.providers.errors import Misconfigured, OutcomeUnknown, Rejected
 from gesso.providers.gemini import failures, payload, wire
 from gesso.providers.gemini.client import GeminiClient
 from gesso.providers.gemini.options import Shape, shape_of
@@ -34,9 +34,7 @@ async def paint(client: GeminiClient, request: MediaRequest) -> Done:
     try:
         answer = await client.call("POST", url, body=built.body, seconds=seconds, max_bytes=ANSWER_MAX_BYTES)
     except NoAnswer as error:
-        if error.sent:
-            raise OutcomeUnknown(note=f"Pictures: {error}") from None
-        raise Unavailable(note=f"Pictures: {error}") from None
+        raise error.while_making("Pictures") from None
     if answer.status != 200:
         raise failures.classify(answer, client.mask, "media")
     return _done(answer, built, shape, client)

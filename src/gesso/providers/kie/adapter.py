@@ -11,7 +11,6 @@ Choices about what is sent, and why:
 
 from collections.abc import AsyncIterator, Mapping
 from decimal import ROUND_CEILING, Decimal
-from time import monotonic
 from urllib.parse import urlencode
 
 from gesso.core.clock import Clock, SystemClock
@@ -35,15 +34,24 @@ from gesso.providers.kie.client import KieClient
 from gesso.providers.kie.options import Door, door_of, shape_of
 from gesso.providers.kie.uploads import url_of
 from gesso.providers.text import TextEnd, TextRequest
+from gesso.providers.trial import Trial, tried
 
 SUBMIT_SECONDS = 60.0
 ASK_SECONDS = 30.0
-TEST_SECONDS = 15.0
 MICRO_USD_PER_CREDIT = 5000
 """What a credit costs in any quantity (fact sheet, section 3)."""
 
 _CREATE: Mapping[Door, str] = {"jobs": "/api/v1/jobs/createTask", "kontext": "/api/v1/flux/kontext/generate"}
 _STATE: Mapping[Door, str] = {"jobs": "/api/v1/jobs/recordInfo", "kontext": "/api/v1/flux/kontext/record-info"}
+
+_FOREIGN = "It did not come from kie.ai: please check the base URL."
+_PROBLEMS: Mapping[str, str] = {
+    "misconfigured_key": "The key is refused.",
+    "misconfigured_credit": "The key is accepted, but it is out of credit or at its own cap.",
+    "misconfigured_model": _FOREIGN,
+    "busy": "There are too many requests at the moment.",
+}
+"""Error code → what a test tells."""
 
 
 class KieAdapter:
@@ -72,9 +80,7 @@ class KieAdapter:
                 "POST", f"{self._client.base}{_CREATE[door]}", body=body, seconds=SUBMIT_SECONDS
             )
         except NoAnswer as error:
-            if error.sent:
-                raise OutcomeUnknown(note=f"Submit: {error}") from None
-            raise Unavailable(note=f"Submit: {error}") from None
+            raise error.while_making("Submit") from None
         told = wire.envelope(answer.status, answer.data())
         if not told.ok:
             raise failures.of_submit(told, answer.headers, self._client.mask, shape.safety)
@@ -155,16 +161,12 @@ class KieAdapter:
 
     async def test(self) -> TestReport:
         """Ask for the balance: free, and a wrong key is refused."""
-        start = monotonic()
-        try:
-            answer = await self._client.call("GET", f"{self._client.base}/api/v1/chat/credit", seconds=TEST_SECONDS)
-        except NoAnswer as error:
-            return TestReport(False, None, None, None, (f"kie.ai cannot be reached: {error}.",), "unavailable")
-        took = round((monotonic() - start) * 1000)
-        return self._report(wire.envelope(answer.status, answer.data()), answer, took)
+        trial = await tried(self._client, f"{self._client.base}/api/v1/chat/credit", "kie.ai")
+        return trial if isinstance(trial, TestReport) else self._report(trial)
 
-    def _report(self, told: wire.Envelope, answer: Answer, took: int) -> TestReport:
-        heard, left = f"An answer came in {took} ms.", wire.amount(told.data)
+    def _report(self, trial: Trial) -> TestReport:
+        told = wire.envelope(trial.answer.status, trial.answer.data())
+        left = wire.amount(told.data)
         if told.ok and (left is not None or isinstance(told.data, int | float)):
             balance = f"{told.data} credits, about ${(left or Decimal(0)) * self._credit / 1_000_000:.2f}"
             signs = (
@@ -172,21 +174,13 @@ class KieAdapter:
                 else "No webhook key is set (API key:webhook key), so notices of finished jobs come unsigned."
             )  # fmt: skip
             if not left:
-                sentences = (heard, "The key is accepted, but the account is out of credit.", signs)
-                return TestReport(True, True, took, balance, sentences, "misconfigured_credit")
-            return TestReport(True, True, took, balance, (heard, f"The key is accepted; it has {balance}.", signs))
+                empty = "The key is accepted, but the account is out of credit."
+                return trial.good(empty, signs, balance=balance, problem="misconfigured_credit")
+            return trial.good(f"The key is accepted; it has {balance}.", signs, balance=balance)
         if told.ok or (told.code < 300 and not told.told):
-            sentence = "It did not come from kie.ai: please check the base URL."
-            return TestReport(True, None, took, None, (heard, sentence), "misconfigured_model")
-        failure = failures.classify(told, answer.headers, self._client.mask)
-        accepted = {"misconfigured_key": False, "misconfigured_credit": True}.get(failure.code)
-        sentence = {
-            "misconfigured_key": "The key is refused.",
-            "misconfigured_credit": "The key is accepted, but it is out of credit or at its own cap.",
-            "misconfigured_model": "It did not come from kie.ai: please check the base URL.",
-            "busy": "There are too many requests at the moment.",
-        }.get(failure.code, "kie.ai is not working properly at the moment.")
-        return TestReport(True, accepted, took, None, (heard, sentence, *filter(None, [failure.note])), failure.code)
+            return trial.foreign(_FOREIGN)
+        failure = failures.classify(told, trial.answer.headers, self._client.mask)
+        return trial.bad(failure, _PROBLEMS, "kie.ai is not working properly at the moment.")
 
     async def aclose(self) -> None:
         """Close pooled connections."""
@@ -196,7 +190,7 @@ class KieAdapter:
         try:
             return await self._client.call("GET", f"{self._client.base}{path}", seconds=ASK_SECONDS)
         except NoAnswer as error:
-            raise Unavailable(note=f"GET: {error}") from None
+            raise error.while_asking("GET") from None
         except UntrustedUrl:
             raise Misconfigured("model", note="The address is not the configured one.") from None
 

@@ -26,6 +26,7 @@ from gesso.providers.openai import chat, writing
 from gesso.providers.openai import failures as openai_failures
 from gesso.providers.openai import wire as openai_wire
 from gesso.providers.text import TextEnd, TextRequest
+from gesso.providers.wiredata import unusable
 
 LINGER_SECONDS = 2.0
 """How long the rest of a stream (usage, credits, [DONE]) is waited for after the last word."""
@@ -43,7 +44,7 @@ async def write(
     given = dict(request.wire)
     by_address = given.pop("pictures", "upload")
     if by_address not in ("upload", "inline"):
-        raise Misconfigured("model", note="The model's wire data has an unusable 'pictures'.")
+        raise unusable("pictures")
     manner = chat.manner_over(given, _usual(request.model))
     check = chat.body_of(request, manner)  # refuses a bad request before anything is uploaded
     addresses: dict[int, str] = {}

@@ -29,6 +29,7 @@ from typing import Any, Literal
 from gesso.providers.base import JSON
 from gesso.providers.errors import Misconfigured
 from gesso.providers.kie.failures import SAFETY
+from gesso.providers.wiredata import is_pattern, is_table, is_whole, unusable
 
 Door = Literal["jobs", "kontext"]
 Choices = Mapping[str, Mapping[str, Mapping[str, JSON]]]
@@ -206,7 +207,7 @@ def shape_of(model: str, wire: Mapping[str, JSON], *, with_pictures: bool) -> tu
     """
     like = wire.get("like", model)
     if "like" in wire and (not isinstance(like, str) or like not in TABLE):
-        raise _unusable("like")
+        raise unusable("like")
     given = {name: _read(name, value) for name, value in wire.items() if name != "like"}
     shape = replace(TABLE.get(str(like), GENERIC), **given)
     if not with_pictures or shape.images_model is None:
@@ -222,7 +223,7 @@ def _read(name: str, value: JSON) -> Any:
             return None
         if (_MODEL if name == "images_model" else _WORD).fullmatch(value):
             return value
-    if name in _WHOLE and isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    if name in _WHOLE and is_whole(value):
         return value
     if name == "images_required" and isinstance(value, bool):
         return value
@@ -234,26 +235,10 @@ def _read(name: str, value: JSON) -> Any:
                 return found
     if name in ("text", "safety") and isinstance(value, list):
         words = [part for part in value if isinstance(part, str) and part]
-        if len(words) == len(value) and (name == "text" or all(map(_is_pattern, words))):
+        if len(words) == len(value) and (name == "text" or all(map(is_pattern, words))):
             return frozenset(words) if name == "text" else tuple(words)
     if name == "defaults" and isinstance(value, dict):
         return value
-    if name == "choices" and isinstance(value, dict) and all(map(_is_table, value.values())):
+    if name == "choices" and isinstance(value, dict) and all(map(is_table, value.values())):
         return value
-    raise _unusable(name)
-
-
-def _unusable(name: str) -> Misconfigured:
-    return Misconfigured("model", note=f"The model's wire data has an unusable {name!r}.")
-
-
-def _is_pattern(text: str) -> bool:
-    try:
-        re.compile(text)
-    except re.error:
-        return False
-    return True
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(fields, dict) for fields in value.values())
+    raise unusable(name)

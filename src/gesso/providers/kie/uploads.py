@@ -27,7 +27,7 @@ async def url_of(client: KieClient, file: InputFile) -> str:
             files=[("file", (name, file.data, file.media_type))], seconds=UPLOAD_SECONDS,
         )  # fmt: skip
     except NoAnswer as error:
-        raise Unavailable(note=f"Upload: {error}") from None
+        raise error.while_asking("Upload") from None
     except UntrustedUrl:
         raise Misconfigured("model", note="The upload address is not the configured one.") from None
     told = wire.envelope(answer.status, answer.data())

@@ -5,7 +5,6 @@ Which failure of a paid picture may be tried again, and which leaves its outcome
 """
 
 from collections.abc import AsyncIterator
-from time import monotonic
 
 from gesso.providers.base import (
     ConnectionConfig,
@@ -17,13 +16,11 @@ from gesso.providers.base import (
     Pending,
     TestReport,
 )
-from gesso.providers.http import NoAnswer
 from gesso.providers.openai import failures, filming, judging, painting, wire, writing
 from gesso.providers.openai.client import OpenAIClient
 from gesso.providers.silent import WithoutNotices
 from gesso.providers.text import Judgement, TextEnd, TextRequest
-
-TEST_SECONDS = 15.0
+from gesso.providers.trial import tried
 
 
 class OpenAIAdapter(WithoutNotices):
@@ -63,30 +60,23 @@ class OpenAIAdapter(WithoutNotices):
 
     async def test(self) -> TestReport:
         """List the models: free, and a wrong key is refused where a key counts."""
-        start = monotonic()
-        try:
-            answer = await self._client.call("GET", self._client.url("models"), seconds=TEST_SECONDS)
-        except NoAnswer as error:
-            return TestReport(False, None, None, None, (f"The server cannot be reached: {error}.",), "unavailable")
-        took = round((monotonic() - start) * 1000)
-        heard = f"An answer came in {took} ms."
-        names = wire.model_names(answer.data()) if answer.status == 200 else None
+        trial = await tried(self._client, self._client.url("models"), "The server")
+        if isinstance(trial, TestReport):
+            return trial
+        names = wire.model_names(trial.answer.data()) if trial.answer.status == 200 else None
         if names is not None:
             key = "The key is accepted." if self._client.has_key else "No key is set, and none is asked for."
-            told = (key, f"The server lists {len(names)} models.", "It does not tell a balance.")
-            return TestReport(True, True, took, None, (heard, *told))
-        if answer.status == 200:
-            sentence = "It is not a list of models: please check the base URL."
-            return TestReport(True, None, took, None, (heard, sentence), "misconfigured_model")
-        failure = failures.classify(answer, self._client.mask, "free")
-        accepted = {"misconfigured_key": False, "misconfigured_credit": True}.get(failure.code)
-        sentence = {
+            return trial.good(key, f"The server lists {len(names)} models.", "It does not tell a balance.")
+        if trial.answer.status == 200:
+            return trial.foreign("It is not a list of models: please check the base URL.")
+        sentences = {
             "misconfigured_key": "The key is refused." if self._client.has_key else "The server wants a key.",
             "misconfigured_credit": "The key is accepted, but the account is out of credit.",
             "misconfigured_model": "No list of models was found there: please check the base URL.",
             "busy": "There are too many requests at the moment.",
-        }.get(failure.code, "The server is not working properly at the moment.")
-        return TestReport(True, accepted, took, None, (heard, sentence, *filter(None, [failure.note])), failure.code)
+        }
+        failure = failures.classify(trial.answer, self._client.mask, "free")
+        return trial.bad(failure, sentences, "The server is not working properly at the moment.")
 
     async def aclose(self) -> None:
         """Close pooled connections."""

@@ -26,6 +26,7 @@ from gesso.providers.openai import pricing
 from gesso.providers.openai.client import check_model_id
 from gesso.providers.passing import schema_in_words
 from gesso.providers.text import TextMessage, TextRequest
+from gesso.providers.wiredata import unusable
 
 PICTURE_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})
 _USUAL = ("temperature", "top_p", "seed", "stop", "reasoning_effort", "verbosity")
@@ -76,7 +77,7 @@ def _read(name: str, value: JSON, usual: Manner) -> Any:
         return pricing.prices(value)
     if name == "options":
         return {**usual.options, **read_options(value)}
-    raise Misconfigured("model", note=f"The model's wire data has an unusable {name!r}.")
+    raise unusable(name)
 
 
 def read_options(value: JSON) -> dict[str, str]:

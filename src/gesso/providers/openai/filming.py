@@ -30,9 +30,7 @@ async def submit(client: OpenAIClient, request: MediaRequest) -> Operation:
     try:
         answer = await client.call("POST", client.url("videos"), form=built.form, files=built.files, seconds=seconds)
     except NoAnswer as error:
-        if error.sent:
-            raise OutcomeUnknown(note=f"Videos: {error}") from None
-        raise Unavailable(note=f"Videos: {error}") from None
+        raise error.while_making("Videos") from None
     if not 200 <= answer.status < 300:
         raise failures.classify(answer, client.mask, "media")
     job = wire.video(answer.data())
@@ -98,7 +96,7 @@ async def _ask(
             method, _url(client, operation, tail), headers={"Accept": "*/*"}, seconds=seconds, max_bytes=max_bytes
         )
     except NoAnswer as error:
-        raise Unavailable(note=f"Videos: {error}") from None
+        raise error.while_asking("Videos") from None
     except UntrustedUrl:
         note = "The job does not lie at the address configured for this connection."
         raise OutcomeUnknown(note=note) from None

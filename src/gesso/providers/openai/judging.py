@@ -26,7 +26,7 @@ async def judge(client: OpenAIClient, model: str, text: str, images: tuple[Input
     try:
         answer = await client.call("POST", client.url("moderations"), body=body, seconds=SECONDS)
     except NoAnswer as error:
-        raise Unavailable(note=f"Moderation: {error}") from None
+        raise error.while_asking("Moderation") from None
     if answer.status != 200:
         raise failures.classify(answer, client.mask, "free")
     results = wire.verdicts(answer.data())

@@ -28,6 +28,7 @@ from gesso.providers.errors import Misconfigured
 from gesso.providers.openai import pricing
 from gesso.providers.openai.chat import read_options
 from gesso.providers.openai.wire import pixels
+from gesso.providers.wiredata import is_whole, unusable
 
 Sizing = Literal["free", "listed", "as_given", "none"]
 _THREE = ("1024x1024", "1536x1024", "1024x1536")
@@ -106,7 +107,7 @@ def _read(name: str, value: JSON, shape: Shape) -> Any:
         return value
     if name in ("images", "images_required") and isinstance(value, bool):
         return value
-    if name in ("images_max", "count_max", "seconds") and _is_whole(value) and isinstance(value, int) and value >= 1:
+    if name in ("images_max", "count_max", "seconds") and is_whole(value):
         return value
     if name in ("negative", "count", "seed") and (value is None or _is_word(value)):
         return None if value == "none" else value
@@ -119,18 +120,14 @@ def _read(name: str, value: JSON, shape: Shape) -> Any:
     if name == "usd_per_million":
         return pricing.prices(value)
     if isinstance(value, list):
-        if name == "durations" and all(map(_is_whole, value)):
+        if name == "durations" and all(is_whole(part, 0) for part in value):
             return tuple(value)
         if name == "sizes" and value and all(pixels(part) or part == "auto" for part in value):
             return tuple(value)
         if name == "qualities" and all(map(_is_word, value)):
             return tuple(value)
-    raise Misconfigured("model", note=f"The model's wire data has an unusable {name!r}.")
+    raise unusable(name)
 
 
 def _is_word(value: object) -> bool:
     return isinstance(value, str) and bool(_WORD.fullmatch(value))
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -13,7 +13,7 @@
 
 from gesso.providers import asking
 from gesso.providers.base import Done, MediaRequest
-from gesso.providers.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable
+from gesso.providers.errors import Misconfigured, OutcomeUnknown, Rejected
 from gesso.providers.http import Answer, NoAnswer
 from gesso.providers.openai import failures, payload, wire
 from gesso.providers.openai.client import OpenAIClient
@@ -39,9 +39,7 @@ async def paint(client: OpenAIClient, request: MediaRequest) -> Done:
             url = client.url("images/generations")
             answer = await client.call("POST", url, body=built.body, seconds=seconds, max_bytes=ANSWER_MAX_BYTES)
     except NoAnswer as error:
-        if error.sent:
-            raise OutcomeUnknown(note=f"Images: {error}") from None
-        raise Unavailable(note=f"Images: {error}") from None
+        raise error.while_making("Images") from None
     if answer.status != 200:
         raise failures.classify(answer, client.mask, "media")
     return _done(answer, built, shape, client)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gesso.providers.base import JSON
-from gesso.providers.errors import Misconfigured, OutcomeUnknown, ProviderError, Rejected, Unavailable
+from gesso.providers.errors import Misconfigured, OutcomeUnknown, ProviderError, Rejected
 from gesso.providers.http import Answer, HttpClient, NoAnswer, Streamed
 from gesso.providers.openai import chat, failures, wire
 from gesso.providers.openai.chat import Manner
@@ -60,9 +60,7 @@ async def said(
                 yield piece
     except NoAnswer as error:
         if gate.finish is None or dialect.linger_seconds is None:
-            if error.sent:
-                raise OutcomeUnknown(note=f"Chat: {error}") from None
-            raise Unavailable(note=f"Chat: {error}") from None
+            raise error.while_making("Chat") from None
     for piece in gate.rest():
         yield piece
     yield gate.end(manner)

@@ -13,8 +13,7 @@ Choices about what is sent, and why (fact sheet, sections 1, 3 and 5):
   reckoned from the published list instead, where the catalogue says what a gem costs.
 """
 
-from collections.abc import AsyncIterator
-from time import monotonic
+from collections.abc import AsyncIterator, Mapping
 from urllib.parse import quote
 
 from gesso.providers import asking
@@ -36,9 +35,16 @@ from gesso.providers.promptchan.client import PromptchanClient
 from gesso.providers.promptchan.options import shape_of
 from gesso.providers.silent import WithoutNotices
 from gesso.providers.text import TextEnd, TextRequest
+from gesso.providers.trial import TEST_SECONDS, tried
 
 SUBMIT_SECONDS = 60.0
-TEST_SECONDS = 15.0
+_PROBLEMS: Mapping[str, str] = {
+    "misconfigured_key": "The key is refused, or its plan does not include the API.",
+    "misconfigured_credit": "The key is accepted, but the account is out of gems.",
+    "misconfigured_model": "This is not Promptchan's address: please check the base URL.",
+    "busy": "There are too many requests at the moment.",
+}
+"""Error code → what a test tells."""
 NOBODYS_VIDEO = "00000000-0000-4000-8000-000000000000"
 """An id that no video has: asking for it costs nothing, and only a good key is told that it is unknown."""
 
@@ -174,30 +180,19 @@ class PromptchanAdapter(WithoutNotices):
     async def test(self) -> TestReport:
         """Ask for a video that nobody has: free, and a wrong key is refused first. Then for the balance, which some
         addresses tell (unconfirmed; see the option `balance_url`)."""
-        start = monotonic()
-        url = f"{self._client.base}/video_v2/status/{NOBODYS_VIDEO}"
-        try:
-            answer = await self._client.call("GET", url, seconds=TEST_SECONDS)
-        except NoAnswer as error:
-            return TestReport(False, None, None, None, (f"The server cannot be reached: {error}.",), "unavailable")
-        took = round((monotonic() - start) * 1000)
-        heard = f"An answer came in {took} ms."
+        trial = await tried(self._client, f"{self._client.base}/video_v2/status/{NOBODYS_VIDEO}", "The server")
+        if isinstance(trial, TestReport):
+            return trial
+        answer = trial.answer
         if answer.data() is not None and answer.status in (200, 400, 404, 422):
             gems, sentence = await self._balance()
             balance = f"{gems:g} gems" if gems is not None else None
             problem = "misconfigured_credit" if gems is not None and gems <= 0 else None
-            return TestReport(True, True, took, balance, (heard, "The key is accepted.", sentence), problem)
+            return trial.good("The key is accepted.", sentence, balance=balance, problem=problem)
         failure = failures.classify(answer, self._words, self._client.mask, paid=False)
         if answer.status == 200:
             failure = Misconfigured("model", note="The address answers with something that is not Promptchan's.")
-        accepted = {"misconfigured_key": False, "misconfigured_credit": True}.get(failure.code)
-        sentence = {
-            "misconfigured_key": "The key is refused, or its plan does not include the API.",
-            "misconfigured_credit": "The key is accepted, but the account is out of gems.",
-            "misconfigured_model": "This is not Promptchan's address: please check the base URL.",
-            "busy": "There are too many requests at the moment.",
-        }.get(failure.code, "The server is not working properly at the moment.")
-        return TestReport(True, accepted, took, None, (heard, sentence, *filter(None, [failure.note])), failure.code)
+        return trial.bad(failure, _PROBLEMS, "The server is not working properly at the moment.")
 
     async def _balance(self) -> tuple[float | None, str]:
         """The gems left, where that is told, and a sentence about it."""

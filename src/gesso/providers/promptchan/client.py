@@ -5,7 +5,7 @@ whose answer was lost may have been made and paid for.
 """
 
 from gesso.providers.base import JSON, ConnectionConfig
-from gesso.providers.errors import Misconfigured, OutcomeUnknown, Unavailable
+from gesso.providers.errors import Misconfigured, OutcomeUnknown
 from gesso.providers.http import Answer, HttpClient, NoAnswer, UntrustedUrl, checked_base, usable_key
 from gesso.providers.promptchan import age
 
@@ -43,9 +43,7 @@ class PromptchanClient(HttpClient):
         try:
             return await self.call("POST", url, body=body, seconds=seconds, max_bytes=FILE_ANSWER_BYTES)
         except NoAnswer as error:
-            if error.sent:
-                raise OutcomeUnknown(note=f"{about}: {error}") from None
-            raise Unavailable(note=f"{about}: {error}") from None
+            raise error.while_making(about) from None
 
     async def ask(self, url: str, about: str) -> Answer:
         """A GET, which costs nothing. Raises Unavailable; OutcomeUnknown when `url` lies at another address than the
@@ -53,6 +51,6 @@ class PromptchanClient(HttpClient):
         try:
             return await self.call("GET", url, seconds=ASK_SECONDS)
         except NoAnswer as error:
-            raise Unavailable(note=f"{about}: {error}") from None
+            raise error.while_asking(about) from None
         except UntrustedUrl:
             raise OutcomeUnknown(note="The job does not lie at the address configured for this connection.") from None

@@ -28,6 +28,7 @@ from typing import Any, Literal
 from gesso.providers.base import JSON, MediaKind
 from gesso.providers.errors import Misconfigured
 from gesso.providers.promptchan import age
+from gesso.providers.wiredata import unusable
 
 Api = Literal["v2", "v3.1"]
 DEFAULT = "Default"
@@ -141,7 +142,7 @@ def _read(name: str, value: JSON) -> Any:
         return value.strip()[:80]
     if name == "roleplay" and isinstance(value, bool):
         return value
-    raise Misconfigured("model", note=f"The model's wire data has an unusable {name!r}.")
+    raise unusable(name)
 
 
 def check(model: str, kind: MediaKind, wire: Mapping[str, JSON]) -> None:
@@ -169,7 +170,7 @@ def checked_character(given: Mapping[str, JSON]) -> Mapping[str, JSON]:
 def _texts(name: str, value: JSON) -> tuple[str, ...]:
     if isinstance(value, list) and all(isinstance(part, str) and 0 < len(part) <= 120 for part in value):
         return tuple(str(part) for part in value)
-    raise Misconfigured("model", note=f"The model's wire data has an unusable {name!r}.")
+    raise unusable(name)
 
 
 def _figure(name: str, value: JSON) -> Decimal:
@@ -178,5 +179,5 @@ def _figure(name: str, value: JSON) -> Decimal:
     except InvalidOperation:
         figure = Decimal("NaN")
     if isinstance(value, bool) or not figure.is_finite() or not 0 <= figure <= 100_000:
-        raise Misconfigured("model", note=f"The model's wire data has an unusable {name!r}.")
+        raise unusable(name)
     return figure

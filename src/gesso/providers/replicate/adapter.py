@@ -16,7 +16,6 @@ Choices about what is sent, and why:
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from time import monotonic
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from gesso.core.clock import Clock, SystemClock
@@ -38,15 +37,22 @@ from gesso.providers.replicate.client import ReplicateClient, is_replicate
 from gesso.providers.replicate.options import Shape, shape_of
 from gesso.providers.replicate.uploads import url_of
 from gesso.providers.replicate.webhooks import Webhooks
+from gesso.providers.trial import Trial, tried
 
 SUBMIT_SECONDS = 60.0
 ASK_SECONDS = 30.0
-TEST_SECONDS = 15.0
 LOOK_BACK = timedelta(minutes=20)
 """How far back the list is looked through: the time an uncertain call is worth looking up, and a little more."""
 LOOK_PAGES = 20
 INLINE_ANSWER_BYTES = 96 * 2**20
 """Outputs may come inside an answer as data URIs."""
+_PROBLEMS: Mapping[str, str] = {
+    "misconfigured_key": "The token is refused.",
+    "misconfigured_credit": "The token is accepted, but the account is out of credit.",
+    "misconfigured_model": "It did not come from Replicate: please check the base URL.",
+    "busy": "There are too many requests at the moment.",
+}
+"""Error code → what a test tells."""
 
 
 class ReplicateAdapter:
@@ -86,9 +92,7 @@ class ReplicateAdapter:
                 "POST", url, body=body, headers=headers, seconds=SUBMIT_SECONDS, max_bytes=INLINE_ANSWER_BYTES
             )
         except NoAnswer as error:
-            if error.sent:
-                raise OutcomeUnknown(note=f"Submit: {error}") from None
-            raise Unavailable(note=f"Submit: {error}") from None
+            raise error.while_making("Submit") from None
         taken = self._taken(answer)
         return Operation(taken.id, {"base": self._client.base, **_facts(request, shape, built)})
 
@@ -166,12 +170,8 @@ class ReplicateAdapter:
 
     async def test(self) -> TestReport:
         """Ask for the account: 401 means that the token is refused."""
-        start = monotonic()
-        try:
-            answer = await self._client.call("GET", f"{self._client.base}/account", seconds=TEST_SECONDS)
-        except NoAnswer as error:
-            return TestReport(False, None, None, None, (f"Replicate cannot be reached: {error}.",), "unavailable")
-        return _report(answer, round((monotonic() - start) * 1000), self._client.mask)
+        trial = await tried(self._client, f"{self._client.base}/account", "Replicate")
+        return trial if isinstance(trial, TestReport) else _report(trial, self._client.mask)
 
     async def aclose(self) -> None:
         """Close pooled connections."""
@@ -189,7 +189,7 @@ class ReplicateAdapter:
         try:
             return await self._client.call(method, url, seconds=ASK_SECONDS, max_bytes=INLINE_ANSWER_BYTES)
         except NoAnswer as error:
-            raise Unavailable(note=f"{method}: {error}") from None
+            raise error.while_asking(method) from None
         except UntrustedUrl:
             raise Misconfigured("model", note="The address is not the configured one.") from None
 
@@ -226,10 +226,9 @@ def _holds(webhook: str, key: str) -> bool:
     return any(key in value for value in values)
 
 
-def _report(answer: Answer, took: int, mask: Callable[[str], str]) -> TestReport:
+def _report(trial: Trial, mask: Callable[[str], str]) -> TestReport:
     """What the answer to a test look-up tells."""
-    heard = f"An answer came in {took} ms."
-    data = answer.data()
+    answer, data = trial.answer, trial.answer.data()
     if answer.status == 200 and isinstance(data, dict) and ("username" in data or "type" in data):
         name = data.get("username")
         whose = (
@@ -238,18 +237,9 @@ def _report(answer: Answer, took: int, mask: Callable[[str], str]) -> TestReport
             else "The token is accepted."
         )
         told = "Replicate does not tell the balance; an account out of credit shows when a job is submitted."
-        return TestReport(True, True, took, None, (heard, whose, told))
+        return trial.good(whose, told)
     if answer.status in (401, 403):
-        return TestReport(True, False, took, None, (heard, "The token is refused."), "misconfigured_key")
+        return trial.bad(Misconfigured("key"), _PROBLEMS, "")
     if answer.status < 400:
-        sentence = "It did not come from Replicate: please check the base URL."
-        return TestReport(True, None, took, None, (heard, sentence), "misconfigured_model")
-    failure = failures.classify(answer, mask)
-    sentence = {
-        "misconfigured_credit": "The token is accepted, but the account is out of credit.",
-        "misconfigured_model": "It did not come from Replicate: please check the base URL.",
-        "busy": "There are too many requests at the moment.",
-    }.get(failure.code, "Replicate is not working properly at the moment.")
-    accepted = True if failure.code == "misconfigured_credit" else None
-    sentences = tuple(text for text in (heard, sentence, failure.note) if text)
-    return TestReport(True, accepted, took, None, sentences, failure.code)
+        return trial.foreign(_PROBLEMS["misconfigured_model"])
+    return trial.bad(failures.classify(answer, mask), _PROBLEMS, "Replicate is not working properly at the moment.")

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gesso.providers.base import JSON, MediaKind
-from gesso.providers.errors import Misconfigured
+from gesso.providers.wiredata import is_pattern, is_table, is_whole, unusable
 
 SAFETY = (r"NSFW content", r"flagged as sensitive", r"\(E005\)")
 """What refusals of content checks say: there is no flag for it on any model."""
@@ -201,7 +201,7 @@ def shape_of(model: str, kind: MediaKind, wire: Mapping[str, JSON]) -> Shape:
     """The model's shape with the catalogue's `wire` laid over it. Raises Misconfigured("model") on a bad `wire`."""
     like = wire.get("like", base_name(model))
     if "like" in wire and (not isinstance(like, str) or like not in TABLE):
-        raise _unusable("like")
+        raise unusable("like")
     shape = TABLE.get(str(like)) or (GENERIC_VIDEO if kind == "video" else GENERIC)
     if base_name(model) != like:
         shape = replace(shape, version=None)  # another model's version
@@ -218,7 +218,7 @@ def _read(name: str, value: JSON) -> Any:
         return None if value == "none" else value
     if name in _FIELD_NAMES and (value == "none" or _is_word(value)):
         return None if value == "none" else value
-    if name in _WHOLE and isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    if name in _WHOLE and is_whole(value):
         return value
     if name == "images_required" and isinstance(value, bool):
         return value
@@ -228,7 +228,7 @@ def _read(name: str, value: JSON) -> Any:
         return tuple(value)
     if name in ("ratios", "text", "safety") and isinstance(value, list):
         words = tuple(part for part in value if isinstance(part, str) and part)
-        if len(words) == len(value) and (name != "safety" or all(map(_is_pattern, words))):
+        if len(words) == len(value) and (name != "safety" or all(map(is_pattern, words))):
             return frozenset(words) if name == "text" else words
     if name == "defaults" and isinstance(value, dict):
         return value
@@ -236,11 +236,11 @@ def _read(name: str, value: JSON) -> Any:
         given = {part: part for part in value if isinstance(part, str)} if isinstance(value, list) else value
         if isinstance(given, dict) and all(map(_is_word, given.values())):
             return given
-    if name == "choices" and isinstance(value, dict) and all(map(_is_table, value.values())):
+    if name == "choices" and isinstance(value, dict) and all(map(is_table, value.values())):
         return value
     if name == "loras" and (value == "none" or isinstance(value, dict)):
         return None if value == "none" else _loras(value)  # type: ignore[arg-type]  # mypy loses the dict behind `or`
-    raise _unusable(name)
+    raise unusable(name)
 
 
 def _loras(value: Mapping[str, JSON]) -> Loras:
@@ -254,31 +254,15 @@ def _loras(value: Mapping[str, JSON]) -> Loras:
             or (name in ("low", "high") and number)
         )
         if not fits:
-            raise _unusable("loras")
+            raise unusable("loras")
         known[name] = part
     if not {"weights", "scales"} <= known.keys() or (known.get("max", 1) > 1 and not known.get("list")):
-        raise _unusable("loras")
+        raise unusable("loras")
     return Loras(**known)
-
-
-def _unusable(name: str) -> Misconfigured:
-    return Misconfigured("model", note=f"The model's wire data has an unusable {name!r}.")
 
 
 def _is_word(value: object) -> bool:
     return isinstance(value, str) and bool(_WORD.fullmatch(value))
-
-
-def _is_pattern(text: str) -> bool:
-    try:
-        re.compile(text)
-    except re.error:
-        return False
-    return True
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(fields, dict) for fields in value.values())
 
 
 def is_name(text: str) -> bool:
