@@ -9,12 +9,20 @@ from gesso.catalog import service
 from gesso.catalog.editions import Edition, EditionError, load_edition
 from gesso.catalog.editions.edition import Policy
 from gesso.catalog.editions.loader import parse_edition
+from gesso.catalog.edits.models import ModelFacts, ModelRefused, save_model
 from gesso.catalog.registry import Catalog
 from gesso.core.errors import InvalidInput
 from gesso.core.settings import Settings
 from gesso.db import Database
 from tests.catalog.helpers import SEALER, seed_studio, settings
 
+CAPABILITIES = {
+    "type": "object", "additionalProperties": False, "required": ["prompt"],
+    "properties": {
+        "prompt": {"type": "string", "maxLength": 500},
+        "count": {"type": "integer", "minimum": 1, "maximum": 1, "default": 1},
+    },
+}  # fmt: skip
 KEY = SecretStr("pc-" + "0" * 30)
 
 
@@ -97,6 +105,13 @@ async def test_a_site_that_turns_general_again_has_none_of_them(fresh_db: Databa
         ):
             with pytest.raises(InvalidInput, match="content policy"):
                 await switch
+        grown = ModelFacts("Portraits", "", "grown", "picture", CAPABILITIES, price={"credits": "1"}, enabled=True)
+        with pytest.raises(ModelRefused, match="apply an edition whose policy is “adult”") as caught:
+            await save_model(tx, "portraits", None, grown)
+        assert set(caught.value.fields) == {"connection"}
+        with pytest.raises(ModelRefused, match="content policy"):
+            await save_model(tx, "more-portraits", "image", grown)
+        await save_model(tx, "portraits", None, dataclasses.replace(grown, enabled=False))
         await service.set_model_enabled(tx, "portraits", False)
 
 

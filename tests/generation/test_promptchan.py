@@ -156,15 +156,41 @@ async def test_adult_models_are_hidden_until_somebody_confirms_their_age(house: 
     assert estimate.status_code == 422
     for path in ("/", "/create", "/video"):
         assert "Grown" not in (await ada.http.get(path)).text
-    assert "I am 18 or older" in (await ada.http.get("/settings/age")).text
+    assert "1 more model for adults." in (await ada.http.get("/create")).text
+    assert 'href="/settings/age?next=/video"' in (await ada.http.get("/video")).text
+    assert "I am 18 or older" in (await ada.http.get("/settings/age?next=/video")).text
     bob = await grown(house)
     assert await models_of(bob) == {"plain", GROWN, "grown-film"}
-    assert "Grown picture" in (await bob.http.get("/create")).text
+    create = (await bob.http.get("/create")).text
+    assert "Grown picture" in create and "for adults." not in create
     assert await models_of(ada) == {"plain"}, "one person's word is nobody else's"
     await bob.http.post("/settings/age/withdraw", headers={"Origin": house.url})
     assert await models_of(bob) == {"plain"}
     acts = await house.rows("SELECT action FROM audit_event WHERE user_id = $1 ORDER BY id", bob.actor.user_id)
     assert [act["action"] for act in acts if act["action"].startswith("age.")] == ["age.confirmed", "age.withdrawn"]
+
+
+async def test_people_confirm_their_age_and_take_it_back_by_the_api(house: House) -> None:
+    ada = await house.person()
+    assert (await ada.http.get("/api/auth/age")).json() == {"confirmed_at": None}
+    for body in ({}, {"adult": False}, {"adult": True, "years": 20}):
+        refused = await ada.http.put("/api/auth/age", json=body)
+        assert refused.status_code == 422 and await models_of(ada) == {"plain"}, body
+    said = await ada.http.put("/api/auth/age", json={"adult": True})
+    assert said.status_code == 200 and await models_of(ada) == {"plain", GROWN, "grown-film"}
+    again = await ada.http.put("/api/auth/age", json={"adult": True})
+    assert again.json() == said.json() and said.json()["confirmed_at"] is not None
+    assert (await ada.http.delete("/api/auth/age")).json() == {"confirmed_at": None}
+    assert await models_of(ada) == {"plain"}
+    async with httpx2.AsyncClient(base_url=house.url) as stranger:
+        assert (await stranger.put("/api/auth/age", json={"adult": True})).status_code == 401
+
+
+async def test_who_confirmed_goes_on_where_they_came_from_and_nowhere_else(house: House) -> None:
+    ada = await house.person()
+    for wanted, leads in (("/video", "/video"), ("https://elsewhere.test/", "/settings/age"), ("", "/settings/age")):
+        answer = await ada.http.post("/settings/age", data={"next": wanted}, headers={"Origin": house.url})
+        assert (answer.status_code, answer.headers["location"]) == (303, leads)
 
 
 async def test_a_picture_from_the_request_to_the_stored_file(house: House) -> None:

@@ -70,6 +70,9 @@ RULES: dict[str, Rule] = {
     "POST /api/webhooks/{connection_key}": Rule("signature", values={"connection_key": "fal"}),
     # --- for whoever is signed in, about themselves ---
     "GET /api/auth/me": Rule("session"),
+    "GET /api/auth/age": Rule("session", 404),  # this site has no models for adults
+    "PUT /api/auth/age": Rule("session", 404, {"json": {"adult": True}}),
+    "DELETE /api/auth/age": Rule("session", 404),
     "GET /api/models": Rule("session"),
     "GET /api/credits": Rule("session"),
     "GET /api/credits/history": Rule("session"),

@@ -5,13 +5,14 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from gesso.accounts import login, recovery, repository, sessions, signup
+from gesso.accounts import age_routes, login, recovery, repository, sessions, signup
 from gesso.accounts.access import Actor, CurrentActor, OptionalActor, Role
 from gesso.accounts.visit import visit_of
 from gesso.core.sealed import hash_token
 from gesso.web.errors import ANY_BODY, problems
 
 router = APIRouter(prefix="/api/auth", tags=["Accounts"])
+router.include_router(age_routes.router)
 
 
 class SignUp(BaseModel):

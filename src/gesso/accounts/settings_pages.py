@@ -8,12 +8,13 @@ from pydantic import BaseModel
 
 from gesso.accounts import age, recovery, repository, service, sessions
 from gesso.accounts.access import Actor, CurrentActor
+from gesso.accounts.age_routes import only_for_adults
 from gesso.accounts.views import sections, session_view
 from gesso.accounts.visit import visit_of
 from gesso.core.errors import GessoError, NotFound
 from gesso.web import ratelimit
 from gesso.web.forms import Form, blank, read
-from gesso.web.render import page, redirect, toast
+from gesso.web.render import local_path, page, redirect, toast
 
 router = APIRouter(prefix="/settings", include_in_schema=False)
 
@@ -38,6 +39,12 @@ class PasswordForm(BaseModel):
 
     current_password: str
     password: str
+
+
+class AgeForm(BaseModel):
+    """Where to go on."""
+
+    next: str = ""
 
 
 @router.get("")
@@ -198,32 +205,30 @@ def _signed_out(count: int) -> str:
 
 
 @router.get("/age")
-async def age_page(request: Request, actor: CurrentActor) -> Response:
-    """Whether they confirmed to be an adult. Only where adult models are offered."""
-    _only_for_adults(request)
+async def age_page(request: Request, actor: CurrentActor, next: str = "") -> Response:
+    """Whether they confirmed to be an adult, and where to go on (`next`). Only where adult models are offered."""
+    only_for_adults(request)
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         confirmed_at = await age.confirmed_at(tx)
-    return await page(request, "accounts/age.html", sections=sections(request), confirmed_at=confirmed_at)
+    return await page(
+        request, "accounts/age.html", sections=sections(request), confirmed_at=confirmed_at, next=local_path(next, "")
+    )
 
 
 @router.post("/age")
 async def confirm_age(request: Request, actor: CurrentActor) -> Response:
-    """They say that they are."""
-    _only_for_adults(request)
+    """They say that they are, and go on where they came from."""
+    only_for_adults(request)
+    back = local_path((await read(request, AgeForm)).typed.get("next"), "/settings/age")
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         await age.confirm(tx, visit_of(request))
-    return toast(redirect(request, "/settings/age"), "Models for adults are shown now", "ok")
+    return toast(redirect(request, back), "Models for adults are shown now", "ok")
 
 
 @router.post("/age/withdraw")
 async def withdraw_age(request: Request, actor: CurrentActor) -> Response:
     """They take it back."""
-    _only_for_adults(request)
+    only_for_adults(request)
     async with request.app.state.db.workspace(actor.workspace_id, actor.user_id) as tx:
         await age.withdraw(tx, visit_of(request))
     return toast(redirect(request, "/settings/age"), "Models for adults are hidden", "ok")
-
-
-def _only_for_adults(request: Request) -> None:
-    if not request.app.state.adult():
-        raise NotFound("There is nothing here.")

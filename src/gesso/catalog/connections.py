@@ -213,7 +213,10 @@ async def adults_refused(tx: ElevatedSession, adapter: str) -> str | None:
     state = await tx.fetchrow("SELECT document FROM edition_state")
     if state is not None and state["document"]["policy"].get("content") == "adult":
         return None
-    return f"{known.title} has adult models, and the content policy of this site is general."
+    return (
+        f"{known.title} has adult models, and the content policy of this site is general. Leave it switched off, take "
+        "another connection, or apply an edition whose policy is “adult”."
+    )
 
 
 def needs_key(adapter: str, base_url: str | None) -> bool:

@@ -149,6 +149,8 @@ class Composer:
     styles: tuple[StyleCard, ...] = ()
     closed: str = ""
     """What to know before asking: the chosen model cannot be used now, and what happens instead."""
+    grown: int = 0
+    """How many more models there are for somebody who confirms to be an adult."""
 
     @property
     def style(self) -> str:

@@ -317,6 +317,7 @@ async def _composer(
         notice=notice,
         styles=style_cards(model, typed, catalog.style_presets()),
         closed=compose.closed_words(model, shown, closed),
+        grown=len(offered(catalog.adults, room.kind)) - len(shown),
     )
 
 

@@ -8,7 +8,7 @@ from itertools import islice, product
 from typing import Any
 
 from gesso.catalog import rows
-from gesso.catalog.connections import list_connections
+from gesso.catalog.connections import adults_refused, list_connections
 from gesso.catalog.edits.ordering import STEP
 from gesso.catalog.edits.removed import wanted_again
 from gesso.catalog.items import JUDGES, KINDS, Connection, Kind, Model, Pack
@@ -197,7 +197,8 @@ async def save_model(
     """Add a model (`kind` given) or change it; returns it, and what changed (everything, of a new one).
 
     A price of nothing needs `free`, one below the provider's cost `below_cost`: both are meant.
-    Raises ModelRefused, InvalidInput, NotFound, Conflict for a key that is taken.
+    Raises ModelRefused (an adult model may not be on where the policy is general, either), InvalidInput, NotFound,
+    Conflict for a key that is taken.
     """
     stored = {one.key: one for one in rows.read_items(await rows.fetch(tx, "model"), rows.model_of)}
     before = stored.get(key)
@@ -207,6 +208,9 @@ async def save_model(
         raise NotFound("There is no such model.")
     connections = await list_connections(tx)
     model = build(key, before.kind if before else kind or "image", facts, connections, tuple(stored.values()))
+    asked_through = next(one for one in connections if one.id == model.connection_id)
+    if model.enabled and (refused := await adults_refused(tx, asked_through.adapter)):
+        raise ModelRefused({"connection": refused}, {})
     packs = rows.read_items(await rows.fetch(tx, "pack"), rows.pack_of)
     if before is None or before.price != model.price or before.cost != model.cost or not before.enabled:
         _meant(model, credit_value(packs), free=free, below_cost=below_cost)
