@@ -209,6 +209,12 @@ def test_bytes_in_words(size: int, text: str) -> None:
         (timedelta(days=40), "2 Apr"),
         (timedelta(days=400), "7 Apr 2025"),
         (timedelta(seconds=-3), "just now"),
+        (timedelta(minutes=-20), "in 20 min"),
+        (timedelta(hours=-23), "in 23 h"),
+        (timedelta(hours=-25), "in 1 day"),
+        (timedelta(days=-6), "in 6 days"),
+        (timedelta(days=-30), "11 Jun"),
+        (timedelta(days=-300), "8 Mar 2027"),
     ],
 )
 def test_times_are_relative(back: timedelta, words: str) -> None:

@@ -40,9 +40,12 @@ def redact(text: str) -> str:
     return _QUOTED_VALUES.sub(MASK, _SECRET_SHAPES.sub(MASK, text))
 
 
-def mask(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A log line's fields, down into lists and mappings: masked by name, and by shape wherever a text stands."""
-    return {name: _masked(name, value, _DEPTH) for name, value in fields.items()}
+def mask(fields: Mapping[str, Any], depth: int = _DEPTH) -> dict[str, Any]:
+    """A log line's fields, down into lists and mappings: masked by name, and by shape wherever a text stands.
+
+    What lies deeper than `depth` becomes a text.
+    """
+    return {name: _masked(name, value, depth) for name, value in fields.items()}
 
 
 def _masked(name: str, value: Any, depth: int) -> Any:

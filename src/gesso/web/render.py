@@ -224,10 +224,12 @@ def bytes_text(size: int) -> str:
 
 
 def ago(moment: datetime) -> str:
-    """“2 min ago”; the same words as lib/times.js, which keeps them ticking."""
+    """“2 min ago”, “in 3 days”; the same words as lib/times.js, which keeps them ticking."""
     now = _now.get(None) or datetime.now(UTC)
     seconds = (now - moment).total_seconds()
     minute, hour, day = 60, 3600, 86400
+    if seconds <= -45:
+        return _ahead(moment, -seconds, now)
     if seconds < 45:
         return "just now"
     if seconds < hour:
@@ -238,6 +240,22 @@ def ago(moment: datetime) -> str:
         return "yesterday"
     if seconds < 7 * day:
         return f"{int(seconds // day)} days ago"
+    return _date(moment, now)
+
+
+def _ahead(moment: datetime, seconds: float, now: datetime) -> str:
+    minute, hour, day = 60, 3600, 86400
+    if seconds < hour:
+        return f"in {max(1, round(seconds / minute))} min"
+    if seconds < day:
+        return f"in {round(seconds / hour)} h"
+    if seconds < 7 * day:
+        days = round(seconds / day)
+        return "in 1 day" if days == 1 else f"in {days} days"
+    return _date(moment, now)
+
+
+def _date(moment: datetime, now: datetime) -> str:
     words = f"{moment.day} {moment:%b}"
     return words if moment.year == now.year else f"{words} {moment.year}"
 
