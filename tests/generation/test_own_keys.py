@@ -54,6 +54,7 @@ async def somebody(house: House, name: str, secret: str = "", *, on: bool = True
 
 async def bring(person: Person, secret: str) -> None:
     answer = await person.http.put(f"{KEYS}/fal", json={"api_key": f"{person.actor.user_id}:{secret}"})
+    assert set(answer.json()) == {"ok", "reached", "refused", "detail"}
     assert answer.status_code == 200 and answer.json()["ok"], answer.text
 
 
@@ -127,6 +128,7 @@ async def test_it_is_off_until_switched_on_and_a_refusal_says_how_to_go_on(house
     assert (await ada.http.put(KEYS, json={"use": True})).json()["use"]
     page = (await ada.http.get("/create")).text
     assert "your own key" in page and "on your fal account" in page
+    assert page.count("your own key") == 1, "the helpers at the prompt are asked elsewhere, where there is no key"
     assert (await ada.made())["own_key"]
     assert (await ada.http.put(KEYS, json={"use": False})).status_code == 200
     assert (await way())["state"] == "off"
@@ -144,6 +146,9 @@ async def test_a_plan_without_own_keys_opens_nothing(house: House) -> None:
     put = await ada.http.put(f"{KEYS}/fal", json={"api_key": "a:b"})
     assert put.status_code == 422 and put.json()["code"] == "plan_limit"
     told = (await ada.http.get(KEYS)).json()
+    assert set(told) == {"plan_has_them", "opened_by", "use", "items"}
+    assert set(told["items"][0]) == {"provider", "name", "models", "key"}
+    assert set(told["items"][0]["key"]) == {"tail", "since", "refused"}
     assert not told["plan_has_them"] and told["items"][0]["key"]["tail"] == "ADA3", "it can still be removed"
     page = (await ada.http.get(PAGE)).text
     assert "not part of your plan" in page and 'name="api_key"' not in page
@@ -159,8 +164,7 @@ async def test_the_key_is_the_acting_members_and_nobody_elses(house: House) -> N
         assert (await client.put(KEYS, json={"use": True})).status_code == 200
         assert [one["state"] for one in (await ada.submit()).json()["ways"] if one["way"] == "own_key"] == ["absent"]
         assert (await client.get(KEYS)).json()["items"][0]["key"] is None
-        for address in (f"{KEYS}/fal/test",):
-            assert (await client.post(address)).status_code == 404
+        assert (await client.post(f"{KEYS}/fal/test")).status_code == 404
         assert (await client.delete(f"{KEYS}/fal")).status_code == 404
         gone = await client.post(f"{PAGE}/{(await key_of(ben))['id']}/remove")
         assert gone.status_code == 404, "not even by its id"

@@ -112,7 +112,7 @@ async def work(watched: Watched) -> tuple[str, str]:
 async def own_key(watched: Watched) -> str:
     """A key of one's own: refused, given, used, tried, and echoed by a provider. Returns what ran on it."""
     ask, keys = watched.ask, "/api/provider-keys"
-    for sent in ({"api_key": [OWN]}, {"api_key": OWN, OWN: OWN}, {"api_key": f"{OWN}\n{OWN}"}):
+    for sent in ({"api_key": [OWN]}, {"api_key": OWN, "more": OWN}, {"api_key": f"{OWN}\n{OWN}"}):
         assert (await ask("PUT", f"{keys}/fal", json=sent)).status_code == 422
     assert (await ask("PUT", f"{keys}/none", json={"api_key": OWN})).status_code == 404
     assert (await ask("PUT", f"{keys}/fal", json={"api_key": OWN})).status_code == 200

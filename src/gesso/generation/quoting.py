@@ -24,6 +24,9 @@ from gesso.generation.views import price_words
 from gesso.prompts import service as prompts
 from gesso.web.wording import unit_words
 
+OWN_KEY = "your own key"
+"""In place of a price, where nothing else pays."""
+
 
 async def quote(
     tx: WorkspaceSession, actor: Actor, catalog: Catalog, kind: Kind, model: Model, typed: Typed, now: datetime
@@ -35,17 +38,20 @@ async def quote(
     except InvalidInput as error:
         has = await credits.balances(tx, now=now)
         owned = quotes.owned_words(has.balance, kind, has.allowances, credited=catalog.credited)
-        tools, by_plan = prompt_tools(catalog, has.allowances), _by_plan(catalog, kind, has.allowances)
+        tools = await _tools(tx, actor, catalog, has.balance, has.allowances)
+        by_plan = _by_plan(catalog, kind, has.allowances)
         if isinstance(error, PlanLimit) and "model" in error.fields:
             shop = catalog.shop if actor.role == "admin" else None
             plans_href = shop.plans if shop else ""
             return Quote(balance=owned, locked=error.detail, plans_href=plans_href, tools=tools, by_plan=by_plan)
         return Quote(balance=owned, tools=tools, by_plan=by_plan)
+    tools = await _tools(tx, actor, catalog, found.balance, found.allowances)
+    if not found.enough:
+        return replace(await _short(tx, actor, catalog, found, kind, now), tools=tools)
+    covered = replace(_covered(found, kind, catalog), tools=tools)
     if found.own is not None and found.own_key:
-        return replace(_covered(found, kind, catalog), price="your own key", after="", own_key=found.own.provider)
-    if found.enough:
-        return _covered(found, kind, catalog)
-    return await _short(tx, actor, catalog, found, kind, now)
+        return replace(covered, price=OWN_KEY, after="", own_key=found.own.provider)
+    return covered
 
 
 def _by_plan(catalog: Catalog, kind: str, allowances: Mapping[str, int]) -> bool:
@@ -60,7 +66,7 @@ def _covered(found: Estimate, kind: str, catalog: Catalog) -> Quote:
     after = after if found.allowances.get(kind) else after.split(" ")[0]
     return Quote(
         price_words(found.price) or "Free", owned, after, found.seconds,
-        tools=prompt_tools(catalog, found.allowances), by_plan=_by_plan(catalog, kind, found.allowances),
+        by_plan=_by_plan(catalog, kind, found.allowances),
     )  # fmt: skip
 
 
@@ -83,16 +89,20 @@ async def _short(
         seconds=found.seconds, missing=lacking, grant=grant, grant_at=ways.wait.at if ways.wait and grant else None,
         upgrade=ways.upgrade.name if ways.upgrade else "", pack=ways.pack.name if ways.pack else "",
         plans_href=catalog.shop.plans if catalog.shop else "", packs_href=catalog.shop.packs if catalog.shop else "",
-        support=quotes.support_of(catalog.edition.brand.support), tools=prompt_tools(catalog, found.allowances),
-        by_plan=_by_plan(catalog, kind, found.allowances),
+        support=quotes.support_of(catalog.edition.brand.support), by_plan=_by_plan(catalog, kind, found.allowances),
         own_way=found.own.words if found.own else "", own_href=PAGE if found.own else "",
     )  # fmt: skip
 
 
-def prompt_tools(catalog: Catalog, allowances: Mapping[str, int]) -> tuple[PromptTool, ...]:
+async def _tools(
+    tx: WorkspaceSession, actor: Actor, catalog: Catalog, balance: int, allowances: Mapping[str, int]
+) -> tuple[PromptTool, ...]:
     """The helpers at the prompt, as far as a model for them is on."""
-    offers = prompts.offers(catalog, allowances)
-    return tuple(PromptTool(kind, _tool_words(price, catalog)) for kind, price in offers.items())
+    found = []
+    for kind, price in prompts.offers(catalog, allowances).items():
+        own = await prompts.own_key(tx, actor, catalog, kind) if price.credits > balance else None
+        found.append(PromptTool(kind, OWN_KEY if own and own.ready else _tool_words(price, catalog)))
+    return tuple(found)
 
 
 def _tool_words(price: Price, catalog: Catalog) -> str:

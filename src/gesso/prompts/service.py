@@ -5,7 +5,7 @@ a text that comes after its hold ran out is free.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,7 +14,8 @@ from gesso.accounts.access import Actor
 from gesso.billing.paying import pay
 from gesso.calls.chain import NotWritten, Written
 from gesso.catalog import pricing
-from gesso.catalog.items import Model
+from gesso.catalog.items import Connection, Model
+from gesso.catalog.own_keys.choice import Choice, choice
 from gesso.catalog.registry import Catalog
 from gesso.core.errors import Conflict, GessoError, InvalidInput, TooManyRequests
 from gesso.core.ids import new_id
@@ -71,6 +72,12 @@ def offers(catalog: Catalog, allowances: Mapping[str, int]) -> dict[Kind, Price]
     return found
 
 
+async def own_key(tx: WorkspaceSession, actor: Actor, catalog: Catalog, kind: Kind) -> Choice | None:
+    """What one's own keys can do for a tool that nothing else pays for."""
+    links, _ = catalog.chain(CHAIN_OF[kind])
+    return await choice(tx, catalog.plan(actor.plan_key), _asked_through(catalog, links))
+
+
 async def prices(tx: WorkspaceSession, catalog: Catalog) -> dict[Kind, Price]:
     """What each tool would cost now."""
     return offers(catalog, (await credits.balances(tx)).allowances)
@@ -107,7 +114,7 @@ async def begin(
     expires_at = now + timedelta(seconds=seconds) + SLACK
     price, own_key = await pay(
         tx, actor, catalog, now=now, unit=ALLOWANCE,
-        connections=[catalog.connection(model.connection_id) for model, _ in links],
+        connections=_asked_through(catalog, links),
         hold_id=hold_id, subject_id=record_id, asks=_quote(links[0][0]), expires_at=expires_at, scopes=SCOPES,
     )  # fmt: skip
     new = NewRecord(
@@ -163,6 +170,10 @@ async def give_up(tx: WorkspaceSession, record_id: UUID, hold_id: UUID, error: G
     """Give back what was held, and say why."""
     await credits.release(tx, hold_id)
     await repository.fail(tx, record_id, error.code, error.detail[:500], now)
+
+
+def _asked_through(catalog: Catalog, links: Sequence[tuple[Model, int]]) -> list[Connection]:
+    return [catalog.connection(model.connection_id) for model, _ in links]
 
 
 def _quote(model: Model) -> tuple[OutputAsk]:
