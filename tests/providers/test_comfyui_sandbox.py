@@ -18,8 +18,8 @@ from gesso.providers.comfyui.adapter import ComfyAdapter
 from gesso.providers.errors import Busy, Misconfigured, OutcomeUnknown, Rejected, Unavailable
 from gesso.providers.registry import build
 from tests.providers.comfyui_workflows import FLUX_WIRE, PICTURE_WIRE, SDXL, WAN_WIRE, WIRE
+from tests.providers.flows import picture
 from tests.providers.following import finished
-from tests.sandbox.server import running_sandbox
 
 SMALL = {"width": 64, "height": 48}
 PRICED = {**WIRE, "micro_usd_per_second": 200}
@@ -27,18 +27,6 @@ PRICED = {**WIRE, "micro_usd_per_second": 200}
 
 def key() -> str:
     return str(uuid.uuid4())
-
-
-def picture(width: int = 96, height: int = 64) -> InputFile:
-    data = io.BytesIO()
-    Image.new("RGB", (width, height), (200, 120, 40)).save(data, "PNG")
-    return InputFile("image/png", data.getvalue())
-
-
-@pytest.fixture(scope="module")
-async def origin() -> AsyncIterator[str]:
-    async with running_sandbox() as address:
-        yield address
 
 
 @pytest.fixture(params=["/comfyui", "/comfyui/old/api"], ids=["new", "old"], scope="module")

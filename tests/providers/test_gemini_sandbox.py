@@ -8,7 +8,6 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx2
 import pytest
 from PIL import Image
 from pydantic import SecretStr
@@ -18,22 +17,10 @@ from gesso.providers.errors import ProviderError, Rejected
 from gesso.providers.gemini.adapter import GeminiAdapter
 from gesso.providers.registry import build
 from gesso.providers.text import TextEnd, TextMessage, TextRequest
-from tests.sandbox.server import running_sandbox
+from tests.providers.flows import bill_of, picture, text_of
 
 MODEL, PAINTER = "gemini-3.8-flash", "gemini-3.1-flash-image"
 PRICES = {"usd_per_million": {"input": "0", "output": "0", "image_output": "60"}}
-
-
-def picture(width: int = 96, height: int = 64, colour: str = "navy") -> InputFile:
-    out = io.BytesIO()
-    Image.new("RGB", (width, height), colour).save(out, "PNG")
-    return InputFile("image/png", out.getvalue())
-
-
-@pytest.fixture(scope="module")
-async def origin() -> AsyncIterator[str]:
-    async with running_sandbox() as address:
-        yield address
 
 
 @pytest.fixture(scope="module", params=["", "/v1"])
@@ -47,10 +34,7 @@ async def adapter(origin: str, request: pytest.FixtureRequest) -> AsyncIterator[
 
 async def written(adapter: GeminiAdapter, words: str, *images: InputFile, **asked: Any) -> tuple[str, TextEnd]:
     request = TextRequest(MODEL, (TextMessage("user", words, images),), **asked)
-    parts = [part async for part in adapter.write(request, "k")]
-    end = parts.pop()
-    assert isinstance(end, TextEnd)
-    return "".join(str(part) for part in parts), end
+    return await text_of(adapter, request)
 
 
 async def made(adapter: GeminiAdapter, words: str, model: str = PAINTER, **asked: Any) -> Done:
@@ -66,19 +50,13 @@ async def refusal(adapter: GeminiAdapter, words: str, **asked: Any) -> ProviderE
     return caught.value
 
 
-async def bill(origin: str) -> list[dict[str, Any]]:
-    async with httpx2.AsyncClient(trust_env=False) as client:
-        jobs: list[dict[str, Any]] = (await client.get(f"{origin}/_bill")).json()["jobs"]
-        return jobs
-
-
 # -- text -----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_prompt_becomes_a_richer_one(adapter: GeminiAdapter, origin: str) -> None:
     text, end = await written(adapter, "Improve this prompt: a red bicycle")
     assert text.startswith("a red bicycle, ") and len(text) > 80
-    line = (await bill(origin))[-1]
+    line = (await bill_of(origin, "gemini"))[-1]
     assert (line["provider"], line["endpoint"], line["status"]) == ("gemini", MODEL, "done")
     assert line["units"] == (end.usage.input_tokens or 0) + (end.usage.output_tokens or 0) > 0
     for manner in ({"stream": False}, {"thinking_room": 100}):
@@ -122,7 +100,7 @@ async def test_pictures_and_their_cost_agree_with_the_bill(adapter: GeminiAdapte
     with Image.open(io.BytesIO(file.data or b"")) as image:
         assert (image.format, image.size) == ("PNG", (672, 384))
     edited = await made(adapter, "at night", inputs=(picture(), picture(32, 32, "red")), wire=PRICES)
-    lines = (await bill(origin))[-2:]
+    lines = (await bill_of(origin, "gemini"))[-2:]
     assert [line["cost_micro_usd"] for line in lines] == [done.cost_micro_usd, edited.cost_micro_usd] == [747 * 60] * 2
 
 

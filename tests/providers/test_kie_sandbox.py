@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx2
 import pytest
 from PIL import Image
 from pydantic import SecretStr
@@ -19,23 +18,11 @@ from gesso.providers.kie.options import TABLE
 from gesso.providers.registry import build
 from gesso.providers.text import TextEnd, TextMessage, TextRequest
 from gesso.sandbox.kie.signing import WEBHOOK_KEY
+from tests.providers.flows import bill_of, picture
 from tests.providers.following import finished
 from tests.providers.loopback import Reply, Seen, loopback
-from tests.sandbox.server import running_sandbox
 
 MODEL = "nano-banana-pro"
-
-
-def picture(width: int = 96, height: int = 64) -> InputFile:
-    data = io.BytesIO()
-    Image.new("RGB", (width, height), (200, 120, 40)).save(data, "PNG")
-    return InputFile("image/png", data.getvalue())
-
-
-@pytest.fixture(scope="module")
-async def origin() -> AsyncIterator[str]:
-    async with running_sandbox() as address:
-        yield address
 
 
 @pytest.fixture
@@ -66,7 +53,7 @@ async def test_every_model_takes_all_that_we_say_it_takes(adapter: KieAdapter, o
         negative_prompt="fog" if shape.negative else None, inputs=(picture(),) if shape.images else (),
     )  # fmt: skip
     assert isinstance(done, Done), done
-    assert done.cost_micro_usd and (await bill(origin))[-1]["cost_micro_usd"] == done.cost_micro_usd
+    assert done.cost_micro_usd and (await bill_of(origin, "kie"))[-1]["cost_micro_usd"] == done.cost_micro_usd
     fetcher = SafeFetcher([origin])
     fetched = await fetcher.get(str(done.files[0].url), max_bytes=2**22, timeout_seconds=10)
     await fetcher.aclose()
@@ -75,12 +62,6 @@ async def test_every_model_takes_all_that_we_say_it_takes(adapter: KieAdapter, o
         if ratio:
             wide, high = map(int, ratio.split(":"))
             assert made.width / made.height == pytest.approx(wide / high, rel=0.15)
-
-
-async def bill(origin: str) -> list[dict[str, Any]]:
-    async with httpx2.AsyncClient(trust_env=False) as http:
-        lines: list[dict[str, Any]] = (await http.get(f"{origin}/_bill")).json()["jobs"]
-        return [line for line in lines if line["provider"] == "kie"]
 
 
 async def test_several_pictures_of_one_task(adapter: KieAdapter) -> None:
@@ -168,7 +149,7 @@ async def said(adapter: KieAdapter, words: str, *images: InputFile, **asked: Any
 async def test_texts_pictures_and_schemas(adapter: KieAdapter, origin: str) -> None:
     text, end = await said(adapter, "Improve this prompt: a red bicycle")
     assert text.startswith("a red bicycle, ")
-    line = (await bill(origin))[-1]
+    line = (await bill_of(origin, "kie"))[-1]
     assert end.cost_micro_usd == line["cost_micro_usd"] > 0 and end.usage.output_tokens
     seen, _ = await said(adapter, "Describe this picture.", picture(300, 200))
     assert "300 × 200" in seen and seen == (await said(adapter, "Describe this picture.", picture(300, 200),

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx2
 import pytest
 from PIL import Image
 from pydantic import SecretStr
@@ -16,22 +15,10 @@ from gesso.providers.errors import Misconfigured, ProviderError, Rejected
 from gesso.providers.openai.adapter import OpenAIAdapter
 from gesso.providers.registry import build
 from gesso.providers.text import TextEnd, TextMessage, TextRequest
-from tests.sandbox.server import running_sandbox
+from tests.providers.flows import bill_of, picture, text_of
 
 MODEL, PAINTER = "gpt-5.4-mini", "gpt-image-2"
 PRICES = {"usd_per_million": {"text_input": "5", "image_input": "8", "output": "30"}}
-
-
-def picture(width: int = 96, height: int = 64, colour: str = "navy") -> InputFile:
-    out = io.BytesIO()
-    Image.new("RGB", (width, height), colour).save(out, "PNG")
-    return InputFile("image/png", out.getvalue())
-
-
-@pytest.fixture(scope="module")
-async def origin() -> AsyncIterator[str]:
-    async with running_sandbox() as address:
-        yield address
 
 
 @pytest.fixture
@@ -44,10 +31,7 @@ async def adapter(origin: str) -> AsyncIterator[OpenAIAdapter]:
 
 async def written(adapter: OpenAIAdapter, words: str, *images: InputFile, **asked: Any) -> tuple[str, TextEnd]:
     request = TextRequest(MODEL, (TextMessage("user", words, images),), **asked)
-    parts = [part async for part in adapter.write(request, "k")]
-    end = parts.pop()
-    assert isinstance(end, TextEnd)
-    return "".join(str(part) for part in parts), end
+    return await text_of(adapter, request)
 
 
 async def made(adapter: OpenAIAdapter, words: str, **asked: Any) -> Done:
@@ -67,12 +51,6 @@ async def followed(adapter: OpenAIAdapter, request: MediaRequest) -> Done | Fail
             return state
 
 
-async def bill(origin: str) -> list[dict[str, Any]]:
-    async with httpx2.AsyncClient(trust_env=False) as client:
-        jobs: list[dict[str, Any]] = (await client.get(f"{origin}/_bill")).json()["jobs"]
-        return jobs
-
-
 # -- text -----------------------------------------------------------------------------------------------------------
 
 
@@ -82,7 +60,7 @@ async def test_a_prompt_becomes_a_richer_one(adapter: OpenAIAdapter, origin: str
     assert len(text) > 80
     assert (text, end) == await written(adapter, "Improve this prompt: a red bicycle")
     assert end.usage.output_tokens
-    line = (await bill(origin))[-1]
+    line = (await bill_of(origin, "openai"))[-1]
     assert (line["provider"], line["endpoint"], line["status"]) == ("openai", MODEL, "done")
     assert line["units"] == (end.usage.input_tokens or 0) + end.usage.output_tokens
 
@@ -130,7 +108,7 @@ async def test_pictures_and_their_cost_agree_with_the_bill(adapter: OpenAIAdapte
         with Image.open(io.BytesIO(file.data or b"")) as image:
             assert (image.format, image.size) == ("WEBP", (64, 64))
     edited = await made(adapter, "at night", inputs=(picture(), picture(32, 32, "red")), wire=PRICES)
-    lines = (await bill(origin))[-2:]
+    lines = (await bill_of(origin, "openai"))[-2:]
     assert [line["cost_micro_usd"] for line in lines] == [done.cost_micro_usd, edited.cost_micro_usd]
     assert all(line["cost_micro_usd"] for line in lines)
 

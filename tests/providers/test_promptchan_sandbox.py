@@ -16,16 +16,10 @@ from gesso.providers.errors import ProviderError
 from gesso.providers.promptchan.adapter import PromptchanAdapter
 from gesso.providers.registry import build
 from gesso.providers.text import TextEnd, TextMessage, TextRequest
-from tests.sandbox.server import running_sandbox
+from tests.providers.flows import bill_of, text_of
 
 GEM = {"usd_per_gem": "0.05"}
 """What the sandbox's bill says a gem is."""
-
-
-@pytest.fixture(scope="module")
-async def origin() -> AsyncIterator[str]:
-    async with running_sandbox() as address:
-        yield address
 
 
 @pytest.fixture
@@ -56,18 +50,12 @@ async def followed(adapter: PromptchanAdapter, words: str, **asked: Any) -> tupl
         seen.append(state)
 
 
-async def bill(origin: str) -> list[dict[str, Any]]:
-    async with httpx2.AsyncClient(trust_env=False) as client:
-        jobs: list[dict[str, Any]] = (await client.get(f"{origin}/_bill")).json()["jobs"]
-        return [job for job in jobs if job["provider"] == "promptchan"]
-
-
 async def test_a_picture_and_its_cost_agree_with_the_bill(adapter: PromptchanAdapter, origin: str) -> None:
     knobs = {"style": "Cinematic XL", "filter": "Watercolor", "emotion": "Smiling", "restore_faces": True, "age": 52}
     done = await made(adapter, "a woman at a harbour", wire=GEM, quality="Max", options=knobs, width=512, height=768)
     with Image.open(io.BytesIO(done.files[0].data or b"")) as image:
         assert (image.format, image.size) == ("PNG", (512, 768))
-    line = (await bill(origin))[-1]
+    line = (await bill_of(origin, "promptchan"))[-1]
     assert (line["status"], line["units"], line["cost_micro_usd"]) == ("done", 4, done.cost_micro_usd)
 
 
@@ -109,7 +97,10 @@ async def test_an_answer_that_comes_too_late_has_taken_its_gems(adapter: Promptc
     with pytest.raises(ProviderError) as caught:
         await made(adapter, "a late boat sandbox:slow=30", deadline_seconds=2.0)
     assert caught.value.code == "outcome_unknown"
-    assert ((await bill(origin))[-1]["status"], (await bill(origin))[-1]["units"]) == ("done", 1)
+    assert (
+        (await bill_of(origin, "promptchan"))[-1]["status"],
+        (await bill_of(origin, "promptchan"))[-1]["units"],
+    ) == ("done", 1)
 
 
 @pytest.mark.parametrize("api", ["v2", "v3.1"])
@@ -123,7 +114,7 @@ async def test_a_video_from_the_queue_to_the_film(adapter: PromptchanAdapter, or
     film = await fetcher.get(done.files[0].url or "", max_bytes=2**24, timeout_seconds=10)
     await fetcher.aclose()
     assert film.data[4:8] == b"ftyp"
-    line = (await bill(origin))[-1]
+    line = (await bill_of(origin, "promptchan"))[-1]
     assert (line["status"], line["cost_micro_usd"]) == ("done", done.cost_micro_usd)
 
 
@@ -140,16 +131,13 @@ async def test_a_video_that_fails_and_one_whose_status_nobody_knows(adapter: Pro
 
 async def written(adapter: PromptchanAdapter, words: str, **asked: Any) -> tuple[str, TextEnd]:
     request = TextRequest("chat", (TextMessage("system", "Be kind."), TextMessage("user", words)), **asked)
-    parts = [part async for part in adapter.write(request, "k")]
-    end = parts.pop()
-    assert isinstance(end, TextEnd)
-    return "".join(str(part) for part in parts), end
+    return await text_of(adapter, request)
 
 
 async def test_a_chat_answers_and_its_cost_is_reckoned(adapter: PromptchanAdapter, origin: str) -> None:
     text, end = await written(adapter, "Good morning", wire={**GEM, "gems": "0.25"})
     assert "sandbox" in text
-    assert (await bill(origin))[-1]["cost_micro_usd"] == end.cost_micro_usd == 12_500
+    assert (await bill_of(origin, "promptchan"))[-1]["cost_micro_usd"] == end.cost_micro_usd == 12_500
 
 
 async def test_a_chat_that_is_asked_for_json(adapter: PromptchanAdapter) -> None:

@@ -21,7 +21,6 @@ from gesso.providers.replicate.adapter import ReplicateAdapter
 from gesso.providers.replicate.options import TABLE
 from tests.providers.following import finished
 from tests.providers.loopback import Reply, Seen, loopback
-from tests.sandbox.server import running_sandbox
 
 SDXL = "stability-ai/sdxl"
 SVD = "stability-ai/stable-video-diffusion"
@@ -34,12 +33,6 @@ def picture(width: int = 96, height: int = 64, *, noise: bool = False) -> InputF
         image = Image.frombytes("RGB", (width, height), random.Random(1).randbytes(width * height * 3))
     image.save(data, "PNG")
     return InputFile("image/png", data.getvalue())
-
-
-@pytest.fixture(scope="module")
-async def origin() -> AsyncIterator[str]:
-    async with running_sandbox() as address:
-        yield address
 
 
 @pytest.fixture
