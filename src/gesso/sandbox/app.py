@@ -1,6 +1,6 @@
 """The sandbox as an ASGI application."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -51,6 +51,23 @@ def create_app(
     ground = Ground(pace, studio, bill, archive, public_url, webhook_origin, payment_webhook)
     faces = [make(ground) for make in FACES]
 
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        for face in faces:
+            face.resume()
+        yield
+        for face in faces:
+            await face.close()
+        await studio.close()
+        archive.close()
+
+    routes = [*_own_routes(faces, bill), *(route for face in faces for route in face.routes)]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _own_routes(faces: Sequence[Face], bill: Bill) -> list[Route]:
+    """What belongs to no provider: the front page, health, and the bill."""
+
     async def front(request: Request) -> Response:
         return HTMLResponse(index.page([face.about for face in faces]))
 
@@ -72,24 +89,12 @@ def create_app(
 
         return StreamingResponse(pieces(), media_type="text/csv")
 
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        for face in faces:
-            face.resume()
-        yield
-        for face in faces:
-            await face.close()
-        await studio.close()
-        archive.close()
-
-    routes = [
+    return [
         Route("/", front),
         Route("/healthz", health),
         Route("/_bill", read_bill, methods=["GET", "DELETE"]),
         Route("/_bill.csv", bill_as_table),
-        *(route for face in faces for route in face.routes),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
 
 
 def serve(host: str = "127.0.0.1", port: int = 8790) -> None:

@@ -5,7 +5,7 @@ Where the sheet names no size, a megapixel; where its sources disagree about a p
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -78,7 +78,6 @@ class ChatModel:
     sent: str = "0"
     made: str = "0"
     takes_schema: bool = False
-    efforts: tuple[str, ...] = field(default=("low", "high"))
 
 
 def _prompt(most: int, least: int = 1) -> Mapping[str, Field]:

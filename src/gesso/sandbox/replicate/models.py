@@ -37,10 +37,6 @@ class Model:
     def official(self) -> bool:
         return not self.versions
 
-    @property
-    def is_film(self) -> bool:
-        return self.input is schemas.FilmInput
-
     def units(self, seconds: Decimal, count: int) -> Decimal:
         """What is billed: seconds, or outputs."""
         return seconds if self.billing == "second" else Decimal(count)
