@@ -62,6 +62,7 @@ async def app(db: Database, clock: FixedClock, settings: Settings, signed_up: li
     app.state.db, app.state.clock, app.state.settings = db, clock, settings
     app.state.shell = shell
     app.state.adult = lambda: False
+    app.state.own_keys = lambda: False
     app.state.account_hooks = AccountHooks(default_plan=lambda: "free", on_sign_up=[note])
     app.state.mailer = Mailer(settings.mail, db, brand=lambda: "gesso", outbox=True, retry_seconds=())
     for router in (routes.router, pages.router, settings_pages.router, outbox_page.router):
