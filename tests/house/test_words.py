@@ -18,7 +18,7 @@ from fastapi import FastAPI
 import gesso
 from gesso.accounts.access import Actor
 from gesso.app import create_app
-from gesso.catalog.editions import parse_edition
+from gesso.catalog.editions import edition_names, load_edition, parse_edition
 from gesso.catalog.service import switch
 from gesso.core.clock import SystemClock
 from gesso.core.settings import Settings
@@ -105,7 +105,8 @@ ELSEWHERE = (
     "/metrics",
     "/healthz",
     "/readyz",
-    "/brand.css",
+    "/brand",
+    "/manifest",
     "/samples",
     "/media/",
     "/.well",
@@ -287,3 +288,27 @@ def test_scripts_have_no_words_of_their_own_for_them() -> None:
         if SAID.search(VALUE.sub("", text)) and " " in text.strip()
     }
     assert found == set()
+
+
+@pytest.mark.parametrize("name", edition_names())
+def test_an_edition_that_ships_speaks_its_own_words(name: str) -> None:
+    edition = load_edition(name)
+    words = edition.face.words
+    usual = [word for word in ("picture", "pictures", "credit", "credits") if words[word] != word]
+    said = [
+        *told_in(
+            {key: part for key, part in edition.face.document().items() if key in ("brand", "landing", "welcome")}
+        ),
+        *(text for plan in edition.plans for text in (plan.name, plan.description)),
+        *(text for model in edition.models for text in (model.name, model.description, *told_in(model.capabilities))),
+    ]
+    wrong = re.compile(rf"(?<!, )\b(?:{'|'.join(usual) or 'gesso gesso'})\b(?! them)", re.IGNORECASE)
+    assert [text for text in said if wrong.search(text) and " " in text] == []
+
+
+def told_in(part: Any) -> Iterator[str]:
+    """Every sentence in a document: texts with a blank in them."""
+    if isinstance(part, str):
+        yield part
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else ():
+        yield from told_in(inner)

@@ -48,7 +48,9 @@ RULES: dict[str, Rule] = {
     "GET /start": Rule("public", 303),
     "GET /brand.css": Rule("public"),
     "GET /samples/{file}": Rule("public", 404, values={"file": "0" * 64 + ".webp"}),
-    "GET /static": Rule("public", values={"": "/favicon.svg"}),
+    "GET /static": Rule("public", values={"": "/pictures/still-mint.webp"}),
+    "GET /brand.svg": Rule("public"),
+    "GET /manifest.webmanifest": Rule("public"),
     "GET /.well-known/security.txt": Rule("public", 404),  # no contact set here
     # --- becoming somebody ---
     "POST /api/auth/signup": Rule("public", 422, {"json": {}}),
@@ -133,6 +135,8 @@ RULES: dict[str, Rule] = {
     ),
     "GET /settings/sessions": Rule("session"),
     "POST /settings/sessions/others/end": Rule("session", 303),
+    "GET /create/steps": Rule("session"),
+    "POST /create/steps/hide": Rule("session", 303),
     "GET /settings/age": Rule("session", 404),  # this site has no models for adults
     "POST /settings/age": Rule("session", 404),
     "POST /settings/age/withdraw": Rule("session", 404),

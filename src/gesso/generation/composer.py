@@ -38,7 +38,8 @@ _WORDY = frozenset({"text"})
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A model to choose. `facts`: "1 credit · 9 s", or that it cannot be used now. `plan` opens a locked one."""
+    """A model to choose, that makes `kind`. `facts`: "1 credit · 9 s", or that it cannot be used now. `plan` opens a
+    locked one."""
 
     key: str
     name: str
@@ -47,6 +48,7 @@ class ModelCard:
     sample: str
     checked: bool
     plan: str = ""
+    kind: str = "image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ def model_cards(
         cards.append(
             ModelCard(
                 model.key, model.name, model.description, facts, sample_url(model) or "", model is chosen,
-                _opened_by(model, plan, plans),
+                _opened_by(model, plan, plans), model.kind,
             )
         )  # fmt: skip
     return tuple(cards)

@@ -35,8 +35,10 @@ from gesso.generation.composer import Composer
 from gesso.generation.inputs import ids_of, known_references, read, take_uploads
 from gesso.generation.moderating import heard
 from gesso.generation.prefill import model_of, offered, prefilled
-from gesso.generation.rooms import room_for, room_of
+from gesso.generation.rooms import CREATE, room_for, room_of
 from gesso.generation.service import Ask
+from gesso.generation.steps import FirstSteps, first_steps
+from gesso.generation.steps import router as steps_router
 from gesso.generation.styling import restyled, style_cards
 from gesso.generation.typed import Typed, fitted, text_of, texts_of
 from gesso.media import repository as media
@@ -46,6 +48,7 @@ from gesso.web.render import fragment, is_htmx, page, redirect
 
 # Found out before a transaction begins, so that none waits for another.
 router = APIRouter(include_in_schema=False, dependencies=[Depends(shown_catalog)])
+router.include_router(steps_router)
 
 RUNS = 12
 """Generations on a page of results."""
@@ -70,7 +73,8 @@ async def create_page(request: Request, actor: CurrentActor) -> Response:
             request, actor, tx, typed, notice=notice, everything=request.query_params.get("all") == "1"
         )
         results = await _results_in(tx, request, actor, before)
-    return await _page(request, composer, results)
+        steps = await first_steps(request, tx, actor) if room_of(request).kind == CREATE.kind and not before else None
+    return await _page(request, composer, results, steps=steps)
 
 
 @router.get("/create/composer")
@@ -258,11 +262,19 @@ async def _answer(request: Request, actor: Actor, composer: Composer | None, sta
     return await _page(request, composer, await _results(request, actor, None), status)
 
 
-async def _page(request: Request, composer: Composer | None, results: views.Results, status: int = 200) -> Response:
+async def _page(
+    request: Request,
+    composer: Composer | None,
+    results: views.Results,
+    status: int = 200,
+    *,
+    steps: FirstSteps | None = None,
+) -> Response:
     room = room_of(request)
     return await page(
-        request, "generation/create.html", status, composer=composer, results=results, room=room, key=token()
-    )
+        request, "generation/create.html", status, composer=composer, results=results, room=room, key=token(),
+        steps=steps,
+    )  # fmt: skip
 
 
 # --- the composer --------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ class Room:
     ideas: tuple[str, ...]
     first: str = ""
     """What newcomers are told, where the edition has words of its own for it."""
+    greeting: str = ""
+    """The heading above that; else what is made first here."""
 
     @property
     def title(self) -> str:
@@ -82,7 +84,8 @@ def room_of(request: Request) -> Room:
     """The room an address belongs to. Raises NotFound for one that the edition does not have."""
     edition: Face = request.app.state.catalog.edition
     if request.url.path.split("/")[1] != "video":
-        return replace(CREATE, ideas=edition.welcome.image or CREATE.ideas, first=edition.welcome.create)
+        told = edition.welcome
+        return replace(CREATE, ideas=told.image or CREATE.ideas, first=told.create, greeting=told.title)
     if "video" not in edition.modules:
         raise NotFound("There is nothing here.")
     return replace(VIDEO, ideas=edition.welcome.video or VIDEO.ideas)

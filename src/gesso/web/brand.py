@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from gesso.core.errors import InvalidInput
 
@@ -60,6 +61,27 @@ def brand_css(colours: Mapping[str, str]) -> str:
     lines = [f"/* {note} */\n" for note in notes]
     lines.append(":root{" + "".join(f"--e-{name}:{value};" for name, value in values.items()) + "}\n")
     return "".join(lines)
+
+
+def brand_svg(colours: Mapping[str, str]) -> str:
+    """The product's mark in the edition's colours, as a picture of its own: for tabs and home screens."""
+    full = DEFAULTS | _resolve(colours)[0]
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 28 28"><defs><linearGradient id="g" x1="0" y1="0" x2="1" '
+        f'y2="1"><stop stop-color="{full["primary"]}"/><stop offset="1" stop-color="{full["secondary"]}"/>'
+        '</linearGradient></defs><rect width="28" height="28" rx="8" fill="url(#g)"/><path d="M19.5 9.3A7 7 0 1 0 21 '
+        '14h-6.2" fill="none" stroke="#fff" stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round"/></svg>'
+    )
+
+
+def manifest(brand: Brand) -> dict[str, Any]:
+    """The web app manifest (W3C): how the product stands on a home screen."""
+    full = DEFAULTS | _resolve(brand.colours)[0]
+    return {
+        "name": brand.name, "short_name": brand.name, "description": brand.tagline, "id": "/", "start_url": "/create",
+        "scope": "/", "display": "standalone", "background_color": full["bg"], "theme_color": full["bg"],
+        "icons": [{"src": f"/brand.svg?v={brand.version}", "type": "image/svg+xml", "sizes": "any"}],
+    }  # fmt: skip
 
 
 def corrections(colours: Mapping[str, str]) -> tuple[str, ...]:

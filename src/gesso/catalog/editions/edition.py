@@ -9,8 +9,8 @@ from gesso.catalog.items import Chain, Connection, Model, Pack, Plan, StylePrese
 from gesso.web.wording import WORDS
 
 __all__ = [
-    "BUILT", "FEATURE_ICONS", "MODULES", "POLICIES", "WORDS", "Brand", "Defaults", "DemoPicture", "Edition", "Face",
-    "Feature", "Landing", "Policy", "Welcome",
+    "BUILT", "FEATURE_ICONS", "MODULES", "POLICIES", "STEPS", "WORDS", "Brand", "Defaults", "DemoPicture", "Edition",
+    "Face", "Feature", "Landing", "Policy", "Step", "Welcome",
 ]  # fmt: skip
 
 BUILT = ("image", "video", "gallery", "dashboard", "billing")
@@ -105,20 +105,38 @@ class Landing:
         return cls(**{**document, "pictures": pictures, "features": features})
 
 
+STEPS = ("image", "again", "video", "favourite", "reference", "improve", "describe", "age")
+"""What newcomers can be led to: a first picture, a second, a video, a favourite, a picture made from one's own, a
+prompt improved, a picture described, and their word that they are adults."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One of the first steps: `do` names what is there once it is done."""
+
+    do: str
+    title: str
+    text: str
+
+
 @dataclass(frozen=True)
 class Welcome:
-    """What newcomers are told first: a sentence where things are made, one in the empty gallery, prompts to begin with.
-    Where one is empty, the product has its own."""
+    """What newcomers are told first: a heading and a sentence where things are made, one in the empty gallery, prompts
+    to begin with, and their first steps. Where one is empty, the product has its own, or goes without."""
 
+    title: str = ""
     create: str = ""
     gallery: str = ""
     image: tuple[str, ...] = ()
     video: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Welcome":
         """From JSON of the same shape."""
-        return cls(**{**document, "image": tuple(document["image"]), "video": tuple(document["video"])})
+        steps = tuple(Step(**step) for step in document.get("steps", ()))
+        image, video = tuple(document["image"]), tuple(document["video"])
+        return cls(**{**document, "image": image, "video": video, "steps": steps})
 
 
 @dataclass(frozen=True)

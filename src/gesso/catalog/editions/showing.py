@@ -1,11 +1,13 @@
 """[landing] and [welcome]: what an edition shows to strangers, and what it tells newcomers first."""
 
-from gesso.catalog.editions.edition import FEATURE_ICONS, MODULES, DemoPicture, Feature, Landing, Welcome
+from gesso.catalog.editions.edition import FEATURE_ICONS, MODULES, STEPS, DemoPicture, Feature, Landing, Step, Welcome
 from gesso.catalog.editions.tables import KEY, Table
 from gesso.web.render import AssetMissing, static
 
 PROMPTS = 3
 """How many prompts to begin with stand on an empty page."""
+MOST_STEPS = 4
+"""More than so many first steps are no quick look."""
 
 
 def read_landing(table: Table) -> Landing:
@@ -50,15 +52,28 @@ def _feature(table: Table) -> Feature:
 
 
 def read_welcome(table: Table) -> Welcome:
-    """[welcome]: sentences, and three prompts for each kind of thing that is made."""
+    """[welcome]: sentences, three prompts for each kind of thing that is made, and [[welcome.steps]]."""
     welcome = Welcome(
+        title=table.text("title", "", longest=60),
         create=table.text("create", "", longest=300),
         gallery=table.text("gallery", "", longest=300),
         image=_prompts(table, "image"),
         video=_prompts(table, "video"),
+        steps=tuple(_step(one) for one in table.tables("steps")),
     )
+    done = [step.do for step in welcome.steps]
+    if len(done) > MOST_STEPS or len(set(done)) < len(done):
+        table.wrong("steps", f"there may be {MOST_STEPS} steps at most, each of another kind")
     table.finish()
     return welcome
+
+
+def _step(table: Table) -> Step:
+    step = Step(
+        do=table.one_of("do", STEPS), title=table.text("title", longest=40), text=table.text("text", longest=140)
+    )
+    table.finish()
+    return step
 
 
 def _prompts(table: Table, key: str) -> tuple[str, ...]:
