@@ -1,14 +1,11 @@
 """What workers do for this room: sum up finished hours, forget old exchanges, end text calls of processes that died."""
 
 from datetime import timedelta
-from typing import Protocol
 
 import structlog
 
 from gesso.calls import attempts, history, record
-from gesso.core.clock import Clock
-from gesso.db import Database
-from gesso.jobs import Tasks
+from gesso.jobs import Tasks, WorkerContext
 
 log = structlog.get_logger()
 
@@ -16,17 +13,7 @@ TEXT_CALL_AT_MOST = timedelta(minutes=12)
 """No text is waited for as long as this; a call that is still open then was cut off with its process."""
 
 
-class Context(Protocol):
-    """What these tasks need of the worker."""
-
-    @property
-    def db(self) -> Database: ...
-
-    @property
-    def clock(self) -> Clock: ...
-
-
-def register(tasks: Tasks, ctx: Context) -> None:
+def register(tasks: Tasks, ctx: WorkerContext) -> None:
     """Add the schedule."""
 
     async def roll_up() -> None:

@@ -1,13 +1,11 @@
 """The ledger's own clockwork: expiry every minute, verification every hour."""
 
-from typing import Protocol
-
 import structlog
 
 from gesso.core.clock import Clock
 from gesso.credits import service
 from gesso.db import Database, facts
-from gesso.jobs import Tasks
+from gesso.jobs import Tasks, WorkerContext
 
 log = structlog.get_logger()
 
@@ -17,17 +15,7 @@ LOGGED_MISMATCHES = 20
 """So many are written out; the log says how many there were."""
 
 
-class Context(Protocol):
-    """What these tasks need of the worker."""
-
-    @property
-    def db(self) -> Database: ...
-
-    @property
-    def clock(self) -> Clock: ...
-
-
-def register(tasks: Tasks, ctx: Context) -> None:
+def register(tasks: Tasks, ctx: WorkerContext) -> None:
     """Add the schedules."""
 
     async def expire() -> None:

@@ -5,6 +5,6 @@ workers need it.
 """
 
 from gesso.jobs.queue import Job, enqueue, forget_log, wake
-from gesso.jobs.tasks import HandOver, Later, Tasks
+from gesso.jobs.tasks import HandOver, Later, Tasks, WorkerContext
 
-__all__ = ["HandOver", "Job", "Later", "Tasks", "enqueue", "forget_log", "wake"]
+__all__ = ["HandOver", "Job", "Later", "Tasks", "WorkerContext", "enqueue", "forget_log", "wake"]

@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+from gesso.core.clock import Clock
+from gesso.db import Database
 
 Task = Callable[[dict[str, Any]], Awaitable[None]]
 Scheduled = Callable[[], Awaitable[None]]
@@ -22,6 +25,16 @@ class Later(Exception):
     def __init__(self, after_seconds: float) -> None:
         super().__init__(f"nothing to do for {after_seconds:.1f} s")
         self.after_seconds = after_seconds
+
+
+class WorkerContext(Protocol):
+    """What every room's tasks may ask of the worker; rooms that need more extend it."""
+
+    @property
+    def db(self) -> Database: ...
+
+    @property
+    def clock(self) -> Clock: ...
 
 
 @dataclass

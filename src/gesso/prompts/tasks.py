@@ -1,29 +1,17 @@
 """What workers do for this room: end texts whose process died while they were written."""
 
-from typing import Protocol
-
 import structlog
 
 from gesso.core.clock import Clock
 from gesso.core.errors import Unavailable
 from gesso.db import Database
-from gesso.jobs import Tasks
+from gesso.jobs import Tasks, WorkerContext
 from gesso.prompts import repository, service
 
 log = structlog.get_logger()
 
 
-class Context(Protocol):
-    """What these tasks need of the worker."""
-
-    @property
-    def db(self) -> Database: ...
-
-    @property
-    def clock(self) -> Clock: ...
-
-
-def register(tasks: Tasks, ctx: Context) -> None:
+def register(tasks: Tasks, ctx: WorkerContext) -> None:
     """Add the schedule."""
 
     async def end_abandoned() -> None:

@@ -1,13 +1,10 @@
 """What workers do for this room: forget old lines."""
 
 from datetime import timedelta
-from typing import Protocol
 
 import structlog
 
-from gesso.core.clock import Clock
-from gesso.db import Database
-from gesso.jobs import Tasks
+from gesso.jobs import Tasks, WorkerContext
 from gesso.safety import lines
 
 log = structlog.get_logger()
@@ -16,17 +13,7 @@ KEPT = timedelta(days=180)
 """Long enough for a complaint and its answer; what waits for the operator is kept until it is decided."""
 
 
-class Context(Protocol):
-    """What these tasks need of the worker."""
-
-    @property
-    def db(self) -> Database: ...
-
-    @property
-    def clock(self) -> Clock: ...
-
-
-def register(tasks: Tasks, ctx: Context) -> None:
+def register(tasks: Tasks, ctx: WorkerContext) -> None:
     """Add the schedule."""
 
     async def forget() -> None:
