@@ -137,7 +137,7 @@ async def test_the_breaker_opens_half_opens_and_closes(db: Database) -> None:
             "UPDATE attempt SET state = 'succeeded', finished_at = now() WHERE connection_id = $1", ada.connection_id
         )
     probe, _ = await ada.call()
-    assert probe.attempt and (await ada.call())[0].reason == "full"  # one probe at a time
+    assert probe.attempt and (await ada.call())[0].reason == "probing"  # one at a time
     await ada.failed(Unavailable())
     again, _ = await ada.call()
     assert again.reason == "unavailable" and again.wait_seconds > 5  # longer than the first pause

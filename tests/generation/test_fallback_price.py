@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from gesso.calls import gate
 from gesso.catalog.registry import CHANNEL
 from gesso.core.ids import new_id
 from gesso.core.money import format_credits
@@ -58,3 +61,37 @@ async def test_a_fallback_of_the_same_price_says_nothing_of_it(house: House) -> 
     assert not any("costs less" in warning for warning in status["warnings"])
     (row,) = await house.rows("SELECT charged FROM output WHERE generation_id = $1", status["id"])
     assert row["charged"] is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "seconds", "failures"), [("unavailable", 600, 5), ("busy", 600, 0), ("unavailable", -1, 5)]
+)
+async def test_nobody_waits_for_an_ill_connection_where_another_could_serve(
+    house: House, reason: str, seconds: int, failures: int
+) -> None:
+    ada = await house.person()
+    await with_models(house, await house.person("Ben"), **{(ill := f"ill-{new_id().hex[-8:]}"): "1"})
+    async with house.db.elevated("test: a model elsewhere, and a connection that is ill") as tx:
+        await tx.execute_raw("UPDATE model SET fallbacks = '{flux-schnell,sdxl}' WHERE key = $1", ill)
+        sick = await tx.fetchval("SELECT connection_id FROM model WHERE key = $1", ill)
+        await tx.execute_raw(
+            """INSERT INTO connection_health (connection_id, paused_until, reason, failures, last_failure_at)
+               VALUES ($1, now() + make_interval(secs => $2), $3, $4, now())
+               ON CONFLICT (connection_id) DO UPDATE SET paused_until = excluded.paused_until,
+                   reason = excluded.reason, failures = excluded.failures""",
+            sick, seconds, reason, failures,
+        )  # fmt: skip
+        tx.notify_after_commit(CHANNEL, {})
+    probe = await ada.asked("a probe that takes its time sandbox:slow=30", model="flux-ultra") if seconds < 0 else None
+    if probe is not None:
+        async with asyncio.timeout(30):
+            while not await house.attempts(probe):
+                await asyncio.sleep(0.05)
+    status = await ada.made("a harbour that must not wait", model=ill)
+    assert status["status"] == "succeeded", status["error"]
+    assert [attempt["model_key"] for attempt in await house.attempts(status["id"])] == ["sdxl"]
+    assert any("was used instead" in warning for warning in status["warnings"])
+    if probe is not None:
+        await ada.http.post(f"/api/generate/{probe}/cancel")
+    async with house.db.elevated("test: well again") as tx:
+        await gate.resume(tx, sick)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +91,15 @@ def test_a_fallback_must_know_what_matters_and_may_lack_the_rest() -> None:
         asked, asked.price.outputs, {"first": first, "plain": plain}.get, {CONNECTION.id: CONNECTION}.get
     )
     assert "steps" not in fallback.params and fallback.params["size"] == "1024x1024"
+
+
+@pytest.mark.parametrize(("asked_for", "taken"), [(4, 28), (6, 6)])
+def test_what_was_left_at_its_default_is_left_at_the_fallbacks(asked_for: int, taken: int) -> None:
+    first = model("first", {"size": SIZE, "steps": STEPS | {"default": 4}}, fallbacks=("slow",))
+    known = {"first": first, "slow": model("slow", {"size": SIZE, "steps": STEPS})}
+    asked = generation({"size": "512x512", "steps": asked_for})
+    (_, fallback) = chain(asked, asked.price.outputs, known.get, {CONNECTION.id: CONNECTION}.get)
+    assert fallback.params["size"] == "512x512" and fallback.params.get("steps", 28) == taken
 
 
 def test_what_is_switched_off_or_gone_is_left_out() -> None:

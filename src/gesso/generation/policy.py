@@ -6,8 +6,10 @@
 | rejected_failed, misconfigured_…    | a fallback model at once                               |
 | everything else                     | this output fails at once                              |
 | outcome_unknown                     | never sent again; looked up where that is possible     |
+| not even called: connection is ill  | a fallback through another connection, without waiting |
 """
 
+import math
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -20,6 +22,9 @@ TRIES = 3
 BACKOFF_SECONDS = (1.0, 4.0)
 """Pause before the second and the third try, when the provider named none."""
 LONGEST_PAUSE_SECONDS = 60.0
+WAITED_OUT_SECONDS = {"probing": -1.0, "unavailable": 3.0, "busy": 30.0}
+"""What is waited for at an ill connection though another model could serve, by why it takes no calls. Limits of our own
+are always waited for."""
 
 _AGAIN = frozenset({"busy", "unavailable"})
 _ELSEWHERE = frozenset({"rejected_failed", "misconfigured_key", "misconfigured_credit", "misconfigured_model"})
@@ -56,6 +61,11 @@ def after(code: str, tries: int, retry_after: float | None = None) -> Next:
         pause = BACKOFF_SECONDS[min(tries, len(BACKOFF_SECONDS)) - 1]
         return Again(min(max(pause, retry_after or 0.0), LONGEST_PAUSE_SECONDS))
     return Elsewhere() if code in _ELSEWHERE else GiveUp()
+
+
+def goes_round(reason: str | None, wait_seconds: float) -> bool:
+    """Whether a call that its connection holds back for `reason` had better go to a fallback elsewhere, at once."""
+    return wait_seconds > WAITED_OUT_SECONDS.get(reason or "", math.inf)
 
 
 def retry_after(error: ProviderError) -> float | None:

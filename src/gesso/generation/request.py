@@ -93,7 +93,7 @@ def chain(
         if model is first:
             steps.append(Step(model, connection, params, fallback=False, style=style))
         elif model.enabled and model.kind == first.kind:
-            adapted = _adapted(model, params)
+            adapted = _adapted(first, model, params)
             prices = _charges(generation, model, adapted, held) if adapted is not None else None
             if adapted is not None and prices is not None:
                 steps.append(Step(model, connection, adapted, fallback=True, prices=prices, style=style))
@@ -105,12 +105,20 @@ def _is_adult(model: Model, find_connection: Callable[[Any], Connection | None])
     return connection is not None and connection.adult
 
 
-def _adapted(model: Model, params: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The parameters as a fallback takes them; None when it cannot do what was asked for."""
+def _adapted(first: Model, model: Model, params: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The parameters as a fallback takes them; None when it cannot do what was asked for.
+
+    What was left at the first model's default is left at the fallback's: four steps are many for one model, and far
+    too few for another.
+    """
     given = {name: value for name, value in params.items() if value not in (None, [], "")}
     if any(name not in model.settings for name in given if name in _ESSENTIAL):
         return None
-    kept = {name: value for name, value in given.items() if name in model.settings}
+    kept = {
+        name: value
+        for name, value in given.items()
+        if name in model.settings and (name in _ESSENTIAL or value != first.settings.get(name, {}).get("default"))
+    }
     try:
         cleaned = capabilities.check(model, kept)
         pricing.quote(model, cleaned, 1)

@@ -80,7 +80,7 @@ class Strand:
         open_call = next((attempt for attempt in self._history if attempt.state in LIVE), None)
         at, tries = self._position()
         while open_call is not None or at < len(steps):
-            begun: Attempt | ProviderError
+            begun: Attempt | ProviderError | None
             following: policy.Next | None
             if open_call is not None:  # it is under way, whatever its connection's share
                 begun, fresh, open_call = open_call, None, None
@@ -93,7 +93,10 @@ class Strand:
                 size = max(1, fresh.model.outputs_per_call)
                 if len(self._indexes) > size:
                     return await self._split(size)
-                begun = await self._begin(fresh, tries + 1)
+                begun = await self._begin(at, tries + 1)
+            if begun is None:
+                at, tries = self._elsewhere(at) or len(steps), 0
+                continue
             if isinstance(begun, ProviderError):
                 following = await self._record(None, Trouble(begun), at, tries)
             else:
@@ -136,11 +139,18 @@ class Strand:
         parts = [self._indexes[start : start + size] for start in range(0, len(self._indexes), size)]
         await gather([Strand(self._drive, part).run() for part in parts])
 
-    async def _begin(self, step: Step, try_number: int) -> Attempt | ProviderError:
-        """Write the attempt's row as soon as the connection lets us; committed before anything is sent.
+    def _elsewhere(self, at: int) -> int | None:
+        """The next place of the chain that goes through another connection."""
+        steps = self._drive.steps
+        return next((i for i in range(at + 1, len(steps)) if steps[i].connection.id != steps[at].connection.id), None)
+
+    async def _begin(self, at: int, try_number: int) -> Attempt | ProviderError | None:
+        """Write the attempt's row as soon as the connection lets us; committed before anything is sent. None when the
+        connection is ill and the chain goes on elsewhere.
 
         The call then holds one of the connection's share of our places, to be given back at its end.
         """
+        step = self._drive.steps[at]
         try:
             await self._drive.inputs()  # now: a call that waits for its pictures would look as if it had been sent
         except ProviderError as error:
@@ -168,6 +178,8 @@ class Strand:
                 return admission.attempt
             if admission.misconfigured:
                 return Misconfigured("credit" if admission.reason == "credit" else "key")
+            if policy.goes_round(admission.reason, admission.wait_seconds) and self._elsewhere(at) is not None:
+                return None
             await self._wait_at_gate(step, admission, asyncio.get_running_loop().time() - started, waits)
             waits += 1
 
