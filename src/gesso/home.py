@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from gesso.billing.months import first_month
-from gesso.billing.views import offers
+from gesso.billing.views import Looker, Offer, offers
 from gesso.catalog.costs import usual_words
 from gesso.catalog.items import Model, Plan
 from gesso.catalog.registry import Catalog
@@ -11,7 +11,7 @@ from gesso.credits.types import CREDIT
 from gesso.generation.composer import model_cards
 from gesso.generation.rooms import CREATE
 from gesso.web import landing
-from gesso.web.landing import PlanCard, StartPage
+from gesso.web.landing import StartPage
 from gesso.web.render import credits_words
 from gesso.web.wording import unit_words, word
 
@@ -62,12 +62,7 @@ def _offer(plan: Plan) -> str:
     return f"{' and '.join(words)} free. No card." if words else "Free to start. No card."
 
 
-def _plans(catalog: Catalog) -> list[PlanCard]:
-    """Every plan where plans are sold, else the one that everybody begins with."""
+def _plans(catalog: Catalog) -> list[Offer]:
+    """Every plan where plans are sold, as Pricing has them; else the one that everybody begins with."""
     sells = "billing" in catalog.edition.modules
-    cards = offers(catalog, "month", on=None, live=None, sells=sells)
-    return [
-        PlanCard(card.name, card.text, card.price, card.period, card.ticks, card.action, card.href, card.best)
-        for card in cards
-        if sells or card.key == catalog.default_plan.key
-    ]
+    return [card for card in offers(catalog, "month", Looker()) if sells or card.key == catalog.default_plan.key]

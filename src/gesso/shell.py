@@ -17,7 +17,7 @@ _PAGES = {
     "video": ("video", NavItem("Video", "/video", "film")),
     "gallery": ("gallery", NavItem("Gallery", "/gallery", "image")),
     "dashboard": ("dashboard", NavItem("Dashboard", "/dashboard", "chart-column")),
-    "billing": ("billing", NavItem("Billing", "/billing", "credit-card", tab=False)),
+    "billing": ("billing", NavItem("Billing", "/billing", "credit-card", tab=False, also="/pricing")),
 }
 """Modules of an edition: its word for their page, and where that is. A module without a page here has no entry."""
 

@@ -56,6 +56,8 @@ class Year:
     lost: int = 0
 
     def __post_init__(self) -> None:
+        self.stripes = self.now
+        """What Stripe's clock says: it stands still while jobs wait."""
         self.jobs = Tasks()
         billing_tasks.register(self.jobs, Overdue(self.shop))
 
@@ -77,7 +79,7 @@ class Year:
         one = self.people[name]
         await self.shop.subscribe(one.actor, plan, interval, card)
         one.interval, one.broke = interval, card != GOOD
-        one.paid(plan, self.now, self.now)
+        one.paid(plan, self.now, self.stripes)
 
     async def moves(self, name: str, plan: str) -> None:
         """Upwards at once for what is left of the period, downwards with the next one."""
@@ -177,6 +179,7 @@ class Year:
             step = min([moment, *due])
             if step > self.now:
                 await self.shop.travel(step)
+                self.stripes = step
                 for one in self.people.values():
                     one.book.clock(self.now)
                     if one.ends is not None and one.ends + SETTLED <= self.now:
@@ -257,7 +260,7 @@ async def test_a_year_of_four_customers(fresh_db: Database, sandbox: str) -> Non
     assert [one.book.plan for one in year.people.values()] == ["free"] * 4
     owing = {name: one.debt > 0 for name, one in year.people.items()}
     assert owing["cyd"] and not owing["dan"], "dan's next pack repaid what he owed; cyd bought none"
-    assert year.notices > 400 and year.failed > 10 and year.lost > 30
+    assert year.notices > 400 and year.failed > 2 and year.lost > 30
     async with fresh_db.elevated("test: verify") as tx:
         assert await credits.verify(tx) == ()
 

@@ -4,7 +4,8 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
@@ -18,7 +19,7 @@ from gesso.core.clock import FixedClock
 from gesso.core.errors import NotFound
 from gesso.web import errors, shell, stylepage
 from gesso.web.brand import Brand, brand_css
-from gesso.web.landing import PlanCard, StartPage, landing, start
+from gesso.web.landing import StartPage, landing, start
 from gesso.web.render import STATIC, fragment, page, problem_page, redirect, toast
 from gesso.web.security import SecurityMiddleware
 
@@ -38,9 +39,20 @@ START = StartPage(
     features=[Feature("layers", "Every model, one form", "Controls are drawn from what each model can do.")],
     idea="Rose serum on a plaster plinth", offer="25 credits to start. No card.", total="3 credits",
 )  # fmt: skip
-FREE = PlanCard(
-    "Free", "Look around.", "$0", "for good", [("25 credits at sign-up", True), ("Advanced options", False)]
-)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan that can be had."""
+
+    name: str = "Free"
+    text: str = "Look around."
+    price: str = "$0"
+    period: str = "for good"
+    ticks: Sequence[tuple[str, bool]] = (("25 credits at sign-up", True), ("Advanced options", False))
+    action: str = "Start free"
+    href: str = "/signup"
+    best: bool = False
 
 
 async def someone(request: Request) -> shell.Shell | None:
@@ -68,7 +80,7 @@ def site() -> FastAPI:
 
     @app.get("/")
     async def index(request: Request) -> Response:
-        return await landing(request, START, [FREE])
+        return await landing(request, START, [Plan()])
 
     @app.get("/brand.css")
     async def brand(request: Request) -> Response:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from gesso.accounts import repository as accounts
 from gesso.accounts.mail import Mailer
 from gesso.billing import changes, letters, plans, repository
 from gesso.billing.changes import Change, Standing
@@ -182,7 +183,7 @@ class Effects:
 
     async def _write(self, tx: ElevatedSession, workspace_id: UUID, plan_key: str, until: datetime) -> None:
         plan = self.catalog.plan(plan_key).name
-        for email, name in await repository.payers(tx, workspace_id):
+        for email, name in await accounts.admins(tx, workspace_id):
             mail = letters.renewal_failed(
                 brand=self.mailer.brand, recipient=email, name=name, plan=plan, until=until, url=self.billing_url
             )

@@ -11,10 +11,11 @@ from gesso.accounts import repository as accounts
 from gesso.accounts.access import Actor, CurrentActor, OptionalActor
 from gesso.accounts.visit import visit_of
 from gesso.billing import repository, service, views
+from gesso.billing.banners import banners
 from gesso.billing.facts import Interval
 from gesso.billing.port import Payments
 from gesso.billing.renewal import next_grant
-from gesso.billing.words import day, money
+from gesso.billing.words import day, listed, money
 from gesso.catalog.registry import Catalog
 from gesso.core.errors import GessoError, NotFound
 from gesso.credits import freezing
@@ -56,23 +57,41 @@ class CancelForm(BaseModel):
 
 
 @router.get("/pricing")
-async def pricing(request: Request, actor: OptionalActor, interval: Interval = "month") -> Response:
-    """Plans and packs; for strangers too."""
-    state = request.app.state
-    catalog: Catalog = state.catalog
-    live = None
-    if actor is not None:
-        async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
-            live = await repository.live_subscription(tx, actor.workspace_id)
-            request.state.balances = await credits.balances(tx, now=state.clock.now())
-    live = live if live is not None and live.running else None
-    on = catalog.plan(actor.plan_key).key if actor is not None else None
-    yearly = any(plan.year_cents for plan in catalog.plans())
+async def pricing(
+    request: Request, actor: OptionalActor, interval: Interval = "month",
+    left: Annotated[str, Query(max_length=63)] = "",
+) -> Response:  # fmt: skip
+    """Plans and packs; for strangers too. `left`: what somebody was about to buy who turned back at the checkout."""
+    catalog: Catalog = request.app.state.catalog
+    looker = await _looker(request, actor, left)
+    found, packs = views.offers(catalog, interval, looker), views.packs(catalog.packs())
     return await page(
-        request, "billing/pricing.html", interval=interval, yearly=yearly, saving=_saving(catalog),
-        offers=views.offers(catalog, interval, on=on, live=live, sells=state.payments.sells),
-        packs=views.packs(catalog.packs()), work=views.work(catalog), sells=state.payments.sells,
+        request, "billing/pricing.html", interval=interval, yearly=any(plan.year_cents for plan in catalog.plans()),
+        saving=_saving(catalog), offers=found, packs=packs, work=views.work(catalog), looker=looker,
+        unpaid=views.unpaid(found, packs, looker), buyers=await _buyers(request, actor),
     )  # fmt: skip
+
+
+async def _looker(request: Request, actor: Actor | None, left: str) -> views.Looker:
+    state = request.app.state
+    if actor is None:
+        return views.Looker(sells=state.payments.sells)
+    async with state.db.workspace(actor.workspace_id, actor.user_id) as tx:
+        live = await repository.live_subscription(tx, actor.workspace_id)
+        request.state.balances = await credits.balances(tx, now=state.clock.now())
+    return views.Looker(
+        on=state.catalog.plan(actor.plan_key).key, live=live if live is not None and live.running else None,
+        sells=state.payments.sells, buys=state.payments.sells and service.may_pay(actor), left=left,
+    )  # fmt: skip
+
+
+async def _buyers(request: Request, actor: Actor | None) -> str:
+    """Who buys for a workspace, in words, for somebody who may not; "" for all others."""
+    state = request.app.state
+    if actor is None or service.may_pay(actor) or not state.payments.sells:
+        return ""
+    async with state.db.elevated("billing: who may pay for a workspace") as tx:
+        return listed([name or email for email, name in await accounts.admins(tx, actor.workspace_id)])
 
 
 def _saving(catalog: Catalog) -> str:
@@ -111,9 +130,14 @@ async def _billing(request: Request, actor: Actor) -> dict[str, Any]:
     return {
         "plan": catalog.plan(actor.plan_key), "live": live, "standing": views.standing(live, catalog),
         "invoices": [views.invoice_line(row) for row in found[:INVOICES]], "more": len(found) > INVOICES,
-        "manages": customer is not None and state.payments.sells, "frozen": frozen, "grant": grant,
-        "balances": balances, "left": views.left_words(balances, catalog, actor.plan_key),
+        "manages": customer is not None and state.payments.sells, "grant": grant,
+        "left": views.left_words(balances, catalog, actor.plan_key),
         "sells": state.payments.sells, "day": day, "packs": bool(catalog.packs()),
+        "banners": banners(
+            live=live, plan=catalog.plan(actor.plan_key).name, after=catalog.default_plan.name,
+            frozen=frozen is not None, debt=balances.debt, now=now, sells=state.payments.sells,
+            packs=bool(catalog.packs()),
+        ),
         "grant_words": views.grant_words(grant.amounts) if grant else "",
     }  # fmt: skip
 

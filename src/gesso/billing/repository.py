@@ -148,16 +148,6 @@ async def first_customer(tx: ElevatedSession, provider: str) -> datetime | None:
     return cast(datetime | None, await tx.fetchval(sql, provider))
 
 
-async def payers(tx: ElevatedSession, workspace_id: UUID) -> list[tuple[str, str]]:
-    """Address and name of those who may pay for the workspace."""
-    rows = await tx.fetch(
-        "SELECT u.email, u.name FROM membership m JOIN app_user u ON u.id = m.user_id"
-        " WHERE m.workspace_id = $1 AND m.role = 'admin' ORDER BY u.email",
-        workspace_id,
-    )
-    return [(row["email"], row["name"]) for row in rows]
-
-
 # --- subscriptions -------------------------------------------------------------------------------------
 
 

@@ -18,9 +18,14 @@ from gesso.web import ratelimit
 CHECKOUTS_PER_HOUR = 60
 
 
+def may_pay(actor: Actor) -> bool:
+    """Whether they may spend the workspace's money."""
+    return actor.role == "admin"
+
+
 def must_pay(actor: Actor) -> None:
     """Raises Forbidden for those who may not spend the workspace's money."""
-    if actor.role != "admin":
+    if not may_pay(actor):
         raise Forbidden("Only an admin of the workspace may pay for it or change its plan. Ask one of them.")
 
 

@@ -20,8 +20,9 @@ from gesso.web.wording import unit_words, word
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A plan on a card. `action`: the words on its button, and `href` or `post` where that leads; `mine`: the plan one
-    is on. `ticks` are what it gives (True) and what it lacks."""
+    """A plan on a card. `action`: the words on its button ("": it has none), and `href` or `post` where that leads;
+    `mine`: the plan one is on. `ticks` are what it gives (True) and what it lacks.
+    """
 
     key: str
     name: str
@@ -37,6 +38,21 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Looker:
+    """Who looks at the plans. `on`: the plan they are on, None for a stranger; `live`: the subscription that runs.
+
+    `sells`: whether anything is sold on the site, `buys`: whether to them; `left`: the plan or pack whose checkout they
+    have just left unpaid.
+    """
+
+    on: str | None = None
+    live: Subscription | None = None
+    sells: bool = True
+    buys: bool = True
+    left: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PackCard:
     """A pack: "50 credits", "10.0 ¢ each", "$4.99"."""
 
@@ -44,6 +60,15 @@ class PackCard:
     name: str
     each: str
     price: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaid:
+    """What somebody was about to buy: "Pro, $29.99 a month", and where a form with its key in `field` buys it."""
+
+    words: str
+    post: str
+    field: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +102,16 @@ _STATES = {
 }  # fmt: skip
 
 
-def offers(
-    catalog: Catalog, interval: Interval, *, on: str | None, live: Subscription | None, sells: bool
-) -> list[Offer]:
-    """The plans as cards. `on`: the plan of whoever looks, None for a stranger; `live`: the subscription that runs."""
+def offers(catalog: Catalog, interval: Interval, looker: Looker) -> list[Offer]:
+    """The plans as cards."""
     plans = [plan for plan in catalog.plans() if plan.free or cents(plan, interval) is not None]
     dearest = max(plans, key=monthly, default=None)
-    return [
-        _offer(plan, catalog, interval, on=on, live=live, sells=sells, best=plan is dearest and not plan.free)
-        for plan in plans
-    ]
+    return [_offer(plan, catalog, interval, looker, best=plan is dearest and not plan.free) for plan in plans]
 
 
-def _offer(
-    plan: Plan, catalog: Catalog, interval: Interval, *, on: str | None, live: Subscription | None, sells: bool,
-    best: bool,
-) -> Offer:  # fmt: skip
-    mine = plan.key == on and (plan.free or live is None or live.interval == interval)
-    action, href, post = _action(plan, catalog, interval, on=on, live=live, sells=sells, mine=mine)
+def _offer(plan: Plan, catalog: Catalog, interval: Interval, looker: Looker, *, best: bool) -> Offer:
+    mine = plan.key == looker.on and (plan.free or looker.live is None or looker.live.interval == interval)
+    action, href, post = ("Your plan", "", False) if mine else _action(plan, catalog, interval, looker)
     return Offer(
         key=plan.key, name=plan.name, text=plan.description,
         price=money(cents(plan, interval) or 0, plan.currency), period="for good" if plan.free else f"a {interval}",
@@ -102,17 +119,20 @@ def _offer(
     )  # fmt: skip
 
 
-def _action(
-    plan: Plan, catalog: Catalog, interval: Interval, *, on: str | None, live: Subscription | None, sells: bool,
-    mine: bool,
-) -> tuple[str, str, bool]:  # fmt: skip
+def _action(plan: Plan, catalog: Catalog, interval: Interval, looker: Looker) -> tuple[str, str, bool]:
     """Words, address, and whether the button sends a form. No address and no form: it cannot be pressed."""
-    if on is None:
-        return ("Start free" if plan.free else f"Start with {plan.name}"), "/signup?next=/pricing", False
-    if mine:
-        return "Your plan", "", False
-    if not sells:
+    live = looker.live
+    if looker.on is None:
+        back = "/pricing" if interval == "month" else f"/pricing?interval={interval}"
+        return (
+            ("Start free", "/signup", False)
+            if plan.free
+            else (f"Start with {plan.name}", f"/signup?next={back}", False)
+        )
+    if not looker.sells:
         return "Set by the operator", "", False
+    if not looker.buys:
+        return "", "", False
     if live is None:
         return ("The plan without a card", "", False) if plan.free else (f"Move to {plan.name}", "", True)
     if plan.free:
@@ -179,6 +199,15 @@ def left_words(balances: Balances, catalog: Catalog, plan_key: str) -> str:
     if catalog.credited or balances.balance:
         parts.insert(0, credits_words(balances.balance))
     return " · ".join(parts) or unit_words(counted(catalog.plan(plan_key), credited=False), 0)
+
+
+def unpaid(plans: Sequence[Offer], cards: Sequence[PackCard], looker: Looker) -> Unpaid | None:
+    """What was left unpaid at a checkout; None for nothing, or nothing that can be bought here."""
+    if plan := next((one for one in plans if one.post and one.key == looker.left), None):
+        return Unpaid(f"{plan.name}, {plan.price} {plan.period}", "/billing/subscribe", "plan")
+    if looker.buys and (pack := next((one for one in cards if one.key == looker.left), None)):
+        return Unpaid(f"{pack.name}, {pack.price}", "/billing/packs", "pack")
+    return None
 
 
 def grant_words(amounts: Mapping[str, int]) -> str:

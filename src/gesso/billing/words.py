@@ -1,5 +1,6 @@
 """Amounts of money and lengths of time in words. Pure."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from gesso.billing.facts import Interval
@@ -17,6 +18,12 @@ def money(cents: int, currency: str) -> str:
 def a_period(interval: Interval) -> str:
     """ "a month", "a year"."""
     return f"a {interval}"
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """“Ada”, “Ada and Bea”, “Ada, Bea and 3 others”."""
+    shown = list(names[:most]) if len(names) <= most else [*names[: most - 1], f"{len(names) - most + 1} others"]
+    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else "".join(shown)
 
 
 def day(moment: datetime) -> str:

@@ -10,19 +10,26 @@ from fastapi import Request, Response
 from gesso.web.render import page, redirect
 
 
-@dataclass(frozen=True, slots=True)
-class PlanCard:
+class PlanCard(Protocol):
     """A plan that can be had now. `price` and `period` as words: "$0", "for good". `ticks`: what it gives (True) and
-    what it lacks."""
+    what it lacks. `action`: the words on its button, `href` where that leads."""
 
-    name: str
-    text: str
-    price: str
-    period: str
-    ticks: Sequence[tuple[str, bool]]
-    action: str = "Start free"
-    href: str = "/signup"
-    best: bool = False
+    @property
+    def name(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def price(self) -> str: ...
+    @property
+    def period(self) -> str: ...
+    @property
+    def ticks(self) -> Sequence[tuple[str, bool]]: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def href(self) -> str: ...
+    @property
+    def best(self) -> bool: ...
 
 
 class Picture(Protocol):

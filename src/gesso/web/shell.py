@@ -16,6 +16,7 @@ class NavItem:
 
     `icon` is a Lucide name known to the build. `tab` says that it belongs to the phone's tab bar.
     `section` is the path prefix that marks it as current; `href` when left out. `exact`: what lies under it is not it.
+    `also`: another page that belongs to it.
     """
 
     label: str
@@ -24,11 +25,12 @@ class NavItem:
     tab: bool = True
     section: str | None = None
     exact: bool = False
+    also: str | None = None
 
     def current(self, path: str) -> bool:
         """Whether `path` is this page or lies under it."""
         prefix = self.section or self.href
-        return path == prefix or (not self.exact and path.startswith(prefix.rstrip("/") + "/"))
+        return path in (prefix, self.also) or (not self.exact and path.startswith(prefix.rstrip("/") + "/"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,8 @@ async def fetch(line: Line, box: Inbox) -> int:
     """Take the events that never came; how many. Raises Unavailable; the next time it begins where it began now."""
     name, until = f"payments.{box.provider}.events_until", box.clock.now() - ON_ITS_WAY
     async with box.db.elevated("billing: how far the events were read") as tx:
-        known = await facts.read(tx, name)
-        since = datetime.fromisoformat(known.value["until"]) if known else await repository.first_customer(tx, box.provider)
+        known, first = await facts.read(tx, name), await repository.first_customer(tx, box.provider)
+    since = datetime.fromisoformat(known.value["until"]) if known is not None else first
     if since is None:  # nothing there can be about this site
         return 0
     found, more = 0, True

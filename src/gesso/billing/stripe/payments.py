@@ -71,6 +71,7 @@ class StripePayments:
         session = await self._checkout(
             buyer, price, mode="subscription", client_reference_id=workspace, metadata={"workspace_id": workspace},
             subscription_data={"metadata": {"workspace_id": workspace}},
+            cancel_url=f"{self._site}/pricing?interval={interval}&left={plan.key}",
         )  # fmt: skip
         values = {
             "provider": NAME, "plan_key": plan.key, "interval": interval, "currency": plan.currency,
@@ -98,6 +99,7 @@ class StripePayments:
         session = await self._checkout(
             buyer, price, mode="payment", client_reference_id=str(purchase.id), metadata=ours,
             payment_intent_data={"metadata": ours}, invoice_creation={"enabled": True},
+            cancel_url=f"{self._site}/pricing?left={pack.key}",
         )  # fmt: skip
         async with self._db.workspace(buyer.workspace_id, buyer.user_id) as tx:
             await repository.name_checkout(tx, purchase.id, session["id"])
@@ -107,7 +109,6 @@ class StripePayments:
         params |= {
             "line_items": [{"price": price, "quantity": 1}],
             "success_url": f"{self._site}/billing/return?session_id={{CHECKOUT_SESSION_ID}}",
-            "cancel_url": f"{self._site}/pricing",
         }
         customer = await self._customer(buyer)
         key = f"checkout:{buyer.request}"
