@@ -21,6 +21,7 @@ from gesso.catalog.registry import Catalog
 from gesso.core.errors import NotFound
 from gesso.credits import service as credits
 from gesso.db import ElevatedSession, WorkspaceSession
+from gesso.media import unlock
 
 log = structlog.get_logger()
 
@@ -65,14 +66,14 @@ async def change_plan(
         step = months.changed(state, to, catalog.plan, now, anchor=anchor, paid_until=paid_until)
     if step.state.key != state.key:
         log.info("billing.plan_changed", workspace_id=str(workspace_id), before=state.key, after=step.state.key)
-    given = await _put(tx, workspace_id, state, step, now)
+    given = await _put(tx, workspace_id, catalog, state, step, now)
     return Changed(catalog.plan(step.state.key), step.state, given)
 
 
 async def keep_plan(tx: Session, workspace_id: UUID, *, now: datetime) -> None:
     """Take back a change that was to come later. Raises NotFound for an unknown workspace."""
     state = await _taken(tx, workspace_id)
-    await _put(tx, workspace_id, state, Step(replace(state, next_key=None, next_at=None)), now)
+    await plan_rows.save(tx, workspace_id, replace(state, next_key=None, next_at=None), now=now)
 
 
 async def arrive(tx: ElevatedSession, workspace_id: UUID, catalog: Catalog, *, now: datetime) -> bool:
@@ -81,7 +82,7 @@ async def arrive(tx: ElevatedSession, workspace_id: UUID, catalog: Catalog, *, n
     if state is None:
         return False
     step = months.arrived(state, catalog.plan, now)
-    await _put(tx, workspace_id, state, step, now)
+    await _put(tx, workspace_id, catalog, state, step, now)
     return step.state != state
 
 
@@ -110,10 +111,14 @@ async def _taken(tx: Session, workspace_id: UUID) -> PlanState:
     return state
 
 
-async def _put(tx: Session, workspace_id: UUID, before: PlanState, step: Step, now: datetime) -> Mapping[str, int]:
+async def _put(
+    tx: Session, workspace_id: UUID, catalog: Catalog, before: PlanState, step: Step, now: datetime
+) -> Mapping[str, int]:
     """Keep the step and give what belongs to it, last: giving holds the wallet's lock until the commit."""
     if step.state != before:
         await plan_rows.save(tx, workspace_id, step.state, now=now)
+    if catalog.plan(before.key).watermark and not catalog.plan(step.state.key).watermark:
+        await unlock.ask(tx, workspace_id)
     return await _give(tx, workspace_id, step.grant, now) if step.grant is not None else {}
 
 

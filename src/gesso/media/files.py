@@ -47,7 +47,7 @@ async def media_file(
         found = await repository.get(tx, parse_id(asset_id))
         asset = opened(found, state.terms(actor.plan_key))
         if asset is not found:
-            await unlock.ask(tx)
+            await unlock.ask(tx, actor.workspace_id)
     unlocked = asset is not found
     if unlocked and asset.kind == "video" and variant != "original":
         asset = found  # a film cannot stand for its poster, which shows the mark for a moment more

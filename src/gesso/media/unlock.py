@@ -14,7 +14,7 @@ import structlog
 
 from gesso import jobs
 from gesso.core.errors import NotFound, Unavailable
-from gesso.db import Database, WorkspaceSession
+from gesso.db import Database, Session, WorkspaceSession
 from gesso.jobs import HandOver, Tasks
 from gesso.media import repository
 from gesso.media.ingest import HostileFile, Prepared
@@ -32,10 +32,10 @@ _PRIORITY = -10
 _AGAIN = timedelta(minutes=1)
 
 
-async def ask(tx: WorkspaceSession) -> None:
-    """Have a workspace's pictures unlocked by a worker; asked once, however often."""
-    payload = {"workspace_id": str(tx.workspace_id)}
-    await jobs.enqueue(tx, TASK, payload, priority=_PRIORITY, dedupe_key=f"{TASK}:{tx.workspace_id}")
+async def ask(tx: Session, workspace_id: UUID) -> None:
+    """Have a workspace's pictures and films unlocked by a worker; asked once, however often."""
+    payload = {"workspace_id": str(workspace_id)}
+    await jobs.enqueue(tx, TASK, payload, priority=_PRIORITY, dedupe_key=f"{TASK}:{workspace_id}")
 
 
 class Unlocking:
