@@ -21,7 +21,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     found = make_home(tmp_path_factory.mktemp("commands"))
     server = EmbeddedPostgres(found.folder / "postgres", ("fsync=off",))
     server.start()
-    said(found.gesso("migrate"), 0, "up to date", "add", "juggernaut-lightning")
+    said(found.typed("migrate"), 0, "up to date", "add", "juggernaut-lightning")
     yield found
     server.close()
 

@@ -19,7 +19,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     found = make_home(tmp_path_factory.mktemp("doctor"))
     server = EmbeddedPostgres(found.folder / "postgres", ("fsync=off",))
     server.start()
-    said(found.gesso("migrate"), 0, "up to date")
+    said(found.typed("migrate"), 0, "up to date")
     yield found
     server.close()
 

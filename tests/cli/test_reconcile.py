@@ -22,7 +22,7 @@ from tests.conftest import SECRET
 from tests.product import Product, running, served, settings_for
 
 PATIENCE = 60.0
-IMAGE = {"model": "flux-schnell", "prompt": "a lighthouse", "count": 2}
+IMAGE = {"model": "flux-schnell", "prompt": "a lighthouse sandbox:small", "count": 2}
 
 
 @dataclass

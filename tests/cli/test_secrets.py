@@ -64,7 +64,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     home = make_home(tmp_path_factory.mktemp("secrets"))
     server = EmbeddedPostgres(home.folder / "postgres", ("fsync=off",))
     server.start()
-    said(home.gesso("migrate"), 0, "up to date")
+    said(home.typed("migrate"), 0, "up to date")
     yield Site(home, (home.folder / "secret_key").read_text())
     server.close()
 

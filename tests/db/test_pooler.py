@@ -1,9 +1,6 @@
 """The product through a real pgbouncer that pools by transaction, configured as deploy/pgbouncer says."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +18,7 @@ from gesso.db.address import Roles, pools_transactions
 from gesso.db.migrate import MigrationError, migrate
 from gesso.sandbox.app import create_app as create_sandbox
 from gesso.sandbox.pace import Pace
+from tests.cli.homes import make_home
 from tests.conftest import SECRET
 from tests.db.pooler import CONFIGURATION, KEEPS_STATEMENTS, bouncing, needs_pgbouncer
 from tests.product import running, served, settings_for
@@ -41,10 +39,7 @@ def folder(shared_folder: Path) -> Path:
 def users(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The text of the auth_file, as the command writes it."""
     file = tmp_path_factory.mktemp("users") / "userlist.txt"
-    answer = subprocess.run(
-        [sys.executable, "-m", "gesso", "pooler-users", str(file)], env={**os.environ, "GESSO_SECRET_KEY": SECRET},
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    answer = make_home(file.parent).typed("pooler-users", str(file), GESSO_SECRET_KEY=SECRET)
     assert answer.returncode == 0, answer.stderr
     assert file.stat().st_mode & 0o777 == 0o600
     text = file.read_text()
@@ -109,17 +104,17 @@ async def test_the_product_works_through_it(
         options = {"auth_user": name, "auth_query": f"SELECT * FROM {name}.password_of($1)"}
     async with (
         bouncing(folder, fresh_database_url, users, **options) as pooled,
-        served(create_sandbox(pace=Pace.instant(), workers=1)) as sandbox,
+        served(create_sandbox(pace=Pace.instant(), workers=0)) as sandbox,
     ):
         settings = settings_for(pooled, folder / "data", sandbox)
         kept = KEEPS_STATEMENTS and authentication == "query"
         database = {"direct_url": SecretStr(fresh_database_url), "prepared_statements": kept}
         settings = replace(settings, database=settings.database.model_copy(update=database))
         async with running(settings) as product, product.person() as ada:
-            body = {"model": "flux-schnell", "prompt": "dunes at dawn", "count": 2}
+            body = {"model": "flux-schnell", "prompt": "dunes at dawn sandbox:small", "count": 2}
             asked = await ada.post("/api/generate/image", json=body)
             assert asked.status_code == 202, asked.text
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while (found := (await ada.get(f"/api/generate/status/{asked.json()['id']}")).json())["status"] not in (
                     "succeeded", "failed",
                 ):  # fmt: skip

@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from gesso.core.ids import new_id
 from gesso.db import Database
 from gesso.db.address import connect, driver_arguments
 from gesso.db.migrate import migrate, newest_revision
+from tests.cli.homes import make_home, said
 from tests.conftest import SECRET
 from tests.db.pooler import bouncing, needs_pgbouncer
 
@@ -102,20 +102,16 @@ async def right_and_wrong(url: str, trusted: Authority, stranger: Authority) -> 
             pass
     assert "certificate is not to be trusted" in str(lines)
     await bad.close()
-    said = refused(with_tls(url, stranger.ca))
-    assert "certificate is not to be trusted" in said and "sslrootcert" in said
-    assert "Traceback" not in said
-    assert "No such file" in refused(with_tls(url, stranger.ca.with_name("nowhere.pem")))
-
-
-def refused(url: str) -> str:
-    """What a command says that cannot get in."""
-    answer = subprocess.run(
-        [sys.executable, "-m", "gesso", "ledger", "verify"],
-        env={**os.environ, "DATABASE_URL": url, "GESSO_SECRET_KEY": SECRET}, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert answer.returncode == 1
-    return answer.stderr
+    home = make_home(trusted.ca.parent)
+    nowhere = with_tls(url, stranger.ca.with_name("nowhere.pem"))
+    for address, words in (
+        (with_tls(url, stranger.ca), ("certificate is not to be trusted", "sslrootcert")),
+        (nowhere, ("No such file",)),
+    ):
+        refused = await asyncio.to_thread(
+            home.typed, "ledger", "verify", DATABASE_URL=address, GESSO_SECRET_KEY=SECRET
+        )  # fmt: skip
+        said(refused, 1, *words)
 
 
 @contextlib.asynccontextmanager

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+from chaos.nursery import Nursery
 
 from gesso.accounts.access import COOKIE, Actor
 from gesso.app import create_app
@@ -68,7 +69,7 @@ class Person:
                 status = await self.status(generation_id)
                 if condition(status):
                     return status
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.1)
 
     async def ended(self, generation_id: UUID, seconds: float = 40) -> dict[str, Any]:
         return await self.until(
@@ -94,7 +95,9 @@ class House:
     url: str
     sandbox_url: str
     app: Any
+    stack: contextlib.AsyncExitStack
     clients: list[httpx2.AsyncClient] = field(default_factory=list)
+    _nursery: Nursery | None = None
 
     async def person(self, name: str = "Ada", *, credits_: int = 100) -> Person:
         actor = await make_user(self.db, name)
@@ -108,6 +111,13 @@ class House:
         client.cookies.set(COOKIE, await session_token(self.db, actor))
         self.clients.append(client)
         return Person(self, actor, client)
+
+    async def nursery(self) -> Nursery:
+        """What this house's worker processes are forked from; it lives as long as the house."""
+        if self._nursery is None:
+            log = self.settings.site.data_dir / "workers.log"
+            self._nursery = await self.stack.enter_async_context(Nursery.opened(log))
+        return self._nursery
 
     async def rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:
         """Rows as an operator would see them."""
@@ -157,7 +167,7 @@ async def opened(settings: Settings, *, worker: bool = True) -> AsyncIterator[Ho
         url = await stack.enter_async_context(served(app))
         if worker:
             await stack.enter_async_context(working(settings))
-        house = House(settings, db, url, settings.site.sandbox_url or "", app)
+        house = House(settings, db, url, settings.site.sandbox_url or "", app, stack)
         yield house
         for client in house.clients:
             await client.aclose()

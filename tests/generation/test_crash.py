@@ -1,17 +1,13 @@
 """Workers killed at every step: whatever happens, each generation ends truly and nothing is sold twice."""
 
 import asyncio
-import os
 import signal
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.conftest import SECRET
 from tests.generation.house import House, Person, working
+from tests.generation.workers import worker_process
 
 pytestmark = pytest.mark.crash
 
@@ -19,35 +15,6 @@ POINTS = [
     "attempt.started", "attempt.answered", "attempt.submitted", "result.known", "result.fetched", "result.stored",
     "output.settled", "generation.finishing", "generation.finished",
 ]  # fmt: skip
-WORK = """
-import asyncio
-from gesso.core.settings import load_settings
-from gesso.worker import run_worker
-asyncio.run(run_worker(load_settings()))
-"""
-
-
-@asynccontextmanager
-async def worker_process(
-    house: House, crash_at: str | None = None, **more: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker in a process of its own. `more` environment."""
-    url, storage = house.settings.database.url, house.settings.storage.url
-    assert url is not None and storage is not None
-    environment = {
-        **os.environ,
-        "DATABASE_URL": url.get_secret_value(), "GESSO_SECRET_KEY": SECRET, "GESSO_ENV": "test",
-        "GESSO_DATA_DIR": str(house.settings.site.data_dir), "GESSO_STORAGE_URL": storage,
-        "GESSO_SANDBOX_URL": house.sandbox_url, "GESSO_LOG_LEVEL": "warning",
-        **({"GESSO_CRASH_AT": crash_at} if crash_at else {}), **more,
-    }  # fmt: skip
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", WORK, env=environment)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 async def check_books(house: House, person: Person, generation_id: object, price: int = 1) -> Counter[str]:
@@ -76,7 +43,7 @@ async def test_a_worker_killed_at_any_step_loses_and_doubles_nothing(idle: House
     billed_before = set(await idle.bill())
     for point in POINTS:
         ada = await idle.person()
-        asked[point] = ada, await ada.asked(f"a harbour, {point}", count=3)
+        asked[point] = ada, await ada.asked(f"a harbour, {point} sandbox:small", count=3)
         async with worker_process(idle, point) as worker:
             assert await asyncio.wait_for(worker.wait(), 60) == -signal.SIGKILL, point
         await idle.park()  # or the next worker would be killed in this one's calls, and leave its own anywhere

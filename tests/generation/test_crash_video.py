@@ -13,7 +13,8 @@ import pytest
 from gesso.media.storage import Storage
 from gesso.media.video import sniff
 from tests.generation.house import House, Person
-from tests.generation.test_crash import POINTS, check_books, explain_the_bill, worker_process
+from tests.generation.test_crash import POINTS, check_books, explain_the_bill
+from tests.generation.workers import worker_process
 from tests.media.pictures import picture
 
 pytestmark = pytest.mark.crash
@@ -42,9 +43,11 @@ async def test_a_worker_killed_at_any_step_of_a_film_loses_and_doubles_nothing(
     billed_before = set(await idle.bill())
     for point in points:
         ada = await idle.person()
-        asked[point] = ada, await asked_for_film(ada, model, f"slow waves, {point}")
+        asked[point] = ada, await asked_for_film(ada, model, f"slow waves, {point} sandbox:small")
         async with worker_process(idle, point) as worker:
             assert await asyncio.wait_for(worker.wait(), 90) == -signal.SIGKILL, point
+        await idle.park()  # or the next worker would be killed in this one's calls, and leave its own anywhere
+    await idle.release()
     ends: dict[str, Counter[str]] = {}
     async with worker_process(idle):
         for point, (person, generation_id) in asked.items():

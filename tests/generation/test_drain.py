@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from tests.generation.house import House
-from tests.generation.test_crash import worker_process
+from tests.generation.workers import worker_process
 
 pytestmark = pytest.mark.crash
 

@@ -10,7 +10,7 @@ import httpx2
 from gesso.core.ids import new_id
 from gesso.sandbox.fal.signing import CURRENT, FOREIGN, Signer
 from tests.generation.house import House, Person, working
-from tests.generation.test_crash import worker_process
+from tests.generation.workers import worker_process
 
 
 async def knock(house: House, request_id: str, *, call: Any = None, signer: Signer = CURRENT, age: int = 0,

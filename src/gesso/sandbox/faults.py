@@ -65,7 +65,7 @@ JOB: Mapping[str, str] = {
     "deadline": "Replicate: stopped by its deadline while it runs (canceled)",
     "removed": "Replicate: input, output and logs are removed; argument: seconds after the end (default 0)",
     "inline": "the output holds data URIs instead of addresses, or of plain base64",
-    "small": "painted an eighth as wide and high: kie.ai has no small sizes, and tests have no time",
+    "small": "kie.ai, fal: painted an eighth as wide and high, at the same price: tests are many and have no time",
     "http-errors": "kie.ai: errors have their code as the HTTP status too, instead of 200",
     "maintenance": "kie.ai: 455, under maintenance",
     "capped": "kie.ai: 433, the key has reached a cap of its own",

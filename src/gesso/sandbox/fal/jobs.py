@@ -164,10 +164,11 @@ class FalWorkshop(Workshop[Job]):
             pace, start = self._pace.paint_seconds(), time.monotonic()
             job.log(f"Painting picture {i + 1} of {count}")
             await job.notify()
-            order = Order(asked.prompt, seed + i, width, height, asked.file_format, references, blacked=i == flagged)
+            wide, high = _painted(job, width, height)
+            order = Order(asked.prompt, seed + i, wide, high, asked.file_format, references, blacked=i == flagged)
             data = await self._studio.paint(order)
             await asyncio.sleep(max(0.0, pace - (time.monotonic() - start)))
-            images.append(self._image(job, data, width, height))
+            images.append(self._image(job, data, wide, high))
         flags = None if "no-flag" in job.faults else [i == flagged for i in range(count)]
         job.units = job.endpoint.units(width, height, count)
         return job.endpoint.output(images, flags, seed, asked.prompt, time.monotonic() - began)
@@ -180,7 +181,7 @@ class FalWorkshop(Workshop[Job]):
         job.log("Making the film")
         await job.notify()
         order = FilmOrder(
-            asked.prompt, secrets.randbelow(2**31), width, height, asked.seconds,
+            asked.prompt, secrets.randbelow(2**31), *_painted(job, width, height), asked.seconds,
             picture=references[0] if references else None,
         )  # fmt: skip
         data = await self._studio.film(order)
@@ -221,6 +222,13 @@ def _ended(job: Job, work: asyncio.Task[dict[str, Any] | Failure]) -> dict[str, 
         logger.error("request %s crashed", job.id, exc_info=error)
         return model_failure("internal_server_error")
     return work.result()
+
+
+def _painted(job: Job, width: int, height: int) -> tuple[int, int]:
+    """The sides that are really painted: those asked for, or much smaller, and even, as films must be."""
+    if "small" not in job.faults:
+        return width, height
+    return max(16, width // 16 * 2), max(16, height // 16 * 2)
 
 
 def _doomed(job: Job) -> Failure | None:
