@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gesso.catalog.allowed import check_model
@@ -106,6 +106,8 @@ json_values = st.recursive(
 names = st.sampled_from([*LIGHTNING.settings, *EDIT.settings]) | st.text(max_size=10)
 
 
+# how long a busy machine takes to draw an example says nothing about the check
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(params=st.dictionaries(names, json_values, max_size=6), made=st.sampled_from(list(STUDIO.values())))
 def test_anything_is_either_accepted_as_it_is_or_refused_with_sentences(params: dict[str, Any], made: Model) -> None:
     try:
