@@ -18,9 +18,23 @@ from gesso.accounts import passwords
 from gesso.db import Database
 from gesso.db.embedded import EmbeddedPostgres
 from gesso.db.migrate import migrate
+from tests import memory
 
 SECRET = "a secret for tests only, long enough to pass"
-FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=600")
+FAST = (
+    "fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0",
+    "max_wal_size=256MB", "max_connections=600",
+)  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        memory.make()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        memory.remove()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -88,7 +102,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres(shared_folder: Path) -> Iterator[EmbeddedPostgres]:
     """The embedded server of this test run."""
-    server = EmbeddedPostgres(shared_folder / "postgres", FAST)
+    server = EmbeddedPostgres((memory.folder() or shared_folder) / "postgres", FAST)
     server.start()
     yield server
     server.close()
