@@ -48,6 +48,7 @@ def explored(
                         "/api/admin/styles/order",
                         "/api/admin/plans/order",
                         "/api/admin/packs/order",
+                        "/api/admin/webhook-events/replay-failed",
                     ],
                     "checks": {
                         "unsupported_method": {"enabled": False},

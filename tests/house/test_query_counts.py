@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from gesso.accounts.access import COOKIE, Actor
 from gesso.app import create_app
 from gesso.core.clock import SystemClock
+from gesso.core.ids import new_id
 from gesso.db import Database
 from gesso.db.paging import encode_cursor
 from gesso.media.storage import Storage
@@ -37,6 +38,21 @@ FEW, MANY = 6, 1100
 SCRIPT = {"HX-Request": "true"}
 KEYED = re.compile(r"{(connection|model|style|plan|pack)}")
 """Routes of the operator's panel name these by a key."""
+PAID = """
+WITH bought AS (
+    INSERT INTO subscription (id, workspace_id, provider, ref, plan_key, "interval", status, price_cents, currency)
+    VALUES ($1, $2, 'stripe', $3::text, 'starter', 'month', 'active', 999, 'usd')
+), billed AS (
+    INSERT INTO invoice (id, workspace_id, provider, ref, subscription_ref, payment_ref, reason, status, total_cents,
+        refunded_cents, currency, issued_at)
+    SELECT gen_random_uuid(), $2, 'stripe', $3::text || n, $3::text, 'pi' || $3::text || n, 'subscription_cycle',
+        'paid', 999, 999, 'usd', now() FROM generate_series(1, $4::integer) n
+)
+INSERT INTO webhook_event (id, provider, ref, type, payload, about, state, created_at)
+SELECT CASE n WHEN 1 THEN $1 ELSE gen_random_uuid() END, 'stripe', 'evt' || $3::text || n, 'invoice.paid',
+    '{"data": {"object": {}}}', ' ' || $3::text || ' ', 'done', now() FROM generate_series(1, $4::integer) n
+"""
+"""A subscription and its $4 invoices, all refunded, each with a notice; the first notice has the subscription's id."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,8 @@ class Things:
     generation: UUID
     user: UUID
     workspace: UUID
+    subscription: UUID
+    notice: UUID
     below: str
     """A cursor of the gallery with at least one picture on both sides."""
 
@@ -76,10 +94,13 @@ class Case:
             "{pack}": "credits-50",
         }
         named = KEYED.sub(lambda found: keys[found[0]], self.route)
+        if "/webhook" in named:
+            named = named.replace("{event_id}", "{notice}")
         return (named + self.query).format(
             asset_id=things.asset, generation_id=things.generation, event_id=things.generation,
             below=things.below, token="x" * 43, variant=320,
             file="0" * 64 + ".webp", user_id=things.user, workspace_id=things.workspace,
+            subscription_id=things.subscription, notice=things.notice,
         )  # fmt: skip
 
 
@@ -120,6 +141,12 @@ CASES = [
     Case("/admin/styles", 8),
     Case("/admin/styles/new", 8),
     Case("/admin/styles/{style}", 8),
+    Case("/admin/subscriptions", 8),
+    Case("/admin/subscriptions", 8, "?status=past_due&plan=pro&q=ada"),
+    Case("/admin/subscriptions/{subscription_id}", 14),
+    Case("/admin/webhooks", 9),
+    Case("/admin/webhooks", 9, "?state=done&type=invoice.paid&q=sub_"),
+    Case("/admin/webhooks/{event_id}", 9),
     Case("/admin/users", 7),
     Case("/admin/users", 7, "?q=member&sort=name"),
     Case("/admin/users/{user_id}", 13),
@@ -139,6 +166,10 @@ CASES = [
     Case("/api/admin/plans", 9),
     Case("/api/admin/plans/{plan}", 9),
     Case("/api/admin/styles", 5),
+    Case("/api/admin/subscriptions", 5),
+    Case("/api/admin/subscriptions/{subscription_id}", 11),
+    Case("/api/admin/webhook-events", 5),
+    Case("/api/admin/webhook-events/{event_id}", 5),
     Case("/api/admin/users", 4),
     Case("/api/admin/users/{user_id}", 7),
     Case("/api/admin/workspaces", 4),
@@ -260,18 +291,24 @@ async def site(postgres: Any, template: str, tmp_path_factory: pytest.TempPathFa
                     "WHERE workspace_id = $1 AND state = 'succeeded' ORDER BY id DESC OFFSET 1 LIMIT 1)",
                     who.workspace_id,
                 )
-            owners = tuple([(who, await things_of(db, app.state.storage, who)) for who in people])
+            paid = [new_id() for _ in people]
+            for who, subscription, many in zip(people, paid, (FEW, MANY), strict=True):
+                await owner.execute(PAID, subscription, who.workspace_id, f"sub_{subscription.hex}", many)
+            owners = tuple(
+                [(who, await things_of(db, app.state.storage, who, one)) for who, one in zip(people, paid, strict=True)]
+            )
             await owner.close()
             yield Site(app, db, sent, owners)
 
 
-async def things_of(db: Database, storage: Storage, who: Actor) -> Things:
+async def things_of(db: Database, storage: Storage, who: Actor, paid: UUID) -> Things:
     async with db.workspace(who.workspace_id, who.user_id) as tx:
         asset = await keep(tx, storage, picture())
         generation = await tx.fetchval("SELECT id FROM generation ORDER BY id DESC LIMIT 1")
         first, second, *_ = await tx.fetch("SELECT id FROM asset WHERE source = 'generated' ORDER BY id DESC LIMIT 3")
         assert first["id"] == asset.id
-        return Things(asset.id, generation, who.user_id, who.workspace_id, encode_cursor(second["id"]))
+        below = encode_cursor(second["id"])
+        return Things(asset.id, generation, who.user_id, who.workspace_id, paid, paid, below)
 
 
 def routes_of(app: FastAPI) -> Iterator[str]:

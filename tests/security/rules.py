@@ -38,6 +38,7 @@ NOIR = {"key": "noir"}
 FREE, FIFTY = {"key": "free"}, {"key": "credits-50"}
 NEVER = str(new_id())
 NO_LINE = {"event_id": str(new_id())}
+NO_SUBSCRIPTION = {"subscription_id": NEVER}
 RULES: dict[str, Rule] = {
     "GET /api/openapi.json": Rule("public"),
     "GET /healthz": Rule("public"),
@@ -223,6 +224,24 @@ RULES: dict[str, Rule] = {
     "POST /admin/workspaces/{workspace_id}/plan": Rule(
         "operator", 303, {"data": {"plan": "free"}}, {"workspace_id": ID}
     ),
+    "GET /admin/subscriptions": Rule("operator"),
+    "GET /admin/subscriptions/{subscription_id}": Rule("operator", 404, values=NO_SUBSCRIPTION),
+    "POST /admin/subscriptions/{subscription_id}/read-again": Rule("operator", 404, values=NO_SUBSCRIPTION),
+    "POST /admin/subscriptions/{subscription_id}/cancel": Rule("operator", 404, values=NO_SUBSCRIPTION),
+    "POST /admin/subscriptions/{subscription_id}/resume": Rule("operator", 404, values=NO_SUBSCRIPTION),
+    "GET /admin/webhooks": Rule("operator"),
+    "GET /admin/webhooks/{event_id}": Rule("operator", 404, values=NO_LINE),
+    "POST /admin/webhooks/{event_id}/replay": Rule("operator", 404, values=NO_LINE),
+    "POST /admin/webhooks/replay-failed": Rule("operator", 303),
+    "GET /api/admin/subscriptions": Rule("operator"),
+    "GET /api/admin/subscriptions/{subscription_id}": Rule("operator", 404, values=NO_SUBSCRIPTION),
+    "POST /api/admin/subscriptions/{subscription_id}/read-again": Rule("operator", 404, values=NO_SUBSCRIPTION),
+    "POST /api/admin/subscriptions/{subscription_id}/cancel": Rule("operator", 404, values=NO_SUBSCRIPTION),
+    "POST /api/admin/subscriptions/{subscription_id}/resume": Rule("operator", 404, values=NO_SUBSCRIPTION),
+    "GET /api/admin/webhook-events": Rule("operator"),
+    "GET /api/admin/webhook-events/{event_id}": Rule("operator", 404, values=NO_LINE),
+    "POST /api/admin/webhook-events/{event_id}/replay": Rule("operator", 404, values=NO_LINE),
+    "POST /api/admin/webhook-events/replay-failed": Rule("operator", 202),
     "GET /admin/plans": Rule("operator"),
     "GET /admin/plans/new": Rule("operator"),
     "POST /admin/plans/new": Rule("operator", 422),

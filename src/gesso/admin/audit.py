@@ -10,22 +10,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from gesso.admin.finding import PAGE, Conditions, like
+from gesso.admin.finding import PAGE, Conditions, distinct, like
 from gesso.admin.jobs import first_id
 from gesso.db import ElevatedSession
 
 _PEOPLE = 200
 """So many people of an address are looked through."""
-# each action once, found one after another along the index: as fast with millions of rows
-_ACTIONS = """
-WITH RECURSIVE seen AS (
-    (SELECT action FROM audit_event ORDER BY action LIMIT 1)
-    UNION ALL
-    SELECT (SELECT a.action FROM audit_event a WHERE a.action > seen.action ORDER BY a.action LIMIT 1)
-    FROM seen WHERE seen.action IS NOT NULL
-)
-SELECT action FROM seen WHERE action IS NOT NULL
-"""
 _LISTED = """
 SELECT a.id, a.user_id, u.email AS who, a.workspace_id, w.name AS workspace, a.action, a.detail, host(a.ip) AS ip,
     a.created_at
@@ -36,7 +26,8 @@ ORDER BY a.id DESC
 _PAGES: Mapping[str, str] = {
     "user": "/admin/users/", "workspace": "/admin/workspaces/", "generation": "/admin/jobs/",
     "connection": "/admin/connections/", "model": "/admin/models/", "style": "/admin/styles/",
-    "plan": "/admin/plans/", "pack": "/admin/packs/",
+    "plan": "/admin/plans/", "pack": "/admin/packs/", "subscription": "/admin/subscriptions/",
+    "webhook_event": "/admin/webhooks/",
 }  # fmt: skip
 """What an act can be done to, by the name it has in an event's detail, and where the panel shows it."""
 CSV_HEAD = ("at", "who", "action", "workspace", "from", "detail")
@@ -113,7 +104,7 @@ def _text(value: Any) -> str:
 
 async def actions(tx: ElevatedSession) -> tuple[str, ...]:
     """Everything that was ever done, by name."""
-    return tuple(row["action"] for row in await tx.fetch(_ACTIONS))
+    return await distinct(tx, "audit_event", "action")
 
 
 async def listing(

@@ -7,8 +7,18 @@ from typing import Any
 from uuid import UUID
 
 from gesso.core.errors import InvalidInput
+from gesso.db import ElevatedSession
 from gesso.db.paging import decode_cursor, encode_cursor
 
+_DISTINCT = """
+WITH RECURSIVE seen AS (
+    (SELECT {column} AS value FROM {table} ORDER BY {column} LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.{column} FROM {table} t WHERE t.{column} > seen.value ORDER BY t.{column} LIMIT 1)
+    FROM seen WHERE seen.value IS NOT NULL
+)
+SELECT value FROM seen WHERE value IS NOT NULL
+"""
 PAGE = 50
 MOST = 200
 
@@ -62,6 +72,12 @@ class Conditions:
     def where(self) -> str:
         """What stands behind WHERE."""
         return " AND ".join(self.parts) or "true"
+
+
+async def distinct(tx: ElevatedSession, table: str, column: str) -> tuple[str, ...]:
+    """Every value of a column that an index begins with, each found along it: as fast with millions of rows."""
+    rows = await tx.fetch(_DISTINCT.format(table=table, column=column))
+    return tuple(row["value"] for row in rows)
 
 
 def like(text: str) -> str:

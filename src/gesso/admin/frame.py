@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Request, Response
+from pydantic import BaseModel, Field
 
 from gesso.accounts import repository as accounts
 from gesso.accounts.access import Actor
 from gesso.accounts.visit import visit_of
 from gesso.core.sealed import Sealer
 from gesso.db import ElevatedSession
-from gesso.web.render import page
+from gesso.web.forms import read
+from gesso.web.render import page, redirect
 from gesso.web.shell import NavItem, Shell
 
 _SITE = (NavItem("Overview", "/admin", "gauge", exact=True),)
@@ -26,6 +29,8 @@ _PEOPLE = (
 _SELLING = (
     NavItem("Plans", "/admin/plans", "gift", tab=False),
     NavItem("Packs", "/admin/packs", "credit-card", tab=False),
+    NavItem("Subscriptions", "/admin/subscriptions", "repeat", tab=False),
+    NavItem("Webhooks", "/admin/webhooks", "webhook", tab=False),
 )
 _MAKING = (
     NavItem("Connections", "/admin/connections", "plug"),
@@ -81,6 +86,19 @@ def groups(*, has_outbox: bool) -> tuple[Group, ...]:
         Group("Making", _MAKING),
         Group("Elsewhere", _LEAVE),
     )
+
+
+class BackForm(BaseModel):
+    """The list one came from, as the query of its address."""
+
+    back: Annotated[str, Field(max_length=1000)] = ""
+
+
+async def back_to(request: Request, home: str, otherwise: str) -> Response:
+    """To the list at `home` as it was when one came from there, else to the page `otherwise`."""
+    form = await read(request, BackForm)
+    back = form.value.back if form.ok else ""
+    return redirect(request, f"{home}?{urlencode(parse_qsl(back))}" if back else otherwise)
 
 
 async def panel(request: Request, template: str, status: int = 200, **context: Any) -> Response:

@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
 
 from gesso.accounts.access import CurrentOperator
 from gesso.admin import jobs
-from gesso.admin.frame import deed_of, panel
+from gesso.admin.frame import back_to, deed_of, panel
 from gesso.admin.jobs import Job, Wanted
 from gesso.admin.jobs_filter import Filters, clean
 from gesso.admin.retry import retry
@@ -20,7 +19,6 @@ from gesso.admin.standing import dollars, duration
 from gesso.catalog import rows
 from gesso.core.errors import GessoError, NotFound
 from gesso.generation.again import look_again
-from gesso.web.forms import read
 from gesso.web.render import redirect, toast
 
 router = APIRouter(prefix="/admin/jobs", include_in_schema=False)
@@ -33,12 +31,6 @@ TABS: tuple[tuple[Wanted, str], ...] = (
     ("all", "All"),
 )
 Text = Annotated[str, Query(max_length=254)]
-
-
-class BackForm(BaseModel):
-    """The list one came from, as the query of its address."""
-
-    back: Annotated[str, Field(max_length=1000)] = ""
 
 
 @router.get("")
@@ -152,6 +144,4 @@ async def look_at_job(request: Request, actor: CurrentOperator, generation_id: U
 
 async def _back(request: Request, generation_id: UUID) -> Response:
     """To the list one came from, else to the job's own page."""
-    form = await read(request, BackForm)
-    back = form.value.back if form.ok else ""
-    return redirect(request, f"{HOME}?{urlencode(parse_qsl(back))}" if back else f"{HOME}/{generation_id}")
+    return await back_to(request, HOME, f"{HOME}/{generation_id}")

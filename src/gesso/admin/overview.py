@@ -12,6 +12,7 @@ from gesso.admin import standing
 from gesso.admin.frame import panel
 from gesso.admin.jobs import first_id
 from gesso.admin.standing import ConnectionLine, dollars
+from gesso.billing.port import Payments
 from gesso.credits.tasks import FACT as LEDGER
 from gesso.db import ElevatedSession, facts
 from gesso.db.facts import Fact
@@ -38,14 +39,16 @@ SELECT
     (SELECT count(*) FROM attempt
         WHERE state = 'uncertain' AND created_at > $2 AND NOT own_key AND provider_cost_micro_usd IS NULL) AS unpriced,
     (SELECT count(*) FROM moderation_event WHERE outcome = 'review' AND decision IS NULL) AS to_judge,
-    (SELECT count(*) FROM moderation_event WHERE outcome = 'unjudged' AND id > $3) AS unjudged
+    (SELECT count(*) FROM moderation_event WHERE outcome = 'unjudged' AND id > $3) AS unjudged,
+    (SELECT count(*) FROM webhook_event WHERE state = 'failed') AS notices_failed
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
     """The site at this moment. Money in micro-dollars; `oldest`: since when a handed-out job waits for a worker;
-    `to_judge` waits for the operator's decision; `unjudged` of the last day."""
+    `to_judge` waits for the operator's decision; `unjudged` of the last day; `notices_failed`: what a payment provider
+    told, and did not take effect."""
 
     waiting: int
     queued: int
@@ -58,6 +61,7 @@ class Figures:
     unpriced: int
     to_judge: int = 0
     unjudged: int = 0
+    notices_failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +85,13 @@ async def figures(tx: ElevatedSession, now: datetime) -> Figures:
 
 
 def notices(
-    found: Figures, lines: Sequence[ConnectionLine], ledger: Fact | None, books: Fact | None
+    found: Figures, lines: Sequence[ConnectionLine], ledger: Fact | None, books: Fact | None, payments: Payments
 ) -> tuple[Notice, ...]:
     """What is wrong, the worst first; nothing when all is well."""
-    all_of = [*_site_notices(found, ledger, books), *_connection_notices(lines), *_judging_notices(found)]
+    all_of = [
+        *_site_notices(found, ledger, books), *_payment_notices(found, payments), *_connection_notices(lines),
+        *_judging_notices(found),
+    ]  # fmt: skip
     if found.uncertain:
         all_of.append(
             Notice(
@@ -116,6 +123,28 @@ def _site_notices(found: Figures, ledger: Fact | None, books: Fact | None) -> li
                 "bad", "Charges and pictures do not match",
                 f"{_count(books.value['charges'], 'charge')} without a picture, "
                 f"{_count(books.value['deliveries'], 'picture')} without a charge.", "/admin/jobs", "Jobs",
+            )
+        )  # fmt: skip
+    return told
+
+
+def _payment_notices(found: Figures, payments: Payments) -> list[Notice]:
+    told = []
+    if payments.sells and not payments.hears:
+        told.append(
+            Notice(
+                "bad", "Payments cannot be announced",
+                "STRIPE_WEBHOOK_SECRET is not set, so what happens at Stripe is known up to an hour late."
+                " Set it to the signing secret of your endpoint in Stripe's dashboard, and start gesso anew.",
+                "/admin/webhooks", "Webhooks",
+            )
+        )  # fmt: skip
+    if found.notices_failed:
+        failed = _count(found.notices_failed, "payment event")
+        told.append(
+            Notice(
+                "bad", f"{failed} failed", "What was paid or refunded may not have taken effect yet. See why, and"
+                " replay what is not tried again by itself.", "/admin/webhooks?state=failed", "See why",
             )
         )  # fmt: skip
     return told
@@ -175,5 +204,6 @@ async def overview_page(request: Request, actor: CurrentOperator) -> Response:
         lines = await standing.lines(tx, now)
     return await panel(
         request, "admin/overview.html",
-        figures=found, ledger=ledger, books=books, lines=lines, notices=notices(found, lines, ledger, books),
+        figures=found, ledger=ledger, books=books, lines=lines,
+        notices=notices(found, lines, ledger, books, request.app.state.payments),
     )  # fmt: skip

@@ -29,7 +29,7 @@ HISTORY, RECENT, MEMBERS = 20, 8, 200
 _INDEXED = 3
 """A trigram index finds texts from so many characters on."""
 # by name and by member apart, so that each goes along its index
-_FOUND = """id IN (
+FOUND = """id IN (
     SELECT id FROM workspace WHERE name ILIKE {0}
     UNION SELECT m.workspace_id FROM membership m JOIN app_user u ON u.id = m.user_id
         WHERE u.email::text ILIKE {0} OR u.name ILIKE {0}
@@ -51,7 +51,7 @@ FROM membership m JOIN app_user u ON u.id = m.user_id
 WHERE m.workspace_id = $1 ORDER BY m.role, m.created_at, u.id LIMIT $2
 """
 _SUBSCRIPTION = """
-SELECT provider, status, plan_key, "interval", price_cents, currency, period_end, cancel_at, grace_until
+SELECT id, provider, status, plan_key, "interval", price_cents, currency, period_end, cancel_at, grace_until
 FROM subscription WHERE workspace_id = $1 AND ended_at IS NULL
 """
 
@@ -88,6 +88,7 @@ class Member:
 class Subscription:
     """What it pays for, while it does. `price_cents` for each `interval`."""
 
+    id: UUID
     provider: str
     status: str
     plan_key: str
@@ -150,7 +151,7 @@ async def listing(
     elif 0 < len(search) < _INDEXED:  # no index helps with less: its own name, along the list's order
         asked.add("name ILIKE {}", like(search))
     elif search:
-        asked.add(_FOUND, like(search))
+        asked.add(FOUND, like(search))
     if plan:
         asked.add("plan_key = {}", plan)
     if cursor:
