@@ -30,6 +30,8 @@ FAST = (
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         memory.make()
+    if not config.getoption("numprocesses", None):  # whoever runs tests, not who deals them out
+        memory.keep_bytecode()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
