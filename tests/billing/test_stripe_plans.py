@@ -197,6 +197,22 @@ async def test_a_refunded_month_is_taken_back(months: Shop) -> None:
     assert (await shop.balance(ada), left.debt) == (25, 0)
 
 
+async def test_a_year_whose_dispute_is_lost_gives_no_more_months(months: Shop) -> None:
+    shop = months
+    ada = await shop.person()
+    await shop.subscribe(ada, "starter", "year")
+    await shop.catch_up()
+    rows = await shop.rows("SELECT payment_ref FROM invoice WHERE workspace_id = $1", ada.workspace_id)
+    dispute = await shop.control("dispute", payment_intent=rows[0][0])
+    await shop.post(f"disputes/{dispute['id']}/close")
+    await shop.catch_up()
+    assert await shop.balance(ada) == 25
+    shop.clock.advance(3 * HOUR)
+    await shop.payments.look_again()  # Stripe still counts the year as paid
+    await shop.travel(datetime(2027, 2, 28, 12, tzinfo=UTC))
+    assert await shop.balance(ada) == 25
+
+
 async def test_a_second_checkout_closes_the_first(months: Shop) -> None:
     shop = months
     ada = await shop.person()
