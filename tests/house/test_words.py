@@ -272,6 +272,41 @@ async def test_where_nobody_has_credits_nothing_is_priced_in_them(site: Site) ->
         assert "ochre" not in short.lower() and "etchings left" in short
 
 
+STEPS = """
+[[welcome.steps]]
+do = "favourite"
+title = "Keep the best"
+text = "Press the heart."
+
+[[welcome.steps]]
+do = "describe"
+title = "Read one"
+text = "Drop it in."
+"""
+
+
+async def test_first_steps_go_when_they_are_done_or_hidden(site: Site) -> None:
+    """Nobody here can describe: no model looks at pictures, so that this step is not there at all."""
+    await site.become(ODD.replace('tags = ["vision"]', "tags = []") + STEPS)
+    client, who = await site.person()
+    client.headers |= {"Origin": site.settings.site.url}
+    async with client:
+        create = (await client.get("/create")).text
+        assert "Keep the best" in create and "0 of 1" in create and "Read one" not in create
+        assert 'id="steps"' not in (await client.get("/video")).text
+        async with site.db.workspace(who.workspace_id, who.user_id) as tx:
+            made = await keep(tx, site.app.state.storage, picture(), prompt="violet ridges", params={})
+        assert (await client.put(f"/api/media/{made.id}/favourite")).is_success
+        assert (await client.get("/create/steps", headers={"HX-Request": "true"})).text.strip() == ""
+        assert 'id="steps"' not in (await client.get("/create")).text
+    other, _ = await site.person()
+    async with other:
+        assert 'id="steps"' in (await other.get("/create")).text
+        hidden = await other.post("/create/steps/hide", headers={"Origin": site.settings.site.url})
+        assert (hidden.status_code, hidden.headers["location"]) == (303, "/create")
+        assert 'id="steps"' not in (await other.get("/create")).text
+
+
 LITERAL = re.compile(r"""(["'`])((?:\\.|(?!\1).)*)\1""")
 VALUE = re.compile(r"\$\{[^}]*\}")
 SAID = re.compile(r"\b(pictures?|credits?)\b(?![\w-]*[:=])")
