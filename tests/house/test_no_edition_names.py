@@ -9,7 +9,7 @@ import gesso
 from gesso.catalog.editions import edition_names
 
 SOURCES = Path(gesso.__file__).parent
-DEFAULT = SOURCES / "core" / "settings.py"
+DEFAULT = SOURCES / "core" / "settings" / "site.py"
 """Names the edition that is taken when nobody says which."""
 ALSO_OTHER_THINGS = {"characters", "prompts"}
 """Words of editions that parts of the product have, too. They may stand in lists, never be compared with."""
