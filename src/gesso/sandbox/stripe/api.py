@@ -20,6 +20,7 @@ from gesso.sandbox.stripe import (
 )
 from gesso.sandbox.stripe.desk import Desk
 from gesso.sandbox.stripe.form import Group, Params, group
+from gesso.sandbox.stripe.shown import paged
 from gesso.sandbox.stripe.store import Obj
 
 Handler = Callable[..., Obj]
@@ -35,6 +36,20 @@ def _one(kind: str) -> Handler:
     return retrieve
 
 
+def _all(kind: str, *fields: str) -> Handler:
+    """GET of all objects of a kind, or of those with the same value in the parameters of these names."""
+
+    def listing(desk: Desk, params: Params) -> Obj:
+        return paged(desk.find(kind, **{name: params[name] for name in fields if name in params}), params, _url(kind))
+
+    return listing
+
+
+def _url(kind: str) -> str:
+    """Where the objects of a kind are listed: "payment_intent" under /v1/payment_intents."""
+    return f"/v1/{kind.replace('.', '/')}s"
+
+
 _TABLE: tuple[tuple[str, str, Handler, Group], ...] = (
     ("POST", "products", catalogue.create_product, catalogue.PRODUCT),
     ("GET", "products", catalogue.list_products, catalogue.PRODUCTS),
@@ -46,7 +61,7 @@ _TABLE: tuple[tuple[str, str, Handler, Group], ...] = (
     ("GET", "prices/:", _one("price"), PLAIN),
     ("POST", "prices/:", catalogue.update_price, catalogue.PRICE_UPDATE),
     ("POST", "customers", customers.create_customer, customers.CUSTOMER),
-    ("GET", "customers", customers.list_customers, customers.CUSTOMERS),
+    ("GET", "customers", _all("customer", "email", "test_clock"), customers.CUSTOMERS),
     ("GET", "customers/:", customers.retrieve_customer, PLAIN),
     ("POST", "customers/:", customers.update_customer, customers.CUSTOMER_UPDATE),
     ("DELETE", "customers/:", subscriptions.delete_customer, PLAIN),
@@ -69,7 +84,7 @@ _TABLE: tuple[tuple[str, str, Handler, Group], ...] = (
     ("DELETE", "subscriptions/:", subscriptions.cancel, subscriptions.CANCEL),
     ("GET", "subscription_items", subscriptions.list_items, subscriptions.ITEM_LIST),
     ("POST", "subscription_schedules", schedules.create, schedules.SCHEDULE),
-    ("GET", "subscription_schedules", schedules.listing, schedules.LIST),
+    ("GET", "subscription_schedules", _all("subscription_schedule", "customer"), schedules.LIST),
     ("GET", "subscription_schedules/:", _one("subscription_schedule"), PLAIN),
     ("POST", "subscription_schedules/:", schedules.update, schedules.UPDATE),
     ("POST", "subscription_schedules/:/release", schedules.release, schedules.RELEASE),
@@ -84,36 +99,36 @@ _TABLE: tuple[tuple[str, str, Handler, Group], ...] = (
     ("GET", "invoice_payments", invoices.payments, invoices.PAYMENTS),
     ("GET", "invoice_payments/:", _one("invoice_payment"), PLAIN),
     ("POST", "payment_intents", payments.create_intent, payments.INTENT),
-    ("GET", "payment_intents", payments.list_intents, payments.INTENTS),
+    ("GET", "payment_intents", _all("payment_intent", "customer"), payments.INTENTS),
     ("GET", "payment_intents/:", _one("payment_intent"), PLAIN),
     ("POST", "payment_intents/:", payments.update_intent, payments.INTENT_UPDATE),
     ("POST", "payment_intents/:/confirm", payments.confirm_intent, payments.CONFIRM),
     ("POST", "payment_intents/:/cancel", payments.cancel_intent, payments.INTENT_CANCEL),
-    ("GET", "charges", payments.list_charges, payments.CHARGES),
+    ("GET", "charges", _all("charge", "customer", "payment_intent"), payments.CHARGES),
     ("GET", "charges/:", _one("charge"), PLAIN),
     ("POST", "charges/:", payments.update_charge, payments.CHARGE_UPDATE),
     ("POST", "refunds", money_back.create_refund, money_back.REFUND),
-    ("GET", "refunds", money_back.list_refunds, money_back.REFUNDS),
+    ("GET", "refunds", _all("refund", "charge", "payment_intent"), money_back.REFUNDS),
     ("GET", "refunds/:", _one("refund"), PLAIN),
     ("POST", "refunds/:", money_back.update_refund, money_back.REFUND_UPDATE),
-    ("GET", "disputes", money_back.list_disputes, money_back.DISPUTES),
+    ("GET", "disputes", _all("dispute", "charge", "payment_intent"), money_back.DISPUTES),
     ("GET", "disputes/:", _one("dispute"), PLAIN),
     ("POST", "disputes/:", money_back.update_dispute, money_back.DISPUTE_UPDATE),
     ("POST", "disputes/:/close", money_back.close_dispute, PLAIN),
     ("POST", "billing_portal/sessions", portal.create, portal.SESSION),
     ("POST", "billing_portal/configurations", portal.create_configuration, portal.CONFIGURATION),
-    ("GET", "billing_portal/configurations", portal.list_configurations, portal.CONFIGURATIONS),
-    ("GET", "billing_portal/configurations/:", _one("billing_portal.configuration"), PLAIN),
+    ("GET", "billing_portal/configurations", _all(portal.KIND, "active", "is_default"), portal.CONFIGURATIONS),
+    ("GET", "billing_portal/configurations/:", _one(portal.KIND), PLAIN),
     ("POST", "billing_portal/configurations/:", portal.update_configuration, portal.CONFIGURATION_UPDATE),
     ("GET", "events", endpoints.events, endpoints.EVENTS),
     ("GET", "events/:", endpoints.event, PLAIN),
     ("POST", "webhook_endpoints", endpoints.create, endpoints.ENDPOINT),
-    ("GET", "webhook_endpoints", endpoints.listing, endpoints.ENDPOINTS),
+    ("GET", "webhook_endpoints", _all("webhook_endpoint"), endpoints.ENDPOINTS),
     ("GET", "webhook_endpoints/:", _one("webhook_endpoint"), PLAIN),
     ("POST", "webhook_endpoints/:", endpoints.update, endpoints.ENDPOINT_UPDATE),
     ("DELETE", "webhook_endpoints/:", endpoints.delete, PLAIN),
     ("POST", "test_helpers/test_clocks", clocks.create, clocks.CLOCK),
-    ("GET", "test_helpers/test_clocks", clocks.listing, clocks.CLOCKS),
+    ("GET", "test_helpers/test_clocks", _all(clocks.KIND), clocks.CLOCKS),
     ("GET", "test_helpers/test_clocks/:", _one(clocks.KIND), PLAIN),
     ("POST", "test_helpers/test_clocks/:/advance", clocks.advance, clocks.ADVANCE),
     ("DELETE", "test_helpers/test_clocks/:", clocks.delete, PLAIN),

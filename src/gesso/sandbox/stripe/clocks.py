@@ -13,7 +13,6 @@ from gesso.sandbox.stripe.errors import invalid
 from gesso.sandbox.stripe.form import Params, group
 from gesso.sandbox.stripe.mail import Mail
 from gesso.sandbox.stripe.periods import DAY
-from gesso.sandbox.stripe.shown import paged
 from gesso.sandbox.stripe.store import Obj, Store, new_id
 
 KIND = "test_helpers.test_clock"
@@ -87,11 +86,6 @@ def delete(desk: Desk, params: Params, name: str) -> Obj:
     if desk.settings()["clock"] == name:
         desk.save(desk.settings() | {"clock": None})
     return {"id": name, "object": KIND, "deleted": True}
-
-
-def listing(desk: Desk, params: Params) -> Obj:
-    """GET /v1/test_helpers/test_clocks."""
-    return paged(desk.find(KIND), params, "/v1/test_helpers/test_clocks")
 
 
 class Time:

@@ -96,14 +96,6 @@ def update_customer(desk: Desk, params: Params, name: str) -> Obj:
     return new
 
 
-def list_customers(desk: Desk, params: Params) -> Obj:
-    """GET /v1/customers."""
-    rows = desk.find("customer")
-    for name in ("email", "test_clock"):
-        rows = [row for row in rows if params.get(name) in (None, row[name])]
-    return paged(rows, params, "/v1/customers")
-
-
 def find_method(desk: Desk, name: str, param: str | None) -> Obj:
     """A payment method by its id; an alias such as pm_card_visa makes a new one."""
     if (card := BY_ALIAS.get(name)) is not None:

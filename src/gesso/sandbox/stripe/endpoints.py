@@ -68,11 +68,6 @@ def delete(desk: Desk, params: Params, name: str) -> Obj:
     return {"id": name, "object": "webhook_endpoint", "deleted": True}
 
 
-def listing(desk: Desk, params: Params) -> Obj:
-    """GET /v1/webhook_endpoints."""
-    return paged(desk.find("webhook_endpoint"), params, "/v1/webhook_endpoints")
-
-
 def roll(desk: Desk, name: str) -> Obj:
     """A new secret; the old one signs too for a day."""
     endpoint = desk.get(name, "webhook_endpoint")

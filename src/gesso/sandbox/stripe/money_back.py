@@ -4,7 +4,6 @@ from gesso.sandbox.stripe import form
 from gesso.sandbox.stripe.desk import Desk, required
 from gesso.sandbox.stripe.errors import invalid
 from gesso.sandbox.stripe.form import Params, group
-from gesso.sandbox.stripe.shown import paged
 from gesso.sandbox.stripe.store import Obj, new_id
 
 REFUND = group(
@@ -81,18 +80,6 @@ def update_refund(desk: Desk, params: Params, name: str) -> Obj:
     after = refund | {"metadata": form.merged(refund["metadata"], params.get("metadata", {}))}
     desk.changed("refund.updated", refund, after)
     return after
-
-
-def list_refunds(desk: Desk, params: Params) -> Obj:
-    """GET /v1/refunds."""
-    fields = {k: params[k] for k in ("charge", "payment_intent") if k in params}
-    return paged(desk.find("refund", **fields), params, "/v1/refunds")
-
-
-def list_disputes(desk: Desk, params: Params) -> Obj:
-    """GET /v1/disputes."""
-    fields = {k: params[k] for k in ("charge", "payment_intent") if k in params}
-    return paged(desk.find("dispute", **fields), params, "/v1/disputes")
 
 
 def update_dispute(desk: Desk, params: Params, name: str) -> Obj:

@@ -9,7 +9,6 @@ from gesso.sandbox.stripe.desk import Desk
 from gesso.sandbox.stripe.errors import CARD, StripeError, invalid
 from gesso.sandbox.stripe.form import Params, group
 from gesso.sandbox.stripe.periods import DAY
-from gesso.sandbox.stripe.shown import paged
 from gesso.sandbox.stripe.store import Obj, new_id
 
 _SETTLES_AFTER_DAYS = 3
@@ -289,18 +288,6 @@ def cancel_intent(desk: Desk, params: Params, name: str) -> Obj:
     desk.save(intent)
     desk.tell("payment_intent.canceled", intent)
     return intent
-
-
-def list_intents(desk: Desk, params: Params) -> Obj:
-    """GET /v1/payment_intents."""
-    fields = {"customer": params["customer"]} if "customer" in params else {}
-    return paged(desk.find("payment_intent", **fields), params, "/v1/payment_intents")
-
-
-def list_charges(desk: Desk, params: Params) -> Obj:
-    """GET /v1/charges."""
-    fields = {name: params[name] for name in ("customer", "payment_intent") if name in params}
-    return paged(desk.find("charge", **fields), params, "/v1/charges")
 
 
 def update_charge(desk: Desk, params: Params, name: str) -> Obj:

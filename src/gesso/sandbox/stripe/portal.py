@@ -6,11 +6,10 @@ from gesso.sandbox.stripe.customers import customer_of
 from gesso.sandbox.stripe.desk import Desk, required
 from gesso.sandbox.stripe.errors import invalid
 from gesso.sandbox.stripe.form import Params, group
-from gesso.sandbox.stripe.shown import paged
 from gesso.sandbox.stripe.store import Obj, new_id
 
 LASTS_SECONDS = 3600
-_KIND = "billing_portal.configuration"
+KIND = "billing_portal.configuration"
 _REASONS = ("customer_service", "low_quality", "missing_features", "other", "switched_service", "too_complex",
             "too_expensive", "unused")  # fmt: skip
 _FEATURES = group(
@@ -61,7 +60,7 @@ def create_configuration(desk: Desk, params: Params) -> Obj:
     now = desk.now(None)
     profile = {"headline": None, "privacy_policy_url": None, "terms_of_service_url": None}
     return desk.save({
-        "id": new_id("bpc"), "object": _KIND, "active": True, "application": None,
+        "id": new_id("bpc"), "object": KIND, "active": True, "application": None,
         "business_profile": profile | params.get("business_profile", {}), "created": now,
         "default_return_url": params.get("default_return_url"), "features": _features(desk, params["features"], {}),
         "is_default": False, "livemode": False, "login_page": {"enabled": False, "url": None},
@@ -100,21 +99,13 @@ def _features(desk: Desk, given: Params, old: Obj) -> Obj:
 
 def update_configuration(desk: Desk, params: Params, name: str) -> Obj:
     """POST /v1/billing_portal/configurations/{id}."""
-    old = desk.get(name, _KIND)
+    old = desk.get(name, KIND)
     new = old | {k: params[k] for k in ("active", "default_return_url", "name") if k in params}
     new["business_profile"] = old["business_profile"] | params.get("business_profile", {})
     new["features"] = _features(desk, params.get("features", {}), old["features"])
     if "metadata" in params:
         new["metadata"] = form.merged(old["metadata"], params["metadata"])
     return desk.save(new | {"updated": desk.now(None)})
-
-
-def list_configurations(desk: Desk, params: Params) -> Obj:
-    """GET /v1/billing_portal/configurations."""
-    rows = desk.find(_KIND)
-    for name in ("active", "is_default"):
-        rows = [row for row in rows if params.get(name) in (None, row[name])]
-    return paged(rows, params, "/v1/billing_portal/configurations")
 
 
 def create(desk: Desk, params: Params) -> Obj:
@@ -127,7 +118,7 @@ def create(desk: Desk, params: Params) -> Obj:
             "https://dashboard.stripe.com/test/settings/billing/portal."
         )
         raise invalid(said)
-    configuration = desk.get(params["configuration"], _KIND, "configuration")
+    configuration = desk.get(params["configuration"], KIND, "configuration")
     if not configuration["active"]:
         raise invalid("The configuration is not active.", "configuration")
     back = params.get("return_url") or configuration["default_return_url"]

@@ -7,7 +7,6 @@ from gesso.sandbox.stripe.desk import Desk, required
 from gesso.sandbox.stripe.errors import invalid
 from gesso.sandbox.stripe.form import Params, group
 from gesso.sandbox.stripe.periods import following, step
-from gesso.sandbox.stripe.shown import paged
 from gesso.sandbox.stripe.store import Obj, new_id
 from gesso.sandbox.stripe.subscriptions import cancel as cancel_subscription
 
@@ -170,9 +169,3 @@ def cancel(desk: Desk, params: Params, name: str) -> Obj:
     schedule = _active(desk, name)
     cancel_subscription(desk, params, schedule["subscription"])
     return desk.get(name, "subscription_schedule")
-
-
-def listing(desk: Desk, params: Params) -> Obj:
-    """GET /v1/subscription_schedules."""
-    fields = {"customer": params["customer"]} if "customer" in params else {}
-    return paged(desk.find("subscription_schedule", **fields), params, "/v1/subscription_schedules")
