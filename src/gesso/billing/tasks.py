@@ -1,5 +1,6 @@
 """Billing's clockwork: monthly grants, ends of grace, notices that are to be tried again, or that never came."""
 
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -9,6 +10,7 @@ from gesso.billing.port import Payments
 from gesso.billing.renewal import renew_due
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock
+from gesso.core.errors import Unavailable
 from gesso.db import Database
 from gesso.jobs import Tasks
 
@@ -46,10 +48,12 @@ def register(tasks: Tasks, ctx: Context) -> None:
         await try_again(ctx)
 
     async def look_again() -> None:
-        await ctx.payments.look_again()
+        with suppress(Unavailable):  # which has been logged; the next time finds as much
+            await ctx.payments.look_again()
 
     async def fetch_missed() -> None:
-        await ctx.payments.fetch_missed()
+        with suppress(Unavailable):  # which has been logged; the next time finds as much
+            await ctx.payments.fetch_missed()
 
     async def forget_notices() -> None:
         async with ctx.db.elevated("billing: forget old notices") as tx:
