@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import functools
 import logging
 import os
 import uuid
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import httpcore2
 import pytest
 import structlog
 from pwdlib import PasswordHash
@@ -21,6 +23,9 @@ from gesso.db.migrate import migrate
 from tests import memory
 
 SECRET = "a secret for tests only, long enough to pass"
+# Each client reads the machine's authorities anew, 20 ms of a core, and tests make thousands of clients.
+httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
+
 FAST = (
     "fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0",
     "max_wal_size=256MB", "max_connections=600",

@@ -18,8 +18,8 @@ from parts import ClusterError, Part, free_port, listening
 
 from gesso.db.embedded import EmbeddedPostgres
 
-READY_SECONDS = 40.0
-STOP_SECONDS = 30.0
+READY_SECONDS = 150.0
+STOP_SECONDS = 60.0
 """More than drain, finish and grace together: what an operator's supervisor would wait."""
 
 
@@ -85,10 +85,15 @@ class Cluster:
 
 
 @contextlib.asynccontextmanager
-async def running(*, port: int | None = None, paint_seconds: str = "0.3-1.0") -> AsyncIterator[Cluster]:
-    """The whole cluster, cleared away at the end; its logs stay when something went wrong. Raises ClusterError."""
+async def running(
+    *, port: int | None = None, paint_seconds: str = "0.3-1.0", options: tuple[str, ...] = ()
+) -> AsyncIterator[Cluster]:
+    """The whole cluster, cleared away at the end; its logs stay when something went wrong. Raises ClusterError.
+
+    `options` are PostgreSQL's own.
+    """
     with _folder() as folder:
-        server = EmbeddedPostgres(folder / "postgres")
+        server = EmbeddedPostgres(folder / "postgres", options)
         server.start()
         cluster: Cluster | None = None
         try:

@@ -9,7 +9,8 @@ from cluster import Cluster
 from parts import ClusterError
 from visitors import Ear, Visitor
 
-ENDED_SECONDS = 90.0
+ENDED_SECONDS = 180.0
+HEARD_SECONDS = 60.0
 
 _FACTS = """
 SELECT (SELECT count(*) FROM generation) AS generations,
@@ -23,6 +24,7 @@ SELECT (SELECT count(*) FROM generation) AS generations,
        (SELECT count(*) FROM pgqueuer WHERE entrypoint LIKE 'generation%') AS jobs,
        (SELECT count(*) FROM attempt WHERE state = 'uncertain') AS uncertain
 """
+_LAST_EVENTS = "SELECT workspace_id::text, generation_id::text, max(id) AS last FROM generation_event GROUP BY 1, 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,20 @@ async def until_ended(cluster: Cluster) -> float:
     return time.monotonic() - begun
 
 
+async def until_heard(cluster: Cluster, ears: list[Ear]) -> None:
+    """Wait until every stream has told every last event, also one that is just opened again; the proofs say which
+    never came."""
+    deadline = time.monotonic() + HEARD_SECONDS
+    connection = await asyncpg.connect(cluster.owner_url)
+    try:
+        while time.monotonic() < deadline:
+            if not _missed(ears, await connection.fetch(_LAST_EVENTS)):
+                break
+            await asyncio.sleep(0.3)
+    finally:
+        await connection.close()
+
+
 async def prove(cluster: Cluster, visitors: list[Visitor], ears: list[Ear], *, killed: bool) -> list[Proof]:
     """Everything that could have been lost. `killed`: a worker was killed, so an uncertain call may have failed."""
     connection = await asyncpg.connect(cluster.owner_url)
@@ -56,9 +72,7 @@ async def prove(cluster: Cluster, visitors: list[Visitor], ears: list[Ear], *, k
         facts = await connection.fetchrow(_FACTS)
         asked = [generation for visitor in visitors for generation in visitor.asked]
         known = await connection.fetchval("SELECT count(*) FROM generation WHERE id = ANY($1::uuid[])", asked)
-        told = await connection.fetch(
-            "SELECT workspace_id::text, generation_id::text, max(id) AS last FROM generation_event GROUP BY 1, 2"
-        )
+        told = await connection.fetch(_LAST_EVENTS)
     finally:
         await connection.close()
     unsuccessful = facts["unsuccessful"]
@@ -106,12 +120,17 @@ async def _pictures(visitors: list[Visitor]) -> Proof:
     return Proof("files that can be fetched from the bucket", f"{found - bad} of {found}", bad == 0)
 
 
-def _streams(ears: list[Ear], told: list[asyncpg.Record]) -> list[Proof]:
+def _missed(ears: list[Ear], told: list[asyncpg.Record]) -> int:
     missed = 0
     for ear in ears:
         for row in told:
             if row["workspace_id"] == ear.visitor.workspace_id and row["last"] > ear.first_id:
                 missed += ear.heard.get(row["generation_id"], 0) < row["last"]
+    return missed
+
+
+def _streams(ears: list[Ear], told: list[asyncpg.Record]) -> list[Proof]:
+    missed = _missed(ears, told)
     events = sum(len(ear.heard) for ear in ears)
     reopened = sum(ear.reopened for ear in ears)
     return [

@@ -20,7 +20,7 @@ from PIL import Image
 
 from gesso.core.ids import new_id
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 _dice = random.Random()  # noqa: S311 — it spreads load and guards nothing
 _MODEL = "juggernaut-lightning"
 _SUBMIT, _UPLOAD = "/api/generate/image", "/api/media/uploads"
@@ -68,6 +68,7 @@ class Visitor:
     email: str
     password: str
     http: httpx2.AsyncClient
+    prompt: str = "a quiet harbour at dusk"
     workspace_id: str = ""
     asked: list[str] = field(default_factory=list)
     """Generations that were answered with 202."""
@@ -76,12 +77,14 @@ class Visitor:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def arrived(cls, address: str, trust: ssl.SSLContext, email: str) -> AsyncIterator["Visitor"]:
+    async def arrived(
+        cls, address: str, trust: ssl.SSLContext, email: str, prompt: str = prompt
+    ) -> AsyncIterator["Visitor"]:
         """A new account, signed in."""
         async with httpx2.AsyncClient(
             base_url=address, verify=trust, timeout=PATIENCE_SECONDS, trust_env=False
         ) as http:
-            visitor = cls(email, secrets.token_urlsafe(12), http)
+            visitor = cls(email, secrets.token_urlsafe(12), http, prompt)
             body = {"email": email, "name": "Visitor", "password": visitor.password}
             (await http.post("/api/auth/signup", json=body)).raise_for_status()
             me = (await http.get("/api/auth/me")).raise_for_status().json()
@@ -100,7 +103,7 @@ class Visitor:
 
     async def ask(self, tally: Tally) -> None:
         """A picture, once, with an Idempotency-Key as our pages and clients send it."""
-        body = {"prompt": f"a quiet harbour at dusk, {new_id()}", "model": _MODEL, "count": 1, "size": "896x1120"}
+        body = {"prompt": f"{self.prompt}, {new_id()}", "model": _MODEL, "count": 1, "size": "896x1120"}
         key = {"Idempotency-Key": str(new_id())}
         answer = await tally.count("submit", lambda: self.http.post(_SUBMIT, json=body, headers=key), 202)
         if answer is not None:

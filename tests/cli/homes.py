@@ -27,12 +27,13 @@ class Home:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        return {**kept, "GESSO_DATA_DIR": str(self.folder), "COLUMNS": "200", "GESSO_SANDBOX_PAINT_SECONDS": "0"}
+        sandbox = {"GESSO_SANDBOX_PAINT_SECONDS": "0", "GESSO_SANDBOX_PAINTERS": "0"}
+        return {**kept, "GESSO_DATA_DIR": str(self.folder), "COLUMNS": "200", **sandbox}
 
     def gesso(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
-            [GESSO, *arguments], env=self.environment | environment, capture_output=True, text=True, timeout=60
+            [GESSO, *arguments], env=self.environment | environment, capture_output=True, text=True, timeout=180
         )
 
     def typed(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

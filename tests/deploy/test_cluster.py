@@ -16,7 +16,7 @@ def test_a_rolling_restart_loses_nothing() -> None:
     """The drill checks every claim itself and ends with 1 when one does not hold; here it is short."""
     nginx_or_skip()
     done = subprocess.run(
-        [sys.executable, str(ROOT / "deploy" / "local-cluster"), "--short"], capture_output=True, text=True, timeout=180
+        [sys.executable, str(ROOT / "deploy" / "local-cluster"), "--short"], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Nothing was lost." in done.stdout and "wrong" not in done.stdout
