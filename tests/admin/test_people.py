@@ -99,6 +99,7 @@ async def test_a_reset_goes_to_its_owner_only_and_an_address_is_confirmed_by_han
     ada = await office.person()
     sent = await http.post(f"/admin/users/{ada.user_id}/reset")
     assert sent.status_code == 303 and "/reset/" not in sent.text + str(sent.headers)
+    await office.app.state.mailer.drain(60)
     async with office.db.elevated("test: outbox") as tx:
         bodies = [
             row["body_text"] for row in await tx.fetch("SELECT * FROM outbox_mail WHERE recipient = $1", ada.email)
