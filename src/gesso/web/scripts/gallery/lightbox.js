@@ -157,7 +157,8 @@ document.addEventListener("htmx:after:settle", () => {
 });
 
 const PLAYER = {
-  " ": (video) => (video.paused ? video.play() : video.pause()),
+  // a pause before it has begun is no error
+  " ": (video) => (video.paused ? video.play().catch(() => {}) : video.pause()),
   j: (video) => (video.currentTime -= 1),
   l: (video) => (video.currentTime += 1),
   m: (video) => (video.muted = !video.muted),
