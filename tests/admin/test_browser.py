@@ -10,7 +10,7 @@ from playwright.async_api import Browser, BrowserContext, expect
 from gesso.accounts.access import COOKIE, Actor
 from tests.admin.conftest import Panel
 from tests.cast import session_token
-from tests.chromium import AXE, browser
+from tests.chromium import browser, faults
 
 __all__ = ["browser"]
 
@@ -136,11 +136,9 @@ async def test_no_page_of_the_panel_has_an_accessibility_fault(browser: Browser,
     for path in PAGES:
         await page.set_viewport_size({"width": 1440, "height": 900})
         await page.goto(path.format(user=panel.ada.user_id, workspace=panel.ada.workspace_id))
-        await page.evaluate(AXE.read_text())
         for width in (1440, 320):  # one visit: what a page is made of is the same for both
             await page.set_viewport_size({"width": width, "height": 900})
-            faults = await page.evaluate("axe.run().then((found) => found.violations.map((one) => one.id))")
-            assert faults == [], (path, width, faults)
+            assert await faults(page) == [], (path, width)
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, width)
     # a phone reaches what has no tab of its own
     await page.get_by_role("button", name="More").click()

@@ -10,7 +10,7 @@ from gesso.accounts.access import COOKIE
 from gesso.core.money import MICRO
 from gesso.credits import service as credits
 from tests.cast import make_user, session_token, sign_in
-from tests.chromium import AXE, browser
+from tests.chromium import browser, faults
 from tests.product import running, settings_for
 
 __all__ = ["browser"]
@@ -68,7 +68,5 @@ async def test_read_by_keys_and_filter_in_place(page: Page) -> None:
     assert await page.locator("#history tbody tr").count() == 1
 
     await page.get_by_text("As a table").click()
-    await page.add_script_tag(path=AXE)
-    found = await page.evaluate("axe.run().then(found => found.violations.map(one => one.id))")
-    assert found == []
+    assert await faults(page) == []
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")

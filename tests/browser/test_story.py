@@ -7,7 +7,7 @@ from playwright.async_api import Browser, Page, expect
 
 from gesso.core.ids import new_id
 from gesso.credits import service as credits
-from tests.chromium import AXE
+from tests.chromium import faults
 from tests.product import Product
 
 pytestmark = pytest.mark.browser
@@ -128,11 +128,9 @@ async def check(page: Page, path: str) -> None:
     """axe finds nothing at 1440 px, dark and light, and at 320 px nothing scrolls sideways."""
     await page.set_viewport_size({"width": 1440, "height": 900})
     await page.goto(path)
-    await page.evaluate(AXE.read_text())
-    for theme, rules in (("dark", {}), ("light", {"runOnly": ["color-contrast"]})):  # colours are all that changes
-        await page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-        report = await page.evaluate("options => axe.run(options)", rules)
-        faults = [(found["id"], [node["html"][:200] for node in found["nodes"]]) for found in report["violations"]]
-        assert faults == [], f"{path}, {theme}"
+    await page.emulate_media(color_scheme="dark")
+    assert await faults(page) == [], f"{path}, dark"
+    await page.emulate_media(color_scheme="light")
+    assert await faults(page, ["color-contrast"]) == [], f"{path}, light"  # colours are all that changes
     await page.set_viewport_size({"width": 320, "height": 640})
     assert await page.evaluate("document.documentElement.scrollWidth") <= 320, path

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, Response, expect
 
 from tests.browser.test_story import PATIENCE, sign_up
-from tests.chromium import AXE
+from tests.chromium import faults
 from tests.product import Product
 
 pytestmark = pytest.mark.browser
@@ -33,12 +33,6 @@ PLAYS = """async video => {
   await new Promise((done) => video.addEventListener("seeked", done, { once: true }));
   return video.currentTime;
 }"""
-
-
-async def blameless(page: Page) -> None:
-    await page.evaluate(AXE.read_text())
-    found = await page.evaluate("async () => (await axe.run()).violations.map(v => v.id + ' ' + v.nodes[0].target)")
-    assert found == []
 
 
 async def test_from_a_picture_to_a_film_that_plays(page: Page, product: Product) -> None:
@@ -73,7 +67,7 @@ async def test_from_a_picture_to_a_film_that_plays(page: Page, product: Product)
     assert await video.evaluate(PLAYS) == pytest.approx(3.5, abs=0.2)
     assert any(answer.status == 206 for answer in answers), "films come in parts"
     await expect(page.locator("#credits")).to_contain_text("19")
-    await blameless(page)
+    assert await faults(page) == []
 
     # the gallery shows poster and length, and tells films from pictures
     await page.goto("/gallery")
@@ -82,13 +76,13 @@ async def test_from_a_picture_to_a_film_that_plays(page: Page, product: Product)
     await page.get_by_role("link", name="Videos", exact=True).click()
     await expect(page.locator(".tile")).to_have_count(1)
     await expect(page.locator(".tile__length")).to_contain_text("0:04")
-    await blameless(page)
+    assert await faults(page) == []
     await page.locator(".tile__link").click()
     shown = page.locator("#lightbox video")
     await expect(shown).to_be_visible()
     assert await shown.evaluate(PLAYS) == pytest.approx(3.5, abs=0.2)
     await expect(page.locator("#lightbox .details")).to_contain_text("4 s")
-    await blameless(page)
+    assert await faults(page) == []
     async with page.expect_download() as download:
         await page.get_by_role("link", name="Download").click()
     assert (await download.value).suggested_filename.endswith(".mp4")
@@ -129,7 +123,7 @@ async def test_a_film_from_words_that_fails_says_why_and_costs_nothing(page: Pag
     await sign_up(page)
     await page.goto("/video")
     await expect(page.get_by_role("heading", name="Your first video")).to_be_visible()
-    await blameless(page)
+    assert await faults(page) == []
     await page.get_by_role("textbox", name="Prompt").fill("waves sandbox:safety")
     await page.get_by_role("button", name=MAKE).click()
     failed = page.locator('.run .tile[data-state="failed"]')

@@ -1,10 +1,8 @@
 """The gallery in a real browser: lightbox with its history and keys, filters in place, selection, undo."""
 
 import asyncio
-import json
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -17,7 +15,7 @@ from gesso.media import gallery
 from gesso.media.service import Ingest
 from gesso.media.storage import Storage
 from tests.cast import make_user
-from tests.chromium import AXE, browser
+from tests.chromium import browser, faults
 from tests.media.browsing import OpenPage, site, tiles, until, visit
 from tests.media.conftest import media_app
 from tests.media.pictures import id_at, keep, picture
@@ -224,7 +222,6 @@ async def test_axe_finds_nothing_and_nothing_scrolls_sideways(visit: OpenPage, s
             await page.goto(page.url)
         else:
             await page.goto(site + path)
-        await page.evaluate(Path(AXE).read_text())
         for width in (320, 390, 1440):
             await page.set_viewport_size({"width": width, "height": 900})
             async with asyncio.timeout(10):  # what was laid out for another width has a moment to follow
@@ -232,9 +229,7 @@ async def test_axe_finds_nothing_and_nothing_scrolls_sideways(visit: OpenPage, s
                     await asyncio.sleep(0.05)
             if width == 320:
                 continue
-            report = await page.evaluate("axe.run()")
-            found = [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in report["violations"]]
-            assert found == [], f"{path} at {width}: {json.dumps(found, indent=1)}"
+            assert await faults(page) == [], f"{path} at {width}"
 
 
 async def test_new_pictures_are_told_and_move_nothing_until_asked(

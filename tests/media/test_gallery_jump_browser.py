@@ -1,8 +1,6 @@
 """Jumping to a month in a real browser: calendar, scrubber, the way back up, and a page that does not grow."""
 
 import asyncio
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +14,7 @@ from gesso.media import gallery
 from gesso.media.service import Ingest
 from gesso.media.storage import Storage
 from tests.cast import make_user
-from tests.chromium import AXE, browser
+from tests.chromium import browser, faults
 from tests.media.browsing import OpenPage, site, until, visit
 from tests.media.conftest import media_app
 from tests.media.pictures import add, id_at, row, utc
@@ -219,10 +217,7 @@ async def test_axe_finds_nothing_where_one_jumps(wall: Any) -> None:
     for step in ("jumped", "calendar"):
         if step == "calendar":
             await page.evaluate("document.getElementById('calendar').showPopover()")
-        await page.evaluate(Path(AXE).read_text())
         for width in (390, 1440):
             await page.set_viewport_size({"width": width, "height": 900})
-            report = await page.evaluate("axe.run()")
-            found = [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in report["violations"]]
-            assert found == [], f"{step} at {width}: {json.dumps(found, indent=1)}"
+            assert await faults(page) == [], f"{step} at {width}"
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,6 +1,5 @@
 """The helpers at the prompt as people use them: by keyboard, on a wide and a narrow page, heard and seen."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ from playwright.async_api import Browser, Page, expect
 
 from gesso.accounts.access import COOKIE
 from tests.cast import session_token
-from tests.chromium import AXE, browser
+from tests.chromium import browser, faults
 from tests.generation.house import Person
 from tests.media.pictures import picture
 
@@ -28,9 +27,7 @@ async def opened(browser: Browser, ada: Person, width: int, scheme: Any) -> Page
 
 async def sound(page: Page) -> None:
     """axe finds nothing, and nothing scrolls sideways."""
-    await page.evaluate(Path(AXE).read_text())
-    report = await page.evaluate("axe.run()")
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in report["violations"]] == []
+    assert await faults(page) == []
     assert not await page.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 

@@ -1,6 +1,7 @@
 """A small site of the room's own routes, signed in or not."""
 
 import asyncio
+import contextlib
 import socket
 import threading
 import time
@@ -65,6 +66,10 @@ async def someone(request: Request) -> shell.Shell | None:
 
 @pytest.fixture
 def site() -> FastAPI:
+    return make_site()
+
+
+def make_site() -> FastAPI:
     """The routes of this room, and a few that use its answers."""
     app = FastAPI()
     app.state.shell, app.state.clock = someone, FixedClock(NOW)
@@ -127,6 +132,12 @@ def site() -> FastAPI:
 
 @pytest.fixture
 def address(site: FastAPI) -> Iterator[str]:
+    with serving(site) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def serving(site: FastAPI) -> Iterator[str]:
     """The site, served on a port."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

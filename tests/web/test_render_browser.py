@@ -1,14 +1,14 @@
 """The components in a real browser: accessible, within the policy, alive."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from fastapi import FastAPI
 from playwright.async_api import Browser, BrowserContext, Page
 
-from tests.chromium import AXE, browser
+from tests.chromium import browser, faults
+from tests.web.conftest import make_site, serving
 
 __all__ = ["browser"]
 
@@ -17,22 +17,59 @@ pytestmark = pytest.mark.browser
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-@pytest.fixture
-async def context(browser: Browser, address: str) -> AsyncIterator[BrowserContext]:
-    """A fresh profile; its pages must throw nothing and keep to the policy. It closes before the site does."""
+async def opened(browser: Browser) -> tuple[BrowserContext, list[str]]:
+    """A fresh profile, and what its pages say: they must throw nothing and keep to the policy."""
     context = await browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
     complaints: list[str] = []
     context.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
-    yield context
-    await context.close()
-    # the network's own errors are the business of the tests that provoke them
-    assert [text for text in complaints if not text.startswith("Failed to load resource")] == []
+    return context, complaints
+
+
+def blame(complaints: list[str]) -> list[str]:
+    """Without the network's own errors: they are the business of the tests that provoke them."""
+    return [text for text in complaints if not text.startswith("Failed to load resource")]
 
 
 @pytest.fixture
-async def styles(context: BrowserContext, address: str) -> Page:
-    """The style page, ready."""
+async def context(browser: Browser, address: str) -> AsyncIterator[BrowserContext]:
+    """A profile of the test's own. It closes before the site does."""
+    context, complaints = await opened(browser)
+    yield context
+    await context.close()
+    assert blame(complaints) == []
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[str]:
+    """A site for all tests that leave nothing on it."""
+    with serving(make_site()) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+async def shared(browser: Browser, lasting: str) -> AsyncIterator[tuple[Page, list[str]]]:
+    """One page for those tests: a new profile costs more than most of them."""
+    context, complaints = await opened(browser)
+    yield await context.new_page(), complaints
+    await context.close()
+
+
+@pytest.fixture
+async def styles(shared: tuple[Page, list[str]], lasting: str) -> AsyncIterator[Page]:
+    """The style page, ready, as a newcomer sees it."""
+    page, complaints = shared
+    await page.context.clear_cookies()
+    await page.goto(f"{lasting}/styles")
+    yield page
+    await page.goto("about:blank")  # what is left of it speaks before the next test listens
+    said, complaints[:] = complaints[:], []
+    assert blame(said) == []
+
+
+@pytest.fixture
+async def own_styles(context: BrowserContext, address: str) -> Page:
+    """The style page in a profile of the test's own, on the test's own site."""
     page = await context.new_page()
     await page.goto(f"{address}/styles")
     return page
@@ -45,25 +82,21 @@ async def until(page: Page, condition: str) -> None:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("path", ["/styles", "/?stranger", "/gone"])
-async def test_axe_finds_nothing(browser: Browser, address: str, path: str, theme: Any) -> None:
+async def test_axe_finds_nothing_and_nothing_scrolls_sideways_at_320_pixels(browser: Browser, lasting: str) -> None:
     # axe is put in from outside, which the policy of the page would forbid
-    context = await browser.new_context(color_scheme=theme, reduced_motion="reduce", bypass_csp=True)
+    context = await browser.new_context(color_scheme="dark", reduced_motion="reduce", bypass_csp=True)
     page = await context.new_page()
-    await page.goto(address + path)
-    await page.evaluate(AXE.read_text())
-    report = await page.evaluate("tags => axe.run({runOnly: tags})", RULES)
+    for path in ("/styles", "/?stranger", "/gone"):
+        await page.emulate_media(color_scheme="dark")
+        await page.set_viewport_size({"width": 1280, "height": 720})
+        await page.goto(lasting + path)
+        assert await faults(page, RULES) == [], f"{path}, dark"
+        await page.emulate_media(color_scheme="light")
+        assert await faults(page, ["color-contrast"]) == [], f"{path}, light"  # colours are all that changes
+        await page.set_viewport_size({"width": 320, "height": 640})
+        await page.reload()
+        assert await page.evaluate("document.documentElement.scrollWidth") == 320, path
     await context.close()
-    assert [(found["id"], [node["html"] for node in found["nodes"]]) for found in report["violations"]] == []
-
-
-@pytest.mark.parametrize("path", ["/styles", "/?stranger", "/gone"])
-async def test_nothing_scrolls_sideways_at_320_pixels(context: BrowserContext, address: str, path: str) -> None:
-    page = await context.new_page()
-    await page.set_viewport_size({"width": 320, "height": 640})
-    await page.goto(address + path)
-    assert await page.evaluate("document.documentElement.scrollWidth") == 320
 
 
 async def test_the_palette_is_worked_by_keyboard(styles: Page) -> None:
@@ -91,10 +124,10 @@ async def test_the_theme_is_kept_by_the_server(styles: Page) -> None:
     assert not await styles.locator(".topbar .theme-light").first.is_visible()
 
 
-async def test_shapes_are_known_before_any_script(browser: Browser, address: str) -> None:
+async def test_shapes_are_known_before_any_script(browser: Browser, lasting: str) -> None:
     context = await browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
     page = await context.new_page()
-    await page.goto(f"{address}/styles")
+    await page.goto(f"{lasting}/styles")
     box = await page.locator('.tile[data-state="pending"]').first.bounding_box()
     assert box is not None
     assert box["width"] / box["height"] == pytest.approx(0.75, abs=0.01)
@@ -159,7 +192,7 @@ async def test_errors_stay_until_dismissed_and_undo_undoes(styles: Page) -> None
 
 
 async def test_news_reaches_every_tab_through_one_stream(
-    context: BrowserContext, styles: Page, site: FastAPI, address: str
+    context: BrowserContext, own_styles: Page, site: FastAPI, address: str
 ) -> None:
     other = await context.new_page()
     await other.goto(f"{address}/styles")
@@ -167,31 +200,31 @@ async def test_news_reaches_every_tab_through_one_stream(
     assert len(site.state.streams) == 1, "one tab listens for all"
     site.state.balance = 7_000_000
     _send(site, 'id: 5\nevent: credits\ndata: {"id": "x"}\n\n')
-    for page in (styles, other):
+    for page in (own_styles, other):
         await until(page, "document.getElementById('credits').textContent.trim() === '7'")
 
 
-async def test_after_a_gap_the_stream_resumes_and_pages_look_again(styles: Page, site: FastAPI) -> None:
-    await until(styles, "navigator.locks.query().then(({held}) => held.length === 1)")
+async def test_after_a_gap_the_stream_resumes_and_pages_look_again(own_styles: Page, site: FastAPI) -> None:
+    await until(own_styles, "navigator.locks.query().then(({held}) => held.length === 1)")
     async with asyncio.timeout(5):
         while not site.state.streams:
             await asyncio.sleep(0.02)
     _send(site, 'id: 5\nevent: credits\ndata: {"id": "x"}\n\n')
-    await styles.evaluate("document.addEventListener('gesso:resync', () => (window.resynced = true))")
+    await own_styles.evaluate("document.addEventListener('gesso:resync', () => (window.resynced = true))")
     site.state.balance = 9_000_000
     _send(site, None)
-    await until(styles, "window.resynced && document.getElementById('credits').textContent.trim() === '9'")
+    await until(own_styles, "window.resynced && document.getElementById('credits').textContent.trim() === '9'")
     assert site.state.resumed == [None, "5"]
 
 
 async def test_the_next_tab_takes_over_when_the_listening_one_is_closed(
-    context: BrowserContext, styles: Page, site: FastAPI, address: str
+    context: BrowserContext, own_styles: Page, site: FastAPI, address: str
 ) -> None:
     other = await context.new_page()
     await other.goto(f"{address}/styles")
     await until(other, "navigator.locks.query().then(({pending}) => pending.length === 1)")
     site.state.balance = 3_000_000  # before the close: who takes over asks once, and may do so at once
-    await styles.close()
+    await own_styles.close()
     await until(other, "document.getElementById('credits').textContent.trim() === '3'")
     assert len(site.state.streams) == 2
 
