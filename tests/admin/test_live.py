@@ -91,7 +91,7 @@ async def cluster(
                     await here.enter_async_context(running_worker(settings))
                     await until_up(other)
                     operator = await make_user(product.db, "Olga", operator=True)
-                    async with product.client() as olga, other.client(await somebody(product.db)) as ada:
+                    async with product.client() as olga, other.client(await somebody(product.db, plan="pro")) as ada:
                         await sign_in(olga, product.db, operator)
                         async with asyncio.timeout(60):
                             while await seen_workers(product.db) < 2:

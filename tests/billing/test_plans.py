@@ -1,10 +1,12 @@
 """Changing plans in a real ledger: whole years against an independent model, at once, and after crashes."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from gesso.accounts import plan_rows
 from gesso.accounts.access import Actor
-from gesso.billing.plans import change_plan, keep_plan
+from gesso.billing.plans import arrive, change_plan, keep_plan
 from gesso.billing.renewal import next_grant, renew_due, sign_up_grants
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import FixedClock
@@ -23,6 +25,7 @@ from gesso.credits import service as credits
 from gesso.credits.tasks import sweep
 from gesso.db import Database
 from gesso.db.embedded import EmbeddedPostgres
+from gesso.media import unlock
 from tests.billing.model import Model, Pile, next_renewal
 from tests.cast import make_user
 from tests.catalog.helpers import studio_catalog
@@ -295,3 +298,29 @@ async def test_a_state_is_kept_and_read_back(plans_db: Database, catalog: Catalo
         wanted = replace(before, key="small", next_key="gift", next_at=START + timedelta(days=2))
         await plan_rows.save(tx, ada.workspace_id, wanted, now=clock.now())
         assert await plan_rows.state(tx) == wanted
+
+
+async def test_a_change_to_a_plan_without_a_mark_has_the_clean_files_unlocked(
+    plans_db: Database, catalog: Catalog
+) -> None:
+    ada, bob = await make_user(plans_db), await make_user(plans_db)
+    assert catalog.plan("free").watermark and not catalog.plan("small").watermark
+    later = START + timedelta(days=3)
+    for actor, steps in ((ada, ("small", "large", "free")), (bob, ("free",))):
+        for to in steps:
+            async with plans_db.elevated("test: a plan") as tx:
+                await change_plan(tx, actor.workspace_id, to, catalog, now=START)
+    assert await unlocking(plans_db) == {ada.workspace_id}
+    async with plans_db.elevated("test: a plan that comes by the clock") as tx:
+        await change_plan(tx, bob.workspace_id, "small", catalog, now=START, at=later)
+    assert await unlocking(plans_db) == {ada.workspace_id}
+    async with plans_db.elevated("test: its time") as tx:
+        assert await arrive(tx, bob.workspace_id, catalog, now=later)
+    assert await unlocking(plans_db) == {ada.workspace_id, bob.workspace_id}
+
+
+async def unlocking(db: Database) -> set[UUID]:
+    """Whose pictures a worker was asked to unlock."""
+    async with db.elevated("test: jobs") as tx:
+        rows = await tx.fetch("SELECT payload FROM pgqueuer WHERE entrypoint = $1", unlock.TASK)
+    return {UUID(json.loads(row["payload"])["workspace_id"]) for row in rows}

@@ -14,7 +14,7 @@ from gesso.core.ids import new_id
 
 STUDIO = load_edition("studio")
 MODEL = next(model for model in STUDIO.models if model.key == "photo-flux")
-PLAN = STUDIO.plans[0]
+PLAN = replace(STUDIO.plans[0], limits={}, advanced=True)
 NOIR = StylePreset(new_id(), "noir", "Noir", "black and white", "colour", {"guidance": 7.5, "size": "1280x720"})
 OFF = replace(NOIR, key="off", enabled=False)
 

@@ -89,10 +89,10 @@ async def until_up(*webs: Web) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def somebody(db: Database, name: str = "Ada") -> str:
-    """A new person with the sign-up credits: a session's token."""
+async def somebody(db: Database, name: str = "Ada", *, plan: str = "free") -> str:
+    """A new person with what the plan gives at the sign-up: a session's token."""
     catalog = await Catalog.load(db)
-    actor = await make_user(db, name, on_sign_up=[sign_up_grants(catalog, SystemClock())])
+    actor = await make_user(db, name, plan=plan, on_sign_up=[sign_up_grants(catalog, SystemClock())])
     return await session_token(db, actor)
 
 

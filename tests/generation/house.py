@@ -162,6 +162,10 @@ async def opened(settings: Settings, *, worker: bool = True) -> AsyncIterator[Ho
     """The house on free ports. The sandbox of `settings` must be running."""
     await product.seeded(settings)
     db = open_database(settings)
+    async with db.elevated("test: an operator opens the free plan") as tx:
+        await tx.execute_raw(
+            "UPDATE plan SET parallel = 2, limits = '{}', advanced = true, watermark = false WHERE key = 'free'"
+        )
     async with contextlib.AsyncExitStack() as stack:
         app = create_app(settings)
         url = await stack.enter_async_context(served(app))
