@@ -26,6 +26,16 @@ SECRET = "a secret for tests only, long enough to pass"
 # Each client reads the machine's authorities anew, 20 ms of a core, and tests make thousands of clients.
 httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
 
+TESTS = Path(__file__).parent
+LONG = (
+    "api/test_contract.py", "attack/test_attack.py", "db/test_backup.py", "db/test_upgrade.py",
+    "deploy/test_two_webs.py", "generation/test_submit.py", "generation/test_time.py", "security/test_secrets.py",
+    "generation/test_faults.py", "battery/test_adapters.py", "media/test_storage_move.py", "battery/test_money.py",
+    "generation/test_store_away.py", "generation/test_pages.py", "security/test_authorisation.py",
+    "telemetry/test_monitoring.py", "generation/test_moderation.py", "credits/test_ledger_model.py",
+    "security/test_files.py", "admin/test_live.py", "security/test_accounts.py",
+)  # fmt: skip
+"""Files without a mark that take more than eight seconds, longest first."""
 FAST = (
     "fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0",
     "max_wal_size=256MB", "max_connections=600",
@@ -45,9 +55,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts products and browsers goes first: it takes longest, and no process waits for it in the end."""
-    long = {item.path for item in items if item.get_closest_marker("crash") or item.get_closest_marker("browser")}
-    items.sort(key=lambda item: item.path not in long)
+    """What takes longest goes first, so that no process waits for another in the end: what starts products and
+    browsers, then `LONG`, then all else.
+    """
+    marked = {item.path for item in items if item.get_closest_marker("crash") or item.get_closest_marker("browser")}
+    place = {TESTS / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: (item.path not in marked, place.get(item.path, len(LONG))))
 
 
 @pytest.fixture(scope="session", autouse=True)
