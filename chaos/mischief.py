@@ -70,6 +70,8 @@ class Mischief:
     kills: int
     seconds: float
     hurry: float = 1.0
+    enough: Callable[[], bool] = lambda: True
+    """Not before this holds is the time over, unless it has passed five times: a busy machine does less in it."""
     done: Counter[str] = field(default_factory=Counter)
     _begun: float = field(default_factory=time.monotonic)
     _lasting: set[asyncio.Task[None]] = field(default_factory=set)
@@ -108,7 +110,8 @@ class Mischief:
         return found + Counter({told: self.done[f"kill {victim}"] for victim, told in _SERVER.items()})
 
     def _over(self) -> bool:
-        return self.total >= self.kills or time.monotonic() - self._begun >= self.seconds
+        passed = time.monotonic() - self._begun
+        return self.total >= self.kills or (passed >= self.seconds and self.enough()) or passed >= 5 * self.seconds
 
     async def _reap(self) -> None:
         """End lives that are over."""

@@ -130,7 +130,7 @@ class Nursery:
         reader, writer = await asyncio.open_connection(sock=ours)
         found = cls(reader, writer)
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(150):
                 if not await reader.readline():
                     raise RuntimeError(f"the nursery did not start; see {log}")
             listening = asyncio.create_task(found._listen())
@@ -141,7 +141,7 @@ class Nursery:
                 await asyncio.gather(listening, return_exceptions=True)
         finally:
             writer.close()
-            await asyncio.to_thread(process.wait, 20)
+            await asyncio.to_thread(process.wait, 60)
 
     async def birth(
         self, arguments: Sequence[str], environment: Mapping[str, str], log: Path, died: Callable[[int], None]

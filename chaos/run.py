@@ -37,6 +37,9 @@ class Plan:
     """Generations under way at most: a longer backlog would only wait."""
     hurry: float = 1.0
     """So many times as many acts beside the kills as usual: for short runs."""
+    least_kills: int = 0
+    least_accepted: int = 0
+    """So many kills and accepted requests there must be before the time is over, on however busy a machine."""
     life: float = 1.0
     """Processes live so many times as long as usual: shorter lives are more kills a minute, and less work in each."""
     folder: Path | None = None
@@ -79,6 +82,9 @@ async def run(plan: Plan, console: Console) -> Outcome:
         async with httpx2.AsyncClient(base_url=address, timeout=20, trust_env=False) as http:
             crowd = Crowd(http, random.Random(plan.seed))
             mischief = Mischief(site, plan.seed, plan.kills, plan.seconds, plan.hurry)
+            mischief.enough = lambda: (
+                mischief.total >= plan.least_kills and crowd.counts["accepted"] >= plan.least_accepted
+            )
             attacked = time.monotonic()
             await _attack(site, crowd, mischief, plan, console)
             attack_seconds = time.monotonic() - attacked

@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -247,8 +246,8 @@ async def opened(folder: Path, *, workers: int, webs: int, seed: int, life: floa
         sandbox = await stack.enter_async_context(Proxy.opened(sandbox_at))
         environment = _environment(folder, server, web.port, sandbox.port)
         stack.enter_context(_environ(environment))
-        await _prepared(server, environment)
         nursery = await stack.enter_async_context(Nursery.opened(folder / "logs" / "nursery.log"))
+        await _prepared(server, nursery, folder / "logs" / "migrate.log")
         slots = [
             Slot("sandbox-1", ("sandbox", "--port", str(sandbox_at[0])), environment),
             *(Slot(f"web-{n}", ("serve",), environment | {"GESSO_PORT": str(p)}) for n, p in enumerate(webs_at, 1)),
@@ -294,20 +293,18 @@ def _environment(folder: Path, server: EmbeddedPostgres, web_port: int, sandbox_
     }
 
 
-async def _prepared(server: EmbeddedPostgres, environment: dict[str, str]) -> None:
+async def _prepared(server: EmbeddedPostgres, nursery: Nursery, log: Path) -> None:
     """The database made, migrated and filled, by the product's own command."""
     connection = await asyncpg.connect(server.url())
     await connection.execute("CREATE DATABASE gesso")
     await connection.close()
-    done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-m", "gesso", "migrate"],
-        env={**os.environ, **environment}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise RuntimeError(f"gesso migrate failed: {done.stdout}{done.stderr}")
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    await nursery.birth(["migrate"], {}, log, ended.set_result)
+    if await ended != 0:
+        raise RuntimeError(f"gesso migrate failed: {log.read_text()}")
 
 
-async def _until_healthy(ports: list[int], seconds: float = 60) -> None:
+async def _until_healthy(ports: list[int], seconds: float = 150) -> None:
     async with httpx2.AsyncClient(timeout=5, trust_env=False) as client, asyncio.timeout(seconds):
         for port in ports:
             while True:

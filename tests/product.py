@@ -33,7 +33,7 @@ class Product:
     db: Database
 
     def client(self, **options: Any) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(base_url=self.url, timeout=30, **options)
+        return httpx2.AsyncClient(base_url=self.url, timeout=60, **options)
 
     @contextlib.asynccontextmanager
     async def person(self, name: str = "Ada") -> AsyncIterator[httpx2.AsyncClient]:
@@ -91,7 +91,7 @@ async def running_worker(settings: Settings) -> AsyncIterator[None]:
         yield
     finally:
         tasks.stopping.set()
-        await asyncio.wait_for(worker, 20)
+        await asyncio.wait_for(worker, 90)
 
 
 @contextlib.asynccontextmanager

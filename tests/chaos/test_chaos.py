@@ -20,8 +20,8 @@ async def test_nothing_is_lost_and_nothing_charged_twice(shared_folder: Path) ->
     told = io.StringIO()
     console = Console(file=told, width=160)
     plan = Plan(
-        kills=40, seconds=12, seed=7, workers=2, webs=2, people=4, open_limit=16, hurry=12,
-        folder=shared_folder / f"chaos {new_id().hex[-6:]}",
+        kills=40, seconds=12, seed=7, workers=2, webs=2, people=4, open_limit=16, hurry=12, least_kills=3,
+        least_accepted=2, folder=shared_folder / f"chaos {new_id().hex[-6:]}",
     )  # fmt: skip
     outcome = await run(plan, console)
     show(console, outcome)

@@ -53,7 +53,7 @@ async def bouncing(folder: Path, owner_url: str, users: str, **options: str) -> 
             [PGBOUNCER, str(folder / "pgbouncer.ini")], stdout=log, stderr=log, cwd="/", **as_nobody
         )  # type: ignore[call-overload]  # fmt: skip
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 assert process.poll() is None, (folder / "log").read_text()
                 with contextlib.suppress(OSError):

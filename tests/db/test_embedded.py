@@ -59,7 +59,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-async def until(condition: object, seconds: float = 10) -> None:
+async def until(condition: object, seconds: float = 60) -> None:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():
@@ -118,7 +118,7 @@ async def test_a_killed_user_leaves_nothing_running(folder: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from gesso.db.embedded import EmbeddedPostgres\n"
         "EmbeddedPostgres(Path(sys.argv[1])).start(); kept = EmbeddedPostgres(Path(sys.argv[1])); kept.start()\n"
-        "print('up', flush=True); time.sleep(60)"
+        "print('up', flush=True); time.sleep(600)"
     )
     user = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE)
     assert user.stdout is not None

@@ -112,7 +112,7 @@ async def test_a_stuck_transaction_gives_its_lock_back(small_url: str, small_db:
     with contextlib.suppress(Unavailable):  # waits a second for the lock, while the other has a second to live
         async with small_db.public() as tx:
             await tx.execute_raw(touch, key)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not stuck.is_closed():
             await asyncio.sleep(0.1)
     async with small_db.public() as tx:

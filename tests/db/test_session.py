@@ -58,7 +58,7 @@ async def test_notifications_are_coalesced_and_sent_after_the_commit(db: Databas
                 tx.notify_after_commit("test_channel", {"id": 1})
             await asyncio.sleep(0.1)
             assert got == []
-        await asyncio.wait_for(arrived.wait(), 2)
+        await asyncio.wait_for(arrived.wait(), 60)
         await asyncio.sleep(0.1)
         assert got == [{"id": 1}]
     finally:
@@ -91,10 +91,10 @@ async def test_the_listener_comes_back_after_its_connection_was_cut(db: Database
             " WHERE query LIKE '%cut_channel%' AND pid <> pg_backend_pid()"
         )
         await owner.close()
-        await asyncio.wait_for(back.wait(), 5)
+        await asyncio.wait_for(back.wait(), 60)
         async with db.public() as tx:
             tx.notify_after_commit("cut_channel", {})
-        await asyncio.wait_for(arrived.wait(), 2)
+        await asyncio.wait_for(arrived.wait(), 60)
     finally:
         await listener.close()
 

@@ -37,7 +37,7 @@ async def test_what_happens_at_one_is_told_at_the_other(webs: tuple[Web, Web], d
     async with listening(second, token) as lines, first.client(token) as http:
         asked = await http.post("/api/generate/image", json=wish())
         assert asked.status_code == 202, asked.text
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             async for line in lines:
                 if line.startswith("data: ") and asked.json()["id"] in line:
                     return

@@ -24,7 +24,7 @@ from gesso.db import Database
 from tests.cast import make_user, session_token
 from tests.conftest import SECRET
 
-READY_SECONDS = 40.0
+READY_SECONDS = 150.0
 MODEL = "juggernaut-lightning"
 
 
@@ -43,12 +43,12 @@ class Web:
     def client(self, token: str | None = None, **headers: str) -> httpx2.AsyncClient:
         """A client of this web, signed in with a session's token."""
         cookie = {"Cookie": f"{COOKIE}={token}"} if token else {}
-        return httpx2.AsyncClient(base_url=self.url, headers=cookie | headers, timeout=20, trust_env=False)
+        return httpx2.AsyncClient(base_url=self.url, headers=cookie | headers, timeout=60, trust_env=False)
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    async def ended(self, seconds: float = 20) -> int:
+    async def ended(self, seconds: float = 90) -> int:
         """Its exit code."""
         return await asyncio.to_thread(self.process.wait, seconds)
 

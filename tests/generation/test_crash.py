@@ -116,12 +116,17 @@ async def test_a_worker_that_lost_its_lease_leaves_the_generation_alone(idle: Ho
         async with asyncio.timeout(20):
             while [one["state"] for one in await idle.attempts(generation_id)] != ["submitted"]:
                 await asyncio.sleep(0.05)
-        taken = """UPDATE generation SET driver = gen_random_uuid(), driven_until = now() + interval '6 seconds'
+        taken = """UPDATE generation SET driver = gen_random_uuid(), driven_until = now() + interval '1 hour'
                    WHERE id = $1 RETURNING driver"""
         other = (await idle.rows(taken, generation_id))[0]["driver"]
-        await asyncio.sleep(5)  # the picture is ready by now, and not ours to deliver
+        job = (await idle.attempts(generation_id))[0]["operation"]["id"]
+        async with asyncio.timeout(60):
+            while (await idle.bill())[job]["status"] in ("queued", "running"):
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(2)  # the picture is ready by now, and not ours to deliver
         rows = await idle.rows("SELECT driver, state FROM generation WHERE id = $1", generation_id)
         assert rows == [{"driver": other, "state": "running"}]
-        status = await ada.ended(generation_id, 40)  # nobody renews that lease, so the sweep finds it
+        await idle.rows("UPDATE generation SET driven_until = now() WHERE id = $1", generation_id)
+        status = await ada.ended(generation_id, 90)  # nobody renewed that lease, so the sweep finds it
     assert status["status"] == "succeeded" and len(await idle.attempts(generation_id)) == 1
     assert await ada.wallet() == ("99", "0")
