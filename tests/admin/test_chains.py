@@ -15,7 +15,7 @@ async def test_a_chain_is_set_by_a_form_and_given_up_again(panel: Panel) -> None
     after = (await panel.operator.get("/api/admin/chains")).json()["items"][0]
     assert after == {"key": "text", "set": True, "links": [{"model": model, "seconds": 7}], "total_seconds": 20}
     assert (await panel.audited("chain.changed"))[0]["chain"] == "text"
-    async with asyncio.timeout(10):  # the worker's and the web's catalogue follow
+    async with asyncio.timeout(25):  # the worker's and the web's catalogue follow
         while 'value="7"' not in (await panel.operator.get("/admin/chains")).text:
             await asyncio.sleep(0.05)
     assert (await panel.operator.post("/admin/chains/text/forget")).status_code == 303

@@ -116,10 +116,10 @@ async def test_switching_off_takes_its_models_along(panel: Panel) -> None:
 
     assert "juggernaut-lightning" in await offered()
     await panel.operator.post("/admin/connections/fal/enabled", data={"enabled": "false"})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while "juggernaut-lightning" in await offered():
             await asyncio.sleep(0.05)
     await panel.operator.post("/admin/connections/fal/enabled", data={"enabled": "true"})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while "juggernaut-lightning" not in await offered():
             await asyncio.sleep(0.05)

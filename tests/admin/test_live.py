@@ -30,7 +30,7 @@ from tests.deploy.webs import MODEL, serving, somebody, until_up, wish
 from tests.product import running, running_worker, served, settings_for
 
 GOOD = "good-id:key-0123456789"
-SOON = 10.0
+SOON = 25.0
 """Seconds. Without the notice a process would find out by itself only after 30 (catalog.registry.POLL_SECONDS)."""
 
 

@@ -47,7 +47,7 @@ async def planted(panel: Panel) -> AsyncIterator[tuple[str, str]]:
         }  # fmt: skip
         made = await panel.operator.post("/api/admin/models", json=body)
         assert made.status_code == 201, made.text
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while model not in (await panel.user.get("/api/models")).text:
                 await asyncio.sleep(0.05)
         yield model, host

@@ -69,7 +69,7 @@ class Stall:
     async def known(self, offers: list[Offer], ada: Person) -> None:
         """Wait until the web process knows them all."""
         last = offers[-1]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             body = {"kind": last.capability, "model": last.key, "prompt": "a lighthouse"}
             while (await ada.http.post("/api/generate/estimate", json=body)).status_code != 200:
                 await asyncio.sleep(0.05)
@@ -84,7 +84,7 @@ class Stall:
                 new_id(), key, [{"model": offer.key, "seconds": 4}],
             )  # fmt: skip
             tx.notify_after_commit(CHANNEL, {})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while True:
                 found = (await ada.http.get("/api/prompts/prices")).json()[tool]
                 if found is not None and Decimal(found["credits"]) == offer.price:

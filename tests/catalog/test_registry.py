@@ -1,14 +1,13 @@
 """The catalogue in memory: one snapshot, swapped when the database changes."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
 from gesso.catalog.items import Model
-from gesso.catalog.registry import Catalog
+from gesso.catalog.registry import POLL_SECONDS, Catalog
 from gesso.catalog.service import set_connection_enabled, set_model_enabled
 from gesso.core.errors import InvalidInput, NotFound, Unavailable
 from gesso.core.ids import new_id
@@ -28,24 +27,22 @@ async def catalog(fresh_db: Database) -> AsyncIterator[Catalog]:
     await listener.close()
 
 
-async def until(catalog: Catalog, key: str, *, enabled: bool) -> float:
-    """Seconds until the catalogue sees the model on or off."""
-    begun = time.monotonic()
-    while any(model.key == key for model in catalog.models()) is not enabled:
-        assert time.monotonic() - begun < 5, "the change was never seen"
-        await asyncio.sleep(0.005)
-    return time.monotonic() - begun
+async def until(catalog: Catalog, key: str, *, enabled: bool) -> None:
+    """Wait until the catalogue sees the model on or off: sooner than it would by looking (POLL_SECONDS)."""
+    async with asyncio.timeout(POLL_SECONDS - 5):
+        while any(model.key == key for model in catalog.models()) is not enabled:
+            await asyncio.sleep(0.005)
 
 
-async def test_a_change_in_another_process_is_seen_within_a_second(catalog: Catalog, fresh_database_url: str) -> None:
+async def test_a_change_in_another_process_is_heard_of(catalog: Catalog, fresh_database_url: str) -> None:
     elsewhere = Database(fresh_database_url, secret="a secret for tests only, long enough to pass")
     try:
         async with elsewhere.elevated("test: an operator elsewhere") as tx:
             await set_model_enabled(tx, "photo-flux", False)
-        assert await until(catalog, "photo-flux", enabled=False) < 1
+        await until(catalog, "photo-flux", enabled=False)
         async with elsewhere.elevated("test: an operator elsewhere") as tx:
             await set_model_enabled(tx, "photo-flux", True)
-        assert await until(catalog, "photo-flux", enabled=True) < 1
+        await until(catalog, "photo-flux", enabled=True)
     finally:
         await elsewhere.close()
 

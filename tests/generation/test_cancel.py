@@ -47,7 +47,7 @@ async def test_cancel_while_the_provider_works_reaches_the_provider(house: House
     answer = await ada.http.post(f"/api/generate/{generation_id}/cancel")
     assert answer.status_code == 200 and answer.json()["status"] == "cancelled"
     assert await ada.wallet() == ("100", "0")
-    async with asyncio.timeout(3):  # observed within a second, told to the provider, noted
+    async with asyncio.timeout(15):  # long before the provider would be done
         while (attempt := (await house.attempts(generation_id))[0])["state"] != "cancelled":
             await asyncio.sleep(0.05)
     assert attempt["cost_state"] == "unknown" and attempt["provider_cost_micro_usd"] is None
@@ -73,7 +73,7 @@ async def test_cancel_during_the_handing_over_leaves_no_call_open(house: House) 
         await asyncio.sleep(0.02)
     await ada.http.post(f"/api/generate/{generation_id}/cancel")
     assert await ada.wallet() == ("100", "0")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while (attempt := (await house.attempts(generation_id))[0])["finished_at"] is None:
             await asyncio.sleep(0.05)
     assert attempt["state"] == "uncertain"

@@ -32,7 +32,7 @@ async def test_a_lost_job_comes_home_by_its_notice_and_by_nobody_elses(house: Ho
     assert await knock(house, task_id, attempt["client_key"]) == 202
     late = await ada.until(status["id"], lambda status: status["assets"])
     assert len(late["assets"]) == 1 and late["charged"]["credits"] == "0" and await ada.wallet() == ("100", "0")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while (await house.attempts(status["id"]))[0]["cost_state"] != "actual":
             await asyncio.sleep(0.05)
     assert await house.wrong() == ()

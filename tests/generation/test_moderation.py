@@ -69,7 +69,7 @@ class Judged(House):
         """Until the site knows: somebody without credits asks until it is these who judge them."""
         self.catalog = await Catalog.load(self.db)
         probe = await self.person("Probe", credits_=0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while True:
                 before = len(await self.calls())
                 await probe.submit("a probe")

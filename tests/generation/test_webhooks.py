@@ -74,7 +74,7 @@ async def test_a_late_result_is_kept_and_free(house: House) -> None:
     assert late["status"] == "failed" and len(late["assets"]) == 1
     assert late["charged"]["credits"] == "0" and await ada.wallet() == ("100", "0")
     assert any("free of charge" in warning for warning in late["warnings"])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         while (await house.attempts(status["id"]))[0]["state"] != "succeeded":
             await asyncio.sleep(0.05)
     await knock(house, request_id, call=attempt["client_key"])  # once more: nothing new

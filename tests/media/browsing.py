@@ -71,7 +71,7 @@ async def visit(browser: Browser, site: str, db: Database, ada: Actor) -> AsyncI
 
 async def until(page: Page, condition: str) -> None:
     """Wait until a JavaScript condition holds. Polled from outside: the page's policy forbids eval."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(25):
         while not await page.evaluate(condition):
             await asyncio.sleep(0.05)
 

@@ -131,11 +131,11 @@ async def test_the_same_request_is_done_once(ada: Person) -> None:
     assert other.status_code == 422 and other.json()["errors"][0]["field"] == "Idempotency-Key"
 
     slow = {"Idempotency-Key": f"key {new_id()}"}
-    running = asyncio.create_task(improve(ada, "sandbox:slow=2 a boat", **slow))
-    async with asyncio.timeout(10):
+    running = asyncio.create_task(improve(ada, "sandbox:slow=4 a boat", **slow))
+    async with asyncio.timeout(25):
         while len(await records(ada)) < 2:
             await asyncio.sleep(0.02)
-    assert (await improve(ada, "sandbox:slow=2 a boat", **slow)).status_code == 409
+    assert (await improve(ada, "sandbox:slow=4 a boat", **slow)).status_code == 409
     assert (await running).status_code == 200
 
     failing = {"Idempotency-Key": f"key {new_id()}"}
@@ -158,7 +158,7 @@ async def test_a_text_nobody_waits_for_is_finished_and_kept(ada: Person) -> None
         "POST", "/api/prompts/improve", json={"prompt": "sandbox:slow=1 a boat"}, headers=EVENTS
     ) as answer:
         assert answer.status_code == 200  # and the browser goes away
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(25):
         while (await records(ada))[0]["state"] == "writing":
             await asyncio.sleep(0.05)
     assert (await records(ada))[0]["state"] == "done" and await ada.wallet() == ("99.8", "0")
@@ -166,7 +166,7 @@ async def test_a_text_nobody_waits_for_is_finished_and_kept(ada: Person) -> None
 
 async def test_a_text_whose_process_died_is_ended_and_given_back(house: House, ada: Person) -> None:
     running = asyncio.create_task(improve(ada, "sandbox:slow=20 a boat"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while not await records(ada):
             await asyncio.sleep(0.02)
     assert await ada.wallet() == ("99.8", "0.2")

@@ -50,7 +50,7 @@ class Box:
         return dict(told[job])
 
     async def running(self, job: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while job not in str((await self.get("queue")).json()["queue_running"]):
                 await asyncio.sleep(0.01)
 

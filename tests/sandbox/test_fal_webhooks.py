@@ -34,7 +34,7 @@ class Receiver:
         return Response(status_code=503 if len(got) <= refusals else 200)
 
     async def wait(self, name: str, count: int = 1) -> list[tuple[dict[str, str], bytes]]:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(25):
             while len(self.taken.get(name, [])) < count:
                 await asyncio.sleep(0.01)
         return self.taken[name]
@@ -127,7 +127,7 @@ async def test_duplicates(fal: Customer, receiver: Receiver) -> None:
 
 async def test_late(fal: Customer, receiver: Receiver) -> None:
     request_id = await submit(fal, receiver, "late", "sandbox:webhook-late=0.4")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while (await fal.get(f"{fal.base}/fal-ai/flux/requests/{request_id}/status")).status_code == 202:
             await asyncio.sleep(0.01)
     assert "late" not in receiver.taken

@@ -3,7 +3,6 @@
 import gzip
 import json
 import re
-import time
 from pathlib import Path
 
 import hatch_build
@@ -23,10 +22,8 @@ def built() -> None:
     hatch_build.build()
 
 
-def test_a_second_build_does_nothing_and_is_quick() -> None:
-    started = time.perf_counter()
+def test_a_second_build_does_nothing() -> None:
     assert hatch_build.build() is False
-    assert time.perf_counter() - started < 2
 
 
 def test_a_lost_file_is_built_again() -> None:

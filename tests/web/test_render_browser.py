@@ -206,7 +206,7 @@ async def test_news_reaches_every_tab_through_one_stream(
 
 async def test_after_a_gap_the_stream_resumes_and_pages_look_again(own_styles: Page, site: FastAPI) -> None:
     await until(own_styles, "navigator.locks.query().then(({held}) => held.length === 1)")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         while not site.state.streams:
             await asyncio.sleep(0.02)
     _send(site, 'id: 5\nevent: credits\ndata: {"id": "x"}\n\n')
