@@ -23,7 +23,7 @@ _ONE = {"type": "integer", "minimum": 1, "maximum": 1, "default": 1}
 
 
 async def put_on_offer(house: House, kind: str, wire: Mapping[str, Any], **settings: Any) -> str:
-    """A model on a box without a key; its key."""
+    """A model on a box without a key, behind all others, which other tests choose from; its key."""
     key = f"box-{new_id().hex[-8:]}"
     properties = {"prompt": _PROMPT, "count": _ONE, "references": _REFERENCES, **settings}
     capabilities = {
@@ -35,8 +35,8 @@ async def put_on_offer(house: House, kind: str, wire: Mapping[str, Any], **setti
         )
         await tx.execute_raw(
             "INSERT INTO model (id, key, kind, connection_id, upstream, name, capabilities, price, cost, wire,"
-            " typical_seconds, enabled, origin)"
-            " VALUES ($1, $2, $3, $4, 'house', $2, $5, $6, $7, $8, 20, true, 'operator')",
+            " typical_seconds, enabled, origin, position)"
+            " VALUES ($1, $2, $3, $4, 'house', $2, $5, $6, $7, $8, 20, true, 'operator', 10000)",
             new_id(), key, kind, connection.id, capabilities, {"credits": "2"}, {"usd": "0.05"},
             json.loads(json.dumps(wire)),
         )  # fmt: skip
