@@ -360,3 +360,24 @@ async def test_a_payload_shows_no_secret_and_nothing_personal(office: Office, sh
     text = str(shown(deep))
     assert "pi_1_secret" not in text and "Ada" not in text and "x.test" not in text
     assert "'id': 'pi_1'" in text and "'email': None" in text and "'livemode': False" in text
+
+
+async def test_a_disputed_payment_is_told_on_the_overview_and_where_it_holds_everything_up(
+    office: Office, shop: Shop
+) -> None:
+    _, http = await office.operator()
+    ada = await shop.person()
+    await shop.buy(ada, "credits-50")
+    await shop.catch_up()
+    page = f"/admin/workspaces/{ada.workspace_id}"
+    assert "On hold" not in (await http.get(page)).text
+    (payment,) = await shop.rows("SELECT payment_ref FROM purchase WHERE workspace_id = $1", ada.workspace_id)
+    await shop.control("dispute", payment_intent=payment["payment_ref"])
+    await shop.catch_up()
+    (dispute,) = await shop.rows("SELECT ref FROM dispute WHERE workspace_id = $1", ada.workspace_id)
+    told = (await http.get("/admin")).text
+    assert "payment disputed" in told and "type=charge.dispute.created" in told
+    held = (await http.get(page)).text
+    assert "On hold: a payment is disputed" in held and dispute["ref"] in held and "$4.99" in held
+    inbox = await http.get("/admin/webhooks?state=all&type=charge.dispute.created")
+    assert str(ada.workspace_id) in inbox.text

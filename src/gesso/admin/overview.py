@@ -40,7 +40,8 @@ SELECT
         WHERE state = 'uncertain' AND created_at > $2 AND NOT own_key AND provider_cost_micro_usd IS NULL) AS unpriced,
     (SELECT count(*) FROM moderation_event WHERE outcome = 'review' AND decision IS NULL) AS to_judge,
     (SELECT count(*) FROM moderation_event WHERE outcome = 'unjudged' AND id > $3) AS unjudged,
-    (SELECT count(*) FROM webhook_event WHERE state = 'failed') AS notices_failed
+    (SELECT count(*) FROM webhook_event WHERE state = 'failed') AS notices_failed,
+    (SELECT count(*) FROM dispute WHERE state = 'open') AS disputed
 """
 
 
@@ -48,7 +49,7 @@ SELECT
 class Figures:
     """The site at this moment. Money in micro-dollars; `oldest`: since when a handed-out job waits for a worker;
     `to_judge` waits for the operator's decision; `unjudged` of the last day; `notices_failed`: what a payment provider
-    told, and did not take effect."""
+    told, and did not take effect; `disputed`: payments a bank has yet to decide on."""
 
     waiting: int
     queued: int
@@ -62,6 +63,7 @@ class Figures:
     to_judge: int = 0
     unjudged: int = 0
     notices_failed: int = 0
+    disputed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,14 @@ def _payment_notices(found: Figures, payments: Payments) -> list[Notice]:
                 " replay what is not tried again by itself.", "/admin/webhooks?state=failed", "See why",
             )
         )  # fmt: skip
+    if found.disputed:
+        told.append(
+            Notice(
+                "bad", f"{_count(found.disputed, 'payment')} disputed", "Answer at the payment provider before its"
+                " deadline. Until the bank has decided, nothing new can be made in the workspace that paid.",
+                "/admin/webhooks?state=all&type=charge.dispute.created", "See whose",
+            )
+        )  # fmt: skip
     return told
 
 
@@ -175,9 +185,7 @@ def _connection_notices(lines: Sequence[ConnectionLine]) -> list[Notice]:
 
 def _what_to_do(line: ConnectionLine) -> str:
     """What the provider said, what that means here, and what to do."""
-    said = line.health.detail.strip()
-    said = said if not said or said.endswith((".", "!", "?")) else f"{said}."
-    return " ".join(part for part in (said, line.health.way_out) if part) or line.recent_words
+    return " ".join(part for part in (line.health.said, line.health.way_out) if part) or line.recent_words
 
 
 def uncertain_words(found: Figures) -> str:

@@ -56,6 +56,12 @@ class Health:
     paused: bool = False
     way_out: str = ""
 
+    @property
+    def said(self) -> str:
+        """What the provider said, as a sentence."""
+        text = self.detail.strip()
+        return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+
 
 @dataclass(frozen=True, slots=True)
 class Recent:

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from gesso.admin import audit, webhooks
+from gesso.admin import audit, payments, webhooks
 from gesso.admin.audit import Event as Note
 from gesso.admin.finding import PAGE, Conditions, Sort, as_uuid, like, paged
+from gesso.admin.payments import Bought, Dispute
 from gesso.admin.webhooks import Event
 from gesso.admin.workspaces import FOUND
 from gesso.billing.repository import Invoice, Subscription
@@ -18,7 +19,7 @@ from gesso.db import ElevatedSession
 Provider = Literal["stripe", "manual"]
 Wanted = Literal["all", "active", "past_due", "ending", "incomplete", "cancelled"]
 """`ending`: those of the active ones that end with their period."""
-INVOICES, PURCHASES, DISPUTES, EVENTS, NOTES = 24, 12, 12, 30, 20
+INVOICES, EVENTS, NOTES = 24, 30, 20
 
 NEWEST = Sort("id", "Newest first", descending=True)
 # there are few of them at a time, and their grace ends one after another
@@ -79,14 +80,6 @@ WHERE i.workspace_id = $1 AND i.subscription_ref = $2 AND i.payment_ref IS NOT N
     OR EXISTS (SELECT FROM dispute d WHERE d.workspace_id = i.workspace_id AND d.payment_ref = i.payment_ref))
 ORDER BY i.issued_at DESC LIMIT 8
 """
-_PURCHASES = f"""
-SELECT id, pack_key, credits, price_cents, currency, state, refunded_cents, taken_back, created_at, paid_at
-FROM purchase WHERE workspace_id = $1 ORDER BY created_at DESC, id LIMIT {PURCHASES}
-"""
-_DISPUTES = f"""
-SELECT id, ref, state, amount_cents, currency, reason, created_at FROM dispute
-WHERE workspace_id = $1 ORDER BY created_at DESC, id LIMIT {DISPUTES}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,35 +110,6 @@ class Counts:
     incomplete: int
     cancelled: int
     first_grace: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Bought:
-    """A pack the workspace bought, or was about to. `credits` and `taken_back` are microcredits."""
-
-    id: UUID
-    pack_key: str
-    credits: int
-    price_cents: int
-    currency: str
-    state: Literal["open", "paid", "refunded", "disputed", "expired"]
-    refunded_cents: int
-    taken_back: int
-    created_at: datetime
-    paid_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Dispute:
-    """A payment of the workspace that its payer disputes."""
-
-    id: UUID
-    ref: str
-    state: Literal["open", "won", "lost"]
-    amount_cents: int
-    currency: str
-    reason: str
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,14 +202,13 @@ async def detail(tx: ElevatedSession, subscription_id: UUID) -> Detail:
     also = await tx.fetchrow(_ALSO, subscription_id)
     assert also is not None
     invoices = tuple(Invoice(**row) for row in await tx.fetch(_INVOICES, line.workspace_id, line.ref))
-    purchases = tuple(Bought(**row) for row in await tx.fetch(_PURCHASES, line.workspace_id))
-    disputes = tuple(Dispute(**row) for row in await tx.fetch(_DISPUTES, line.workspace_id))
+    paid = await payments.of_workspace(tx, line.workspace_id)
     returned = [row["payment_ref"] for row in await tx.fetch(_RETURNED, line.workspace_id, line.ref)]
     refs = [ref for ref in (line.ref, line.checkout_ref, *returned) if ref]
     events = await webhooks.about(tx, refs, EVENTS)
     notes, _ = await audit.listing(tx, audit.Filters(about=str(subscription_id)), limit=NOTES)
     return Detail(
-        line, also["customer"], also["paid"], also["refunded"], invoices, purchases, disputes,
+        line, also["customer"], also["paid"], also["refunded"], invoices, paid.purchases, paid.disputes,
         events, history(line, events, notes),
     )  # fmt: skip
 

@@ -14,7 +14,8 @@ from gesso.admin.changed import ChangeItem
 from gesso.admin.finding import MOST, PAGE
 from gesso.admin.frame import deed_of
 from gesso.admin.jobs_filter import clean
-from gesso.admin.subscriptions import Bought, Counts, Detail, Dispute, Line, Provider, Wanted
+from gesso.admin.payments import Bought, Dispute
+from gesso.admin.subscriptions import Counts, Detail, Line, Provider, Wanted
 from gesso.admin.webhooks_api import WebhookEventItem
 from gesso.billing.facts import Interval
 from gesso.billing.routes import InvoiceItem

@@ -14,7 +14,7 @@ from gesso.admin import subscriptions_deeds as deeds
 from gesso.admin.changed import counted, lines
 from gesso.admin.frame import deed_of, panel
 from gesso.admin.jobs_filter import clean
-from gesso.admin.subscriptions import Bought, Provider, Wanted
+from gesso.admin.subscriptions import Provider, Wanted
 from gesso.billing.views import invoice_line
 from gesso.billing.words import money
 from gesso.core.errors import GessoError
@@ -73,20 +73,10 @@ async def subscription_page(request: Request, actor: CurrentOperator, subscripti
         found = await subscriptions.detail(tx, subscription_id)
     return await panel(
         request, "admin/subscription.html", detail=found, one=found.line, plans=_plans(request), money=money,
-        invoices=[invoice_line(row) for row in found.invoices], pack_state=pack_state,
+        invoices=[invoice_line(row) for row in found.invoices],
         packs={pack.key: pack.name for pack in state.catalog.snapshot.packs},
         reachable=state.payments.sells and state.payments.name == found.line.provider,
     )  # fmt: skip
-
-
-def pack_state(one: Bought) -> tuple[str, str]:
-    """A word for how a pack stands and the colour of its badge."""
-    if one.state == "paid" and one.refunded_cents:
-        return f"{money(one.refunded_cents, one.currency)} refunded", ""
-    return {
-        "open": ("Not paid yet", ""), "paid": ("Paid", "ok"), "refunded": ("Refunded", ""),
-        "disputed": ("Disputed", "bad"), "expired": ("Never paid", ""),
-    }[one.state]  # fmt: skip
 
 
 @router.post("/{subscription_id}/read-again")

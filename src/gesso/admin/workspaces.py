@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from gesso.admin import jobs
+from gesso.admin import jobs, payments
 from gesso.admin.finding import PAGE, Conditions, Sort, as_uuid, like, paged
 from gesso.admin.jobs import Job
 from gesso.admin.jobs_filter import Filters
+from gesso.admin.payments import Paid
 from gesso.core.errors import NotFound
 from gesso.credits import service as credits
 from gesso.credits.types import Balances, HistoryItem, Totals
@@ -127,6 +128,12 @@ class Detail:
     totals: Totals
     history: tuple[HistoryItem, ...]
     usage: Usage
+    paid: Paid
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether it can make nothing, since a payment is disputed and the bank has not decided."""
+        return any(one.state == "open" for one in self.paid.disputes)
 
 
 async def listing(
@@ -186,11 +193,12 @@ async def detail(db: Database, workspace_id: UUID, now: datetime) -> Detail:
         subscription = await subscription_of(tx, workspace_id)
         members = await tx.fetch(_MEMBERS, workspace_id, MEMBERS)
         recent, _ = await jobs.listing(tx, "all", now, filters=Filters(workspace=str(workspace_id)), limit=RECENT)
+        paid = await payments.of_workspace(tx, workspace_id)
     async with db.workspace(workspace_id) as work:
         return Detail(
             workspace, subscription, tuple(Member(**row) for row in members), recent,
             await credits.balances(work, now=now), await credits.totals(work),
-            (await credits.history(work, limit=HISTORY))[0], await media.usage(work),
+            (await credits.history(work, limit=HISTORY))[0], await media.usage(work), paid,
         )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from gesso.admin.frame import deed_of, panel
 from gesso.admin.jobs_filter import clean
 from gesso.admin.standing import dollars
 from gesso.admin.workspaces import SORTS, SortKey
+from gesso.billing.words import money
 from gesso.core.errors import GessoError, NotFound
 from gesso.core.ids import new_id
 from gesso.credits.types import CREDIT, UNITS
@@ -91,13 +92,14 @@ async def _page(
     state = request.app.state
     found = await workspaces.detail(state.db, workspace_id, state.clock.now())
     return await panel(
-        request, "admin/workspace.html", status, detail=found, one=found.workspace, dollars=dollars,
+        request, "admin/workspace.html", status, detail=found, one=found.workspace, dollars=dollars, money=money,
         form=form or blank(direction="give", unit=CREDIT, token=str(new_id())), labels=LABELS,
         plan_form=plan_form or blank(plan=found.workspace.plan_key, when="now"), plans=_plans(request),
         units=[(unit, word("credits") if unit == CREDIT else unit_words(unit, 2)[2:]) for unit in UNITS],
         statement_words=workspaces.statement_words, amounts=lambda item: workspaces.amounts(credits_text, item),
         allowances=", ".join(unit_words(unit, uses) for unit, uses in found.balances.allowances.items()),
         people={member.id: member.name for member in found.members},
+        packs={pack.key: pack.name for pack in state.catalog.snapshot.packs},
     )  # fmt: skip
 
 
