@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -102,7 +102,7 @@ async def judged(
     settings = settings_for(url, Path(tmp_path_factory.mktemp("judged")), sandbox)
     thresholds = SafetySettings(moderation_thresholds="illicit/violent=0.9:never")
     async with opened(replace(settings, safety=thresholds)) as house:
-        yield Judged(house.settings, house.db, house.url, house.sandbox_url, house.clients)
+        yield Judged(**{one.name: getattr(house, one.name) for one in fields(house)})
 
 
 async def test_without_a_judge_nothing_is_asked_and_the_built_in_rules_hold(judged: Judged) -> None:

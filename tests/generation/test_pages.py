@@ -199,7 +199,7 @@ async def test_the_price_follows_the_form(idle: House) -> None:
     answer = await ada.http.post("/create/estimate", data=form, headers=HTMX)
     words = " ".join(Page(answer.text).words.split())
     assert "2 pictures" in words and "6 credits" in words
-    assert "8 credits · 2 after this" in words and "about 9 s" in words
+    assert "8 credits · 2 after this" in words and re.search(r"about \d+ s\b", words)  # as long as it took others here
     answer = await ada.http.post("/create/estimate", data=form | {"count": "3"}, headers=HTMX)
     assert "1 credit short." in Page(answer.text).words
     answer = await ada.http.post("/create/estimate", data=form | {"count": "999"}, headers=HTMX)
