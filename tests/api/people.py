@@ -29,14 +29,14 @@ class Person:
     http: httpx2.AsyncClient
 
     async def submit(
-        self, prompt: Any = "a lighthouse at dusk", key: str | None = None, **body: Any
+        self, prompt: Any = "a lighthouse at dusk sandbox:small", key: str | None = None, **body: Any
     ) -> httpx2.Response:
         """Ask for one picture of the quick model, unless `body` says otherwise."""
         headers = {"Idempotency-Key": key} if key is not None else {}
         asked = {"model": MODEL, "prompt": prompt, "count": 1, **body}
         return await self.http.post("/api/generate/image", json=asked, headers=headers)
 
-    async def made(self, prompt: str = "a lighthouse at dusk", **body: Any) -> dict[str, Any]:
+    async def made(self, prompt: str = "a lighthouse at dusk sandbox:small", **body: Any) -> dict[str, Any]:
         """Ask, and wait for the end."""
         answer = await self.submit(prompt, **body)
         assert answer.status_code == 202, answer.text

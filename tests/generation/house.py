@@ -46,13 +46,13 @@ class Person:
     http: httpx2.AsyncClient
 
     async def submit(
-        self, prompt: str = "a lighthouse at dusk", *, key: str | None = None, **body: Any
+        self, prompt: str = "a lighthouse at dusk sandbox:small", *, key: str | None = None, **body: Any
     ) -> httpx2.Response:
         headers = {"Idempotency-Key": key} if key else {}
         given = {"model": FAST, "prompt": prompt, "count": 1, **body}
         return await self.http.post("/api/generate/image", json=given, headers=headers)
 
-    async def asked(self, prompt: str = "a lighthouse at dusk", **body: Any) -> UUID:
+    async def asked(self, prompt: str = "a lighthouse at dusk sandbox:small", **body: Any) -> UUID:
         answer = await self.submit(prompt, **body)
         assert answer.status_code == 202, answer.text
         return UUID(answer.json()["id"])
@@ -76,7 +76,7 @@ class Person:
             generation_id, lambda status: status["status"] in ("succeeded", "failed", "cancelled"), seconds
         )
 
-    async def made(self, prompt: str = "a lighthouse at dusk", **body: Any) -> dict[str, Any]:
+    async def made(self, prompt: str = "a lighthouse at dusk sandbox:small", **body: Any) -> dict[str, Any]:
         """Ask, and wait for the end."""
         return await self.ended(await self.asked(prompt, **body))
 
