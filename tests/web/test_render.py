@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from jinja2 import UndefinedError
 
 from gesso.web import render
-from gesso.web.shell import NavItem, initials
+from gesso.web.shell import NavItem
 from tests.web.conftest import NOW
 
 
@@ -247,4 +247,4 @@ def test_the_current_page_is_marked_by_its_path() -> None:
 
 @pytest.mark.parametrize(("name", "letters"), [("Ada Kovač", "AK"), ("ada", "A"), ("Ada B. Lovelace", "AL"), ("", "")])
 def test_initials(name: str, letters: str) -> None:
-    assert initials(name) == letters
+    assert render.initials(name) == letters

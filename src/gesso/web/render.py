@@ -188,6 +188,7 @@ def environment() -> Environment:
         "number": number,
         "base64": base64_text,
         "tone": tone,
+        "initials": initials,
     }
     env.globals |= {"asset": asset, "imports": imports, "icon": icon, "when": when, "static": static}
     env.globals |= {"word": word, "heading": title, "an": an, "wording": things, "unit_words": unit_words}
@@ -276,6 +277,12 @@ def when(moment: datetime) -> Markup:
 def base64_text(data: bytes | None) -> str:
     """Bytes for a data-attribute (a ThumbHash for data-blur); "" for None."""
     return base64.b64encode(data or b"").decode()
+
+
+def initials(name: str) -> str:
+    """“Ada Kovač” → “AK”, “ada” → “A”."""
+    words = name.split()
+    return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
 
 
 def tone(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter, Request, Response
 
 from gesso.core.errors import NotSignedIn
-from gesso.web.render import credits_text, credits_words, fragment
+from gesso.web.render import credits_text, credits_words, fragment, initials
 from gesso.web.wording import unit_words
 
 
@@ -71,12 +71,6 @@ class Shell:
     def initials(self) -> str:
         """One or two letters for the avatar."""
         return initials(self.user_name or self.user_email)
-
-
-def initials(name: str) -> str:
-    """“Ada Kovač” → “AK”, “ada” → “A”."""
-    words = name.split()
-    return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
 
 
 router = APIRouter(include_in_schema=False)
