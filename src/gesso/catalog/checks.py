@@ -130,7 +130,7 @@ def _explain(model: Model, error: ValidationError, given: Mapping[str, Any]) -> 
 
 def _missing(model: Model, name: str) -> str:
     if name == "prompt":
-        return "Write a prompt: say what you would like to see."
+        return "Say what you would like to see."
     if name == "references":
         return _too_few(model, model.settings[name])
     return f"{label_of(name, model.settings[name])} is missing. {model.name} needs it."

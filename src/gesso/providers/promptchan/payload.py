@@ -97,7 +97,7 @@ def _begin(request: MediaRequest, negative_field: str | None) -> tuple[int, list
     texts = [value for value in request.options.values() if isinstance(value, str)]
     age.check_words([request.prompt, *texts], request.negative_prompt)
     if not request.prompt.strip():
-        raise Rejected("Write a prompt: say what you would like to see.", field="prompt")
+        raise Rejected("Say what you would like to see.", field="prompt")
     warnings: list[str] = []
     prompt, negative = asking.prompts(request, negative_field, warnings)
     asking.count_field(request, None, 1, warnings)
