@@ -141,7 +141,7 @@ async def test_packs_are_made_ordered_hidden_and_removed(office: Office) -> None
     moved = [one["key"] for one in (await http.get(PACKS)).json()["items"]]
     assert moved == [*keys[:-2], key, keys[-2]]
     assert (await http.post(f"/admin/packs/{key}", data=form | {"price_cents": "40"})).status_code == 303
-    assert "40.00 USD" in (await http.get("/admin/packs")).text
+    assert "$40.00" in (await http.get("/admin/packs")).text
     assert (await http.post(f"/admin/packs/{key}/offered", data={"enabled": "false"})).status_code == 303
     await office.app.state.catalog.refresh()
     assert key not in {pack.key for pack in office.app.state.catalog.packs()}

@@ -17,10 +17,13 @@ from gesso.db import ElevatedSession
 _PEOPLE = 200
 """So many people of an address are looked through."""
 _LISTED = """
-SELECT a.id, a.user_id, u.email AS who, a.workspace_id, w.name AS workspace, a.action, a.detail, host(a.ip) AS ip,
-    a.created_at
+SELECT a.id, a.user_id, u.email AS who, a.workspace_id, w.name AS workspace, t.name AS named, a.action, a.detail,
+    host(a.ip) AS ip, a.created_at
 FROM (SELECT * FROM audit_event WHERE {where} ORDER BY id DESC LIMIT {limit}) a
     LEFT JOIN app_user u ON u.id = a.user_id LEFT JOIN workspace w ON w.id = a.workspace_id
+    LEFT JOIN workspace t ON a.workspace_id IS NULL
+        AND t.id = CASE WHEN a.detail->>'workspace' ~ '^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}$'
+            THEN (a.detail->>'workspace')::uuid END
 ORDER BY a.id DESC
 """
 _PAGES: Mapping[str, str] = {
@@ -54,13 +57,17 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that was done. `who` None: nobody in particular, or somebody who has been forgotten."""
+    """Something that was done. `who` None: nobody in particular, or somebody who has been forgotten.
+
+    `named`: the workspace an operator did it to, while there is one.
+    """
 
     id: UUID
     user_id: UUID | None
     who: str | None
     workspace_id: UUID | None
     workspace: str | None
+    named: str | None
     action: str
     detail: Mapping[str, Any]
     ip: str | None
@@ -71,10 +78,16 @@ class Event:
         """What it was done to, with the page of the panel where that is, "" without one."""
         gone = self.action.endswith(".removed")
         return tuple(
-            (str(self.detail.get("email", value)) if name == "user" else str(value), "" if gone else f"{page}{value}")
+            (self._name(name, value), "" if gone else f"{page}{value}")
             for name, page in _PAGES.items()
             if isinstance(value := self.detail.get(name), str)
         )
+
+    def _name(self, kind: str, value: str) -> str:
+        """What to call it: by what people know it, else by its id."""
+        if kind == "user":
+            return str(self.detail.get("email", value))
+        return self.named or value if kind == "workspace" else value
 
     @property
     def changes(self) -> tuple[tuple[str, str, str], ...]:
@@ -99,6 +112,8 @@ def _text(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value).replace("_", " ") or "none"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -11,14 +11,14 @@ from gesso.billing.changes import Change, Value
 from gesso.billing.port import Taken
 from gesso.credits.types import CREDIT
 from gesso.web.render import credits_words, exact
-from gesso.web.wording import unit_words
+from gesso.web.wording import title, unit_words, word
 
 _THINGS: Mapping[str, str] = {
     "plan": "Workspace", "subscription": "Subscription", "invoice": "Invoice", "purchase": "Pack",
-    "dispute": "Dispute", "credits": "Credits",
+    "dispute": "Dispute",
 }  # fmt: skip
 _NAMES: Mapping[str, str] = {
-    "price_cents": "price", "total_cents": "total", "refunded_cents": "refunded", "taken_back": "credits taken back",
+    "price_cents": "price", "total_cents": "total", "refunded_cents": "refunded",
     "next_plan": "then", "cancel_at": "ends", "period_end": "period ends", "grant": "given", "refund": "taken back",
     "debt": "owed", "repay": "debt repaid", "expire": "ended unused",
 }  # fmt: skip
@@ -80,7 +80,7 @@ def kept(effects: Sequence[Mapping[str, Any]]) -> tuple[Done, ...]:
 def lines(changes: Iterable[Change]) -> tuple[Line, ...]:
     """In words."""
     return tuple(
-        Line(f"{_THINGS[one.thing]}: {_name(one)}", _value(one, one.before), _value(one, one.after)) for one in changes
+        Line(f"{_thing(one)}: {_name(one)}", _value(one, one.before), _value(one, one.after)) for one in changes
     )
 
 
@@ -100,7 +100,13 @@ def counted(changes: Sequence[Change]) -> str:
     return f"{len(changes)} thing{'' if len(changes) == 1 else 's'} changed"
 
 
+def _thing(one: Change) -> str:
+    return title("credits") if one.thing == "credits" else _THINGS[one.thing]
+
+
 def _name(one: Change) -> str:
+    if one.name == "taken_back":
+        return f"{word('credits')} taken back"
     return _NAMES.get(one.name, one.name.replace("_", " "))
 
 

@@ -12,6 +12,7 @@ from gesso.admin.frame import deed_of, panel
 from gesso.admin.listing import ordered, switched
 from gesso.admin.plans_form import LABELS, NewPackForm, PackForm, filled_pack, money
 from gesso.admin.plans_pages import offered
+from gesso.billing import words
 from gesso.core.errors import GessoError
 from gesso.core.money import MICRO
 from gesso.web.forms import Form, blank, read
@@ -32,7 +33,7 @@ async def _list(request: Request) -> Response:
         offer = await selling.read(tx)
     lines = [
         {"pack": pack, "price": money(pack.price_cents, pack.currency),
-         "each": f"{pack.price_cents * MICRO / pack.credits / 100:.4f} {pack.currency.upper()}"}
+         "each": words.money(pack.price_cents * MICRO / pack.credits, pack.currency, places=4)}
         for pack in offer.packs
     ]  # fmt: skip
     return await panel(request, "admin/packs.html", lines=lines)

@@ -77,6 +77,7 @@ async def _page(
         request, "admin/user.html", status, detail=found, person=found.person, device=device, form=form or blank(),
         myself=user_id == actor.user_id, fresh=await is_fresh(request, actor), here=actor.session_id,
         confirms=state.settings.mail.verification,
+        plans={key: plan.name for key, plan in state.catalog.snapshot.plans.items()},
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from gesso.admin.typed import json_object, shown
+from gesso.billing import words
 from gesso.catalog.edits.packs import PackFacts
 from gesso.catalog.edits.plans import Limits, PlanFacts
 from gesso.catalog.items import UNITS, Pack, Plan
@@ -160,8 +161,8 @@ def cents(text: str) -> int | None:
 
 
 def money(value: int | None, currency: str) -> str:
-    """999 → “9.99 USD”, “–” of nothing."""
-    return "–" if value is None else f"{value // 100:,}.{value % 100:02d} {currency.upper()}"
+    """999 → “$9.99”, “–” of nothing."""
+    return "–" if value is None else words.money(value, currency)
 
 
 def limits_of(limits: Mapping[str, Any]) -> Limits:

@@ -8,9 +8,9 @@ from gesso.billing.facts import Interval
 _SIGNS = {"usd": "$", "eur": "€", "gbp": "£"}
 
 
-def money(cents: int, currency: str) -> str:
+def money(cents: float, currency: str, places: int = 2) -> str:
     """“$9.99”, “−€4.00”, “12.50 CHF”; whole amounts too carry their hundredths, but for nothing: “$0”."""
-    sign, amount = ("−" if cents < 0 else ""), f"{abs(cents) / 100:,.2f}" if cents else "0"
+    sign, amount = ("−" if cents < 0 else ""), f"{abs(cents) / 100:,.{places}f}" if cents else "0"
     known = _SIGNS.get(currency)
     return f"{sign}{known}{amount}" if known else f"{sign}{amount} {currency.upper()}"
 

@@ -264,7 +264,7 @@ class HttpClient:
             raise NoAnswer(f"no answer within {seconds:g} s", sent=sent) from None
         except (httpx2.HTTPError, httpx2.StreamError, OSError, AttributeError) as error:
             # AttributeError: anyio asks a connection for its socket that was reset in the moment of its making.
-            raise NoAnswer(type(error).__name__, sent=sent) from None
+            raise NoAnswer(_broke(error), sent=sent) from None
         finally:
             if response is not None:
                 await response.aclose()
@@ -320,6 +320,12 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     if seconds != seconds:  # NaN
         return None
     return min(max(seconds, 1.0), RETRY_AFTER_MAX_SECONDS)
+
+
+def _broke(error: Exception) -> str:
+    """What became of the connection, in words; the kind of error for whoever looks it up."""
+    kind = type(error).__name__
+    return f"no connection ({kind})" if kind.startswith("Connect") else f"the connection broke ({kind})"
 
 
 def _described(data: bytes | None, form: Mapping[str, str] | None, files: Sequence[FilePart]) -> object:
