@@ -15,7 +15,7 @@ from gesso.catalog.registry import Catalog
 from gesso.core.money import MICRO
 from gesso.credits.types import CREDIT, Balances
 from gesso.web.render import credits_text, credits_words
-from gesso.web.wording import unit_words, word
+from gesso.web.wording import title, unit_words, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +228,18 @@ def _each(pack: Pack) -> str:
     return f"{each:.1f} ¢ each" if pack.currency in ("usd", "eur") else f"for each {word('credit')} {each / 100:.3f}"
 
 
-def work(catalog: Catalog) -> list[Work]:
-    """What one output of each model usually costs, and how long it takes."""
-    models: tuple[Model, ...] = (*catalog.models("image"), *catalog.models("video"), *catalog.models("chat"))
-    return [Work(model.name, _takes(model, catalog), model.typical_seconds) for model in models]
+def work(catalog: Catalog) -> list[tuple[str, list[Work]]]:
+    """What one output of each model usually costs, and how long it takes, under the name of what they make."""
+    kinds = (
+        (title("pictures"), catalog.models("image")),
+        ("Videos", catalog.models("video")),
+        ("Prompts", catalog.models("chat")),
+    )
+    return [
+        (name, [Work(model.name, _takes(model, catalog), model.typical_seconds) for model in models])
+        for name, models in kinds
+        if models
+    ]
 
 
 def _takes(model: Model, catalog: Catalog) -> str:
