@@ -13,7 +13,8 @@ document.addEventListener("click", (event) => {
 /**
  * Ask with the page's own dialog (templates/components/dialog.html: confirm).
  * @param {string} question the heading, "Delete 3 pictures?"
- * @param {HTMLElement} from the element acted on: data-confirm-detail explains, data-confirm-label is the verb
+ * @param {HTMLElement} from the element acted on: data-confirm-detail explains, data-confirm-label is the verb,
+ *   data-confirm-makes says that nothing is lost by it
  * @returns {Promise<boolean>}
  */
 export function ask(question, from) {
@@ -21,7 +22,10 @@ export function ask(question, from) {
   const part = (name) => dialog.querySelector(`[data-part="${name}"]`);
   part("question").textContent = question;
   part("detail").textContent = from.dataset.confirmDetail ?? "";
+  const makes = "confirmMakes" in from.dataset;
   part("yes").textContent = from.dataset.confirmLabel ?? "Go on";
+  part("yes").className = makes ? "btn btn--solid" : "btn btn--bad";
+  part("no").textContent = makes ? "Not now" : "Keep it";
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => {
