@@ -379,5 +379,8 @@ async def test_a_disputed_payment_is_told_on_the_overview_and_where_it_holds_eve
     assert "payment disputed" in told and "type=charge.dispute.created" in told
     held = (await http.get(page)).text
     assert "On hold: a payment is disputed" in held and dispute["ref"] in held and "$4.99" in held
+    whole = (await http.get(f"/api{page}")).json()
+    assert whole["on_hold"] and [one["ref"] for one in whole["disputes"]] == [dispute["ref"]]
+    assert [one["state"] for one in whole["purchases"]] == ["disputed"]
     inbox = await http.get("/admin/webhooks?state=all&type=charge.dispute.created")
     assert str(ada.workspace_id) in inbox.text

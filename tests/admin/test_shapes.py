@@ -28,7 +28,7 @@ async def test_people_and_workspaces(office: Office) -> None:
     whole = (await http.get(f"/api/admin/workspaces/{ada.workspace_id}")).json()
     assert set(whole) == {
         "id", "name", "kind", "plan", "created_at", "renews_at", "next_plan", "next_plan_at", "debt", "credits",
-        "history", "members", "subscription", "storage",
+        "history", "members", "subscription", "on_hold", "purchases", "disputes", "storage",
     }  # fmt: skip
     assert set(whole["members"][0]) == {"id", "name", "email", "role", "joined_at", "disabled"}
     assert set(whole["storage"]) == {"pictures", "videos", "bytes"}

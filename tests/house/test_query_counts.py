@@ -152,7 +152,7 @@ CASES = [
     Case("/admin/users/{user_id}", 13),
     Case("/admin/workspaces", 7),
     Case("/admin/workspaces", 7, "?q=ada&sort=name"),
-    Case("/admin/workspaces/{workspace_id}", 18),
+    Case("/admin/workspaces/{workspace_id}", 20),
     Case("/api/admin/audit", 4),
     Case("/api/admin/chains", 5),
     Case("/api/admin/connections", 7),
@@ -173,7 +173,7 @@ CASES = [
     Case("/api/admin/users", 4),
     Case("/api/admin/users/{user_id}", 7),
     Case("/api/admin/workspaces", 4),
-    Case("/api/admin/workspaces/{workspace_id}", 15),
+    Case("/api/admin/workspaces/{workspace_id}", 17),
     Case("/api/auth/age", 1, status=404),  # this site has no models for adults
     Case("/api/auth/me", 1),
     Case("/api/credits", 4),

@@ -14,12 +14,11 @@ from gesso.admin.changed import ChangeItem
 from gesso.admin.finding import MOST, PAGE
 from gesso.admin.frame import deed_of
 from gesso.admin.jobs_filter import clean
-from gesso.admin.payments import Bought, Dispute
+from gesso.admin.payments_api import DisputeLine, PurchaseLine
 from gesso.admin.subscriptions import Counts, Detail, Line, Provider, Wanted
 from gesso.admin.webhooks_api import WebhookEventItem
 from gesso.billing.facts import Interval
 from gesso.billing.routes import InvoiceItem
-from gesso.core.money import format_credits
 from gesso.web.errors import problems
 
 router = APIRouter(prefix="/api/admin/subscriptions", tags=["operator"])
@@ -84,45 +83,6 @@ class SubscriptionsAnswer(BaseModel):
     items: list[SubscriptionLine]
     next: str | None = Field(description="Cursor of the next page; null at the end.")
     counts: SubscriptionCounts = Field(description="Of all there are, whatever was asked for.")
-
-
-class PurchaseLine(BaseModel):
-    """A pack the workspace bought, or was about to."""
-
-    id: UUID
-    pack: str
-    credits: str = Field(description="As a decimal string.")
-    price_cents: int
-    currency: str
-    state: Literal["open", "paid", "refunded", "disputed", "expired"]
-    refunded_cents: int
-    taken_back: str = Field(description="Credits that went back with refunds, as a decimal string.")
-    created_at: datetime
-    paid_at: datetime | None
-
-    @classmethod
-    def of(cls, row: Bought) -> "PurchaseLine":
-        return cls(
-            id=row.id, pack=row.pack_key, credits=format_credits(row.credits), price_cents=row.price_cents,
-            currency=row.currency, state=row.state, refunded_cents=row.refunded_cents,
-            taken_back=format_credits(row.taken_back), created_at=row.created_at, paid_at=row.paid_at,
-        )  # fmt: skip
-
-
-class DisputeLine(BaseModel):
-    """A payment of the workspace that its payer disputes."""
-
-    id: UUID
-    ref: str
-    state: Literal["open", "won", "lost"]
-    amount_cents: int
-    currency: str
-    reason: str
-    created_at: datetime
-
-    @classmethod
-    def of(cls, row: Dispute) -> "DisputeLine":
-        return cls(**{name: getattr(row, name) for name in cls.model_fields})
 
 
 class SubscriptionDetail(SubscriptionLine):

@@ -13,6 +13,7 @@ from gesso.admin import workspaces
 from gesso.admin.finding import MOST, PAGE
 from gesso.admin.frame import deed_of
 from gesso.admin.jobs_filter import clean
+from gesso.admin.payments_api import DisputeLine, PurchaseLine
 from gesso.admin.workspaces import Detail, Line, SortKey
 from gesso.core.ids import new_id
 from gesso.core.money import format_credits
@@ -102,6 +103,9 @@ class WorkspaceDetail(BaseModel):
     history: list[HistoryLine] = Field(description="The newest lines of its statement.")
     members: list[MemberItem]
     subscription: SubscriptionItem | None
+    on_hold: bool = Field(description="It can make nothing new: a payment is disputed and undecided.")
+    purchases: list[PurchaseLine] = Field(description="The newest packs it bought.")
+    disputes: list[DisputeLine]
     storage: StorageItem
 
     @classmethod
@@ -125,6 +129,8 @@ class WorkspaceDetail(BaseModel):
                 price_cents=paying.price_cents, currency=paying.currency, period_end=paying.period_end,
                 cancel_at=paying.cancel_at,
             ) if paying else None,
+            on_hold=found.on_hold, purchases=[PurchaseLine.of(row) for row in found.paid.purchases],
+            disputes=[DisputeLine.of(row) for row in found.paid.disputes],
             storage=StorageItem(pictures=found.usage.pictures, videos=found.usage.videos, bytes=found.usage.bytes),
         )  # fmt: skip
 
