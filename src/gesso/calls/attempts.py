@@ -121,8 +121,8 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The call that may be made now; else why not (`full`, `rate`, `probing`: ill, and somebody is trying it, or why its
-    connection is paused), and how long."""
+    """The call that may be made now; else why not (`full`, `rate`, `probing`: ill, and one call is trying it, or why
+    its connection is paused), and how long."""
 
     attempt: Attempt | None
     reason: str | None = None
