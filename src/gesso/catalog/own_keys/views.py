@@ -7,8 +7,9 @@ from gesso.catalog.items import Plan
 from gesso.catalog.own_keys.models import OwnKey, OwnKeys, Refusal
 from gesso.catalog.own_keys.service import Provider, leftover, opener, providers
 from gesso.catalog.registry import Catalog
+from gesso.web.wording import word
 
-_KINDS = {"image": "pictures", "video": "videos", "chat": "texts", "vision": "descriptions"}
+_KINDS = {"video": "videos", "chat": "texts", "vision": "descriptions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ def view(catalog: Catalog, plan: Plan, keys: OwnKeys, *, buys: bool) -> KeysView
 
 
 def _provider(provider: Provider, key: OwnKey | None) -> ProviderView:
-    kinds = list(dict.fromkeys(_KINDS[model.kind] for model in provider.models if model.kind in _KINDS))
+    known = _KINDS | {"image": word("pictures")}
+    kinds = list(dict.fromkeys(known[model.kind] for model in provider.models if model.kind in known))
     words = ", ".join(kinds[:-1]) + (" and " if len(kinds) > 1 else "") + kinds[-1] if kinds else ""
     return ProviderView(
         provider.key, provider.name, tuple(model.name for model in provider.models), words,
