@@ -106,6 +106,6 @@ async def _tools(
 
 
 def _tool_words(price: Price, catalog: Catalog) -> str:
-    if price.credits and not catalog.credited:
-        return unit_words(prompts.ALLOWANCE, len(price.outputs))
-    return price_words(price)
+    if price.credits and catalog.credited:
+        return price_words(price)
+    return unit_words(prompts.ALLOWANCE, len(price.outputs)) if price.credits or price.allowances else ""
