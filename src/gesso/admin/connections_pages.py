@@ -75,7 +75,7 @@ def _summary(every: tuple[ConnectionLine, ...]) -> dict[str, Any]:
     succeeded, failed = (sum(getattr(line.recent, name) for line in every) for name in ("succeeded", "failed"))
     return {
         "lines": every,
-        "usable": sum(line.health.kind != "bad" for line in on),
+        "usable": sum(line.health.kind != "bad" and not line.health.paused for line in on),
         "on": len(on),
         "live": sum(line.live for line in every),
         "delivered": share(succeeded, succeeded + failed),
