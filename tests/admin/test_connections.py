@@ -1,8 +1,14 @@
 """Connections in the panel and its API: what is saved, what is refused and why, and what never comes back."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
+from gesso.admin.standing import Recent, health_of
+from gesso.calls.history import Standing
+from gesso.catalog.items import Connection
 from gesso.core.ids import new_id
 from tests.admin.conftest import Panel
 
@@ -123,3 +129,20 @@ async def test_switching_off_takes_its_models_along(panel: Panel) -> None:
     async with asyncio.timeout(25):
         while "juggernaut-lightning" not in await offered():
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("failed", "succeeded", "said"),
+    [(1, 2, "12 of 19 in the last hour; it has worked since."), (2, 1, "12 of 19 in the last hour."),
+     (None, None, "12 of 19 in the last hour.")],
+)  # fmt: skip
+def test_an_ill_connection_says_that_it_has_worked_since_only_when_it_has(
+    failed: int | None, succeeded: int | None, said: str
+) -> None:
+    def at(minute: int | None) -> datetime | None:
+        return None if minute is None else datetime(2026, 5, 1, 12, minute, tzinfo=UTC)
+
+    connection = Connection(new_id(), "fal", "fal", "fal", sandbox=True)
+    standing = Standing(connection.id, None, None, None, 0, at(succeeded), at(failed), 0, False)
+    found = health_of(connection, standing, Recent(19, 5, 13, 12), datetime(2026, 5, 1, 13, tzinfo=UTC))
+    assert (found.label, found.said) == ("Some calls fail", said)

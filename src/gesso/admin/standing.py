@@ -165,7 +165,8 @@ def health_of(connection: Connection, standing: Standing | None, recent: Recent,
         kind, label, way_out = _PAUSES[standing.reason]
         return Health(kind, label, standing.detail or "", paused=True, way_out=way_out)
     if recent.calls and recent.faulty / recent.calls > SHAKY:
-        since = "" if standing is None or _failed_last(standing) else "; the last one that told anything worked"
+        works = standing is not None and standing.last_success_at is not None and not _failed_last(standing)
+        since = "; it has worked since" if works else ""
         return Health("warn", "Some calls fail", f"{recent.faulty:,} of {recent.calls:,} in the last hour{since}.")
     if standing is None or standing.last_success_at is None:
         return Health("none", "Not used yet")
