@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gesso.accounts.access import Actor
 from gesso.billing import service
+from gesso.billing.renewal import next_grant
 from gesso.billing.tasks import end_overdue
 from gesso.core.errors import Conflict, PaymentFailed
+from gesso.core.money import MICRO
 from tests.billing.shop import ASKS_EACH_TIME, FAILS_LATER, GOOD, Shop, paid_by_card
 
 START = datetime(2027, 1, 31, 10, tzinfo=UTC)
@@ -117,6 +120,14 @@ async def test_the_moment_of_an_upgrade_is_nobody_s_choice(months: Shop) -> None
     assert (await shop.plan(ada), await shop.balance(ada)) == ("pro", 625)
 
 
+async def promised(shop: Shop, who: Actor) -> int:
+    """How many credits the next month is said to give."""
+    async with shop.db.workspace(who.workspace_id, who.user_id) as tx:
+        found = await next_grant(tx, shop.catalog, shop.clock.now())
+    assert found is not None
+    return found.amounts["credit"] // MICRO
+
+
 async def test_cancel_and_resume_and_the_end(months: Shop) -> None:
     shop = months
     ada = await shop.person()
@@ -126,9 +137,11 @@ async def test_cancel_and_resume_and_the_end(months: Shop) -> None:
     await shop.payments.cancel(ada.workspace_id)
     live = await shop.live(ada)
     assert live is not None and (live.cancel_at, live.status) == (end, "active")
+    assert await promised(shop, ada) == 10  # Free's month, not Starter's
     await shop.payments.resume(ada.workspace_id)
     live = await shop.live(ada)
     assert live is not None and live.cancel_at is None
+    assert await promised(shop, ada) == 150
     await shop.payments.cancel(ada.workspace_id)
     await shop.payments.cancel(ada.workspace_id)
     assert (await shop.plan(ada), await shop.balance(ada)) == ("starter", 175)

@@ -13,7 +13,7 @@ import structlog
 
 from gesso.accounts import plan_rows
 from gesso.accounts.hooks import SignUpHook
-from gesso.billing import plans
+from gesso.billing import plans, repository
 from gesso.catalog.registry import Catalog
 from gesso.core.clock import Clock
 from gesso.db import Database, WorkspaceSession
@@ -65,7 +65,10 @@ async def renew_due(db: Database, clock: Clock, catalog: Catalog) -> int:
 
 
 async def next_grant(tx: WorkspaceSession, catalog: Catalog, now: datetime) -> NextGrant | None:
-    """The workspace's next monthly grant; None when none is to come, or the month is not paid for."""
+    """The workspace's next monthly grant; None when none is to come, or the month is not paid for.
+
+    After a subscription that was cancelled it is the default plan's.
+    """
     state = await plan_rows.state(tx)
     if state.renews_at is None:
         return None
@@ -73,7 +76,12 @@ async def next_grant(tx: WorkspaceSession, catalog: Catalog, now: datetime) -> N
     ends = state.next_at is not None and state.next_at <= at
     if not ends and state.paid_until is not None and state.paid_until <= state.renews_at <= now:
         return None
-    amounts = catalog.plan(state.next_key if ends and state.next_key else state.key).monthly_grants
+    plan = catalog.plan(state.next_key if ends and state.next_key else state.key)
+    if not ends and state.paid_until is not None and state.paid_until <= at:  # the next month has to be paid for first
+        live = await repository.live_subscription(tx, tx.workspace_id)
+        if live is not None and live.cancel_at is not None and live.cancel_at <= at:
+            plan = catalog.default_plan
+    amounts = plan.monthly_grants
     return NextGrant(at, amounts) if amounts else None
 
 
