@@ -175,8 +175,10 @@ class Composer:
     def chips(self) -> tuple[tuple[str, str], ...]:
         """What a phone shows of the folded-away choices: (control, words)."""
         shown = [
-            (control.name, control.chosen.label) for control in self.main if control.chosen and control.name != "count"
-        ]
+            (control.name, f"{control.label} {chosen.label}" if chosen.label.isdecimal() else chosen.label)
+            for control in self.main
+            if (chosen := control.chosen) and control.name != "count"
+        ]  # a bare number says nothing without its name
         count = next((control for control in self.main if control.name == "count"), None)
         if count is not None and len(count.options) > 1:
             words = self.room.one if count.value == "1" else self.room.many
