@@ -26,8 +26,8 @@ from gesso.media.service import Ingest, new_asset, store
 from gesso.media.storage import Storage
 from tests.cast import make_user
 from tests.media.conftest import PLANS, NewClient, media_app
+from tests.media.nights import OTHERS, nobody, on
 from tests.media.pictures import next_id, picture
-from tests.media.test_retention import OTHERS, nobody, on
 from tests.security.site import routes_of
 
 WORDS = "AI Character Studio"

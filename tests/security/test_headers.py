@@ -15,7 +15,7 @@ from tests.media.pictures import keep
 from tests.security.rules import PICTURE, RULES, filled
 from tests.security.site import Cast, Site, parts_of
 
-PUBLIC = ("/static/", "/brand.css", "/.well-known/security.txt")
+PUBLIC = ("/static/", "/brand.css", "/brand.svg", "/manifest.webmanifest", "/.well-known/security.txt")
 """May be kept by anybody: the same for all."""
 
 
