@@ -100,13 +100,13 @@ async def test_a_page_that_hangs_on_the_bucket_slows_no_other(shore: House, prox
     picture_id = await uploaded(ada)
     proxy.mode = "hang"
     hanging = [asyncio.create_task(ada.http.get(f"/media/{picture_id}/original")) for _ in range(60)]
-    took = []
+    took, first = [], time.monotonic()
     while not all(task.done() for task in hanging):
         begun = time.monotonic()
         assert (await ada.http.get("/api/credits")).status_code == 200
         took.append(time.monotonic() - begun)
     assert {(await task).status_code for task in hanging} == {503}
-    assert sorted(took)[len(took) // 2] < TIMEOUT
+    assert sorted(took)[len(took) // 2] < (time.monotonic() - first) / 3, "it did not wait for those"
 
 
 async def test_readyz_tells_and_does_not_hang(shore: House, proxy: Proxy) -> None:

@@ -150,7 +150,10 @@ async def child(*, but: frozenset[int] = frozenset()) -> int:
     async with asyncio.timeout(60):
         while True:
             for task in Path("/proc/self/task").iterdir():
-                for pid in map(int, (task / "children").read_text().split()):
+                begun = ""
+                with suppress(OSError):  # a thread that has ended meanwhile
+                    begun = (task / "children").read_text()
+                for pid in map(int, begun.split()):
                     with suppress(OSError):
                         if pid not in but and b"gesso.media.marked_film" in Path(f"/proc/{pid}/cmdline").read_bytes():
                             os.kill(pid, signal.SIGSTOP)
