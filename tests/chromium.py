@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import hatch_build
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.find_programs import chromium
 
@@ -13,12 +13,15 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run",
 ]  # fmt: skip
+PATIENCE = 60_000
+"""Milliseconds that a page may take to show what is expected of it: a busy machine draws slowly."""
 
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """A browser for one module, with the front end built."""
     hatch_build.build()
+    expect.set_options(timeout=PATIENCE)
     async with async_playwright() as playwright:
         found = await playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         yield found

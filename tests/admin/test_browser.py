@@ -103,12 +103,12 @@ async def test_the_live_price_and_the_order_by_keyboard_and_by_hand(
     await page.get_by_role("button", name=re.compile("^Move .* down$")).first.focus()
     await page.keyboard.press("Enter")
     swapped = [before[1], before[0], *before[2:]]
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while await keys() != swapped:
             await asyncio.sleep(0.05)
     rows = page.locator("tr[data-key]")
     await rows.nth(0).locator("[data-handle]").drag_to(rows.nth(1), target_position={"x": 200, "y": 40})
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while [item["key"] for item in (await panel.operator.get("/api/admin/connections")).json()["items"]] != before:
             await asyncio.sleep(0.05)
 

@@ -7,12 +7,10 @@ from playwright.async_api import Browser, Page, expect
 
 from gesso.core.ids import new_id
 from gesso.credits import service as credits
-from tests.chromium import faults
+from tests.chromium import PATIENCE, faults
 from tests.product import Product
 
 pytestmark = pytest.mark.browser
-
-PATIENCE = 20_000
 
 
 async def sign_up(page: Page) -> None:

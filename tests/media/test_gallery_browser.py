@@ -224,7 +224,7 @@ async def test_axe_finds_nothing_and_nothing_scrolls_sideways(visit: OpenPage, s
             await page.goto(site + path)
         for width in (320, 390, 1440):
             await page.set_viewport_size({"width": width, "height": 900})
-            async with asyncio.timeout(25):  # what was laid out for another width has a moment to follow
+            async with asyncio.timeout(60):  # what was laid out for another width has a moment to follow
                 while not await page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
                     await asyncio.sleep(0.05)
             if width == 320:

@@ -206,7 +206,7 @@ async def test_neighbours_are_fetched_before_one_turns(visit: OpenPage, db: Data
     page.on("request", lambda request: asked.append(request.url))
     await page.goto(page.url.replace("/gallery", f"/gallery/{ids[2]}"))
     await page.wait_for_selector(".lightbox .pic")
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(60):
         while not all(any(f"/media/{one}/" in url for url in asked) for one in (ids[1], ids[3], ids[4])):
             await asyncio.sleep(0.05)
 
