@@ -7,8 +7,8 @@ import zipfile
 import pytest
 from playwright.async_api import Page, Response, expect
 
-from tests.browser.test_story import PATIENCE, sign_up
-from tests.chromium import faults
+from tests.browser.test_story import sign_up
+from tests.chromium import PATIENCE, faults
 from tests.product import Product
 
 pytestmark = pytest.mark.browser
