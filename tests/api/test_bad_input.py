@@ -28,8 +28,8 @@ SUBMITS = ("/api/generate/image", "/api/generate/estimate")
 @pytest.mark.parametrize(
     ("body", "field", "says"),
     [
-        ({"prompt": ""}, "prompt", "Write a prompt"),
-        ({"prompt": " \n\t "}, "prompt", "Write a prompt"),
+        ({"prompt": ""}, "prompt", "Say what you would like to see"),
+        ({"prompt": " \n\t "}, "prompt", "Say what you would like to see"),
         ({"prompt": "é" * 2_001}, "prompt", "at most 2,000 characters"),
         ({"prompt": "x" * 20_001}, "prompt", "At most 20000 characters"),
         ({"prompt": 7}, "prompt", "string"),
