@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from gesso.accounts.access import Actor
 from gesso.core.clock import SystemClock
@@ -176,7 +176,7 @@ async def test_the_scrubber_by_keys_and_by_pointer(wall: Any, site: str) -> None
     await page.mouse.move(box["x"] + 20, box["y"] + 5)
     await page.mouse.down()
     await page.mouse.move(box["x"] + 20, box["y"] + box["height"] - 4, steps=4)
-    assert await scrubber.locator("output").inner_text() == "November 2025"
+    await expect(scrubber.locator("output")).to_have_text("November 2025", use_inner_text=True)
     await page.mouse.up()
     await page.wait_for_url(f"{site}/gallery?at=2025-11")
     await until(page, f"{IN_SIGHT} === 'November 2025'")

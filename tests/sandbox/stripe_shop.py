@@ -5,7 +5,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gesso.sandbox.pace import Pace
 from tests.sandbox.server import running_sandbox, serving
 
 T = TypeVar("T")
@@ -176,8 +177,9 @@ async def open_shops() -> AsyncIterator[Callable[[], Shop]]:
     """A sandbox and a post office; each call gives a shop with an account of its own."""
     post = Post()
     app = Starlette(routes=[Route("/{name}", post.take, methods=["POST"])])
+    calm = replace(Pace.instant(), webhook_late_seconds=60.0)  # a bank debit ends when the test says so
     async with (
-        running_sandbox() as origin,
+        running_sandbox(calm) as origin,
         serving(app) as post.origin,
         httpx2.AsyncClient(timeout=20, trust_env=False) as web,
     ):
